@@ -1,0 +1,190 @@
+//! The way of one request, top to bottom.
+
+use super::answer::{self, Body};
+use super::target::{Parameters, Route};
+use super::{StartError, health};
+use crate::audit;
+use crate::config::Config;
+use crate::contract::{IdentityErrorKind, Request};
+use crate::identity::Authenticator;
+use crate::plugin::{Decision, Plugin};
+use crate::storage::{Databases, Named};
+use aws_lc_rs::rand;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What answers requests: credentials, databases and a policy, put together.
+pub struct Service {
+    authenticator: Authenticator,
+    databases: Databases,
+    plugin: Plugin,
+    learning_id_bytes: usize,
+    health_patience: Duration,
+    request_ids: RequestIds,
+}
+
+impl Service {
+    /// Opens what the configuration names.
+    ///
+    /// # Errors
+    /// Where it names something that cannot be used.
+    pub fn from_config(config: Config) -> Result<Self, StartError> {
+        let plugin = Plugin::load(&config.policy.component, &config.limits)
+            .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
+        let databases = config.open_databases()?;
+        Ok(Self {
+            authenticator: config.authenticator,
+            databases,
+            plugin,
+            learning_id_bytes: config.limits.learning_id_bytes,
+            health_patience: config.limits.database_busy(),
+            request_ids: RequestIds::new(),
+        })
+    }
+
+    /// Answers a request. Its body has no meaning and is not read.
+    pub(super) async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        match (Route::of(head.uri.path()), &head.method) {
+            (Route::Learning(id), &Method::DELETE) => {
+                let arrived = Instant::now();
+                let parameters = Parameters::read(id, head.uri.query(), self.learning_id_bytes);
+                self.delete_learning(parameters, &head.headers, arrived).await
+            }
+            (Route::Health, &Method::GET | &Method::HEAD) => {
+                health::answer(&self.databases, self.health_patience).await
+            }
+            (Route::Learning(_), _) => answer::no_such_method("DELETE"),
+            (Route::Health, _) => answer::no_such_method("GET, HEAD"),
+            (Route::Nothing, _) => answer::no_such_path(),
+        }
+    }
+
+    async fn delete_learning(
+        self: Arc<Self>,
+        parameters: Parameters<'_>,
+        headers: &HeaderMap,
+        arrived: Instant,
+    ) -> Response<Body> {
+        let request_id = self.request_ids.next();
+        let caller = self.authenticator.authenticate(headers);
+        let token_presented = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
+
+        let named = OwnedNames::of(parameters);
+        let task = {
+            let (request_id, service) = (request_id.clone(), Arc::clone(&self));
+            // A task of its own: a client that goes away does not stop a deletion half-way, nor its audit record.
+            tokio::spawn(async move {
+                let storage = service.databases.record(&named.names());
+                let decision = service.plugin.decide(named.request(), Arc::new(caller.clone()), storage).await;
+                let duration = arrived.elapsed();
+                let names = named.names();
+                audit::Record {
+                    request_id: &request_id,
+                    caller: &caller,
+                    named: &names,
+                    decision: &decision,
+                    duration,
+                }
+                .write();
+                log(&request_id, &names, &decision, duration);
+                decision
+            })
+        };
+        let mut response = match task.await {
+            Ok(Decision { answer: Ok(()), .. }) => answer::deleted(),
+            Ok(Decision { answer: Err(rejection), .. }) => {
+                let status = StatusCode::from_u16(rejection.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                answer::error(status, &rejection.detail, rejection.code.as_str())
+            }
+            Err(error) => {
+                tracing::error!(request_id, %error, "the task of a request failed; what became of the record is unknown");
+                answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", "INTERNAL_SERVER_ERROR")
+            }
+        };
+        if response.status() == StatusCode::UNAUTHORIZED {
+            answer::challenge(&mut response, token_presented);
+        }
+        answer::identify(&mut response, &request_id);
+        response
+    }
+}
+
+/// What a request names, kept for as long as its deletion takes.
+struct OwnedNames {
+    learning_id: String,
+    is_valid: bool,
+    db_id: Option<String>,
+    table: Option<String>,
+    repeated: bool,
+}
+
+impl OwnedNames {
+    fn of(parameters: Parameters<'_>) -> Self {
+        Self {
+            learning_id: parameters.learning_id.into_owned(),
+            is_valid: parameters.is_valid,
+            db_id: parameters.db_id.map(Cow::into_owned),
+            table: parameters.table.map(Cow::into_owned),
+            repeated: parameters.repeated,
+        }
+    }
+
+    fn names(&self) -> Named<'_> {
+        Named {
+            learning_id: self.is_valid.then_some(&self.learning_id),
+            db_id: self.db_id.as_deref(),
+            table: self.table.as_deref(),
+            repeated: self.repeated,
+        }
+    }
+
+    fn request(&self) -> Request {
+        Request { learning_id: self.learning_id.clone(), db_id: self.db_id.clone(), table: self.table.clone() }
+    }
+}
+
+/// The log line of a request, and the causes of a failure, which callers are not told.
+fn log(request_id: &str, names: &Named<'_>, decision: &Decision, duration: Duration) {
+    let (status, outcome) = match &decision.answer {
+        Ok(()) => (204, "deleted"),
+        Err(rejection) if rejection.status >= 500 => (rejection.status, "failed"),
+        Err(rejection) => (rejection.status, "refused"),
+    };
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let (rule, learning_id) = (decision.rule(), names.learning_id);
+    tracing::info!(target: "request", request_id, learning_id, status, outcome, rule, duration_us);
+    for call in &decision.calls {
+        if let Some(Err(error)) = &call.answer
+            && status >= 500
+        {
+            tracing::error!(request_id, kind = ?error.kind, cause = error.message, "storage failed");
+        }
+    }
+    if let Some(fault) = &decision.fault {
+        tracing::error!(request_id, %fault, record = ?decision.fate, "the policy did what it may not");
+    }
+}
+
+/// Names for requests, different for every one of this process and, by chance, from those of others.
+struct RequestIds {
+    process: u64,
+    last: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        let mut process = [0; 8];
+        // Without random bytes the ids are merely less different; nothing depends on their being secret.
+        let _ = rand::fill(&mut process);
+        Self { process: u64::from_be_bytes(process), last: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> String {
+        format!("{:016x}-{}", self.process, self.last.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}

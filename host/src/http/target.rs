@@ -1,0 +1,113 @@
+//! What a request's path and query name.
+
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
+
+/// What a path stands for. The path is matched as it was sent; what is percent-encoded in it is decoded afterwards, so
+/// a slash in an id is a part of the id.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// One learning: its id, still encoded.
+    Learning(&'a str),
+    /// The state of this server.
+    Health,
+    /// Nothing here.
+    Nothing,
+}
+
+impl<'a> Route<'a> {
+    pub(super) fn of(path: &'a str) -> Self {
+        match path.strip_prefix("/learnings/") {
+            Some(id) if !id.is_empty() && !id.contains('/') => Self::Learning(id),
+            _ if path == "/health" => Self::Health,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The parameters of a request for a learning.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parameters<'a> {
+    /// The id, decoded once. Where it is not UTF-8, with U+FFFD for what is not, and not valid.
+    pub(super) learning_id: Cow<'a, str>,
+    /// Whether the id can name a record.
+    pub(super) is_valid: bool,
+    /// The first `db_id`.
+    pub(super) db_id: Option<Cow<'a, str>>,
+    /// The first `table`.
+    pub(super) table: Option<Cow<'a, str>>,
+    /// Whether either was given more than once.
+    pub(super) repeated: bool,
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads the id and the query. `most` is how many bytes an id may have.
+    pub(super) fn read(id: &'a str, query: Option<&'a str>, most: usize) -> Self {
+        let decoded = percent_decode_str(id);
+        let (learning_id, is_utf8) = match decoded.clone().decode_utf8() {
+            Ok(id) => (id, true),
+            Err(_) => (decoded.decode_utf8_lossy(), false),
+        };
+        let is_valid = is_utf8 && learning_id.len() <= most;
+        let mut parameters = Self { learning_id, is_valid, db_id: None, table: None, repeated: false };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let slot = match name.as_ref() {
+                "db_id" => &mut parameters.db_id,
+                "table" => &mut parameters.table,
+                _ => continue,
+            };
+            parameters.repeated |= slot.is_some();
+            slot.get_or_insert(value);
+        }
+        parameters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parameters, Route};
+
+    #[test]
+    fn a_path_is_matched_as_it_was_sent() {
+        assert_eq!(Route::of("/learnings/a%2Fb"), Route::Learning("a%2Fb"));
+        assert_eq!(Route::of("/learnings/.."), Route::Learning(".."));
+        for path in ["/learnings/", "/learnings", "/learnings/a/", "/learnings/a/b", "/Learnings/a", "//learnings/a", "*"] {
+            assert_eq!(Route::of(path), Route::Nothing, "{path}");
+        }
+        assert_eq!(Route::of("/health"), Route::Health);
+    }
+
+    #[test]
+    fn an_id_is_decoded_once() {
+        for (encoded, id) in [
+            ("a%2Fb", "a/b"),
+            ("a%252Fb", "a%2Fb"),
+            ("%F0%9F%A6%80", "🦀"),
+            ("%", "%"),
+            ("%zz", "%zz"),
+            ("a+b", "a+b"),
+            ("%00", "\0"),
+        ] {
+            let parameters = Parameters::read(encoded, None, 4096);
+            assert_eq!((parameters.learning_id.as_ref(), parameters.is_valid), (id, true), "{encoded}");
+        }
+        assert!(!Parameters::read("%FF", None, 4096).is_valid);
+    }
+
+    #[test]
+    fn an_id_may_be_as_long_as_the_limit_and_no_longer() {
+        assert!(Parameters::read(&"%41".repeat(8), None, 8).is_valid);
+        assert!(!Parameters::read(&"%41".repeat(9), None, 8).is_valid);
+        assert!(!Parameters::read("%C3%A9%C3%A9", None, 3).is_valid, "the limit is in bytes");
+    }
+
+    #[test]
+    fn a_parameter_given_twice_is_seen_whatever_its_values() {
+        for query in ["db_id=a&db_id=a", "db_id=&db_id=a", "table=a&x=1&table=b", "db_id=a&db%5Fid=b"] {
+            assert!(Parameters::read("x", Some(query), 8).repeated, "{query}");
+        }
+        let parameters = Parameters::read("x", Some("db_id=a+b&table=%26&limit=1&limit=2"), 8);
+        assert!(!parameters.repeated);
+        assert_eq!((parameters.db_id.as_deref(), parameters.table.as_deref()), (Some("a b"), Some("&")));
+    }
+}

@@ -1,0 +1,175 @@
+//! JSON Web Tokens: RFC 7519 in the compact form of RFC 7515, signed as RFC 7518 and RFC 8037 have it.
+//!
+//! The cryptography is a library's. The form around it is read here, for two reasons: the libraries for the whole of it
+//! lack ES512, or need a system's OpenSSL; and which claims are checked, in which order and how strictly must be what
+//! the real service does, because both serve the same callers.
+
+mod algorithm;
+mod keys;
+
+pub use algorithm::Algorithm;
+pub use keys::{JwkSet, KeyError, VerificationKey};
+
+use crate::contract::{Credential, IdentityError, IdentityErrorKind};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a token that verified says of its bearer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The claim `sub`.
+    pub subject: Option<String>,
+    /// The claim `scopes`: a list, or one text that is one scope.
+    pub scopes: Vec<String>,
+}
+
+/// Verifies tokens against keys that were configured.
+pub struct JwtVerifier {
+    /// The one algorithm that tokens may be signed with.
+    pub algorithm: Algorithm,
+    /// Keys that are tried one after the other, after those of `jwks`.
+    pub keys: Vec<VerificationKey>,
+    /// Keys that a token's `kid` picks from.
+    pub jwks: JwkSet,
+    /// The audience that a token must be meant for, if any.
+    pub audience: Option<String>,
+    /// The issuer that a token must come from, if any.
+    pub issuer: Option<String>,
+    /// Seconds by which the clocks of issuer and host may differ.
+    pub leeway_seconds: u64,
+}
+
+/// The part of a token's header that matters (RFC 7515, section 4.1).
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    #[serde(default)]
+    kid: Option<Value>,
+    /// Extensions that must be understood; none is, so a token that has any is refused (section 4.1.11).
+    #[serde(default)]
+    crit: Option<Value>,
+}
+
+impl JwtVerifier {
+    /// Verifies a token, signature first, and reads who bears it.
+    ///
+    /// # Errors
+    /// [`IdentityErrorKind::Invalid`], `Expired`, `WrongAudience` or `ReservedSubject`, with the reason for the log.
+    pub fn verify(&self, token: &str) -> Result<Bearer, IdentityError> {
+        let claims = self.verified_claims(token)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.check_times(&claims, now)?;
+        self.check_audience(&claims)?;
+        self.check_issuer(&claims)?;
+        bearer(&claims)
+    }
+
+    /// The claims of a token whose signature is good. Nothing of it is believed before that.
+    fn verified_claims(&self, token: &str) -> Result<Map<String, Value>, IdentityError> {
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("not three parts"))?;
+        let (header, payload) = signed.split_once('.').ok_or_else(|| invalid("not three parts"))?;
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| invalid("unreadable header"))?;
+        if header.alg != self.algorithm.name() {
+            return Err(invalid("signed with another algorithm than the one configured"));
+        }
+        if header.crit.is_some() {
+            return Err(invalid("it demands an extension (crit)"));
+        }
+        let signature = decode(signature)?;
+
+        let kid = header.kid.as_ref().and_then(Value::as_str);
+        let mut keys = self.jwks.pick(kid).into_iter().chain(&self.keys);
+        if !keys.any(|key| key.verifies(signed.as_bytes(), &signature)) {
+            return Err(invalid("no key verifies its signature"));
+        }
+        serde_json::from_slice(&decode(payload)?).map_err(|_| invalid("its claims are not a JSON object"))
+    }
+
+    /// `nbf`, `iat` and `exp` (RFC 7519, section 4.1). One that is there must be a number; none has to be there.
+    fn check_times(&self, claims: &Map<String, Value>, now: u64) -> Result<(), IdentityError> {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in 53 bits")]
+        let (now, leeway) = (now as f64, self.leeway_seconds as f64);
+        if seconds(claims, "iat")?.is_some_and(|iat| iat > now + leeway) {
+            return Err(invalid("issued in the future (iat)"));
+        }
+        if seconds(claims, "nbf")?.is_some_and(|nbf| nbf > now + leeway) {
+            return Err(invalid("not valid yet (nbf)"));
+        }
+        if seconds(claims, "exp")?.is_some_and(|exp| exp <= now - leeway) {
+            return Err(error(IdentityErrorKind::Expired, "expired (exp)"));
+        }
+        Ok(())
+    }
+
+    /// `aud`, where the configuration asks for one: it must be there, as one text or a list that has it.
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), IdentityError> {
+        let Some(expected) = &self.audience else { return Ok(()) };
+        let is_expected = |audience: &Value| audience.as_str() == Some(expected);
+        match claims.get("aud") {
+            None | Some(Value::Null) => Err(invalid("no audience (aud)")),
+            Some(Value::Array(several)) if several.iter().any(is_expected) => Ok(()),
+            Some(one) if is_expected(one) => Ok(()),
+            Some(_) => Err(error(IdentityErrorKind::WrongAudience, "meant for another audience (aud)")),
+        }
+    }
+
+    /// `iss`, where the configuration pins one.
+    fn check_issuer(&self, claims: &Map<String, Value>) -> Result<(), IdentityError> {
+        match &self.issuer {
+            Some(expected) if claims.get("iss").and_then(Value::as_str) != Some(expected) => {
+                Err(invalid("from another issuer (iss)"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads `sub` and `scopes`.
+fn bearer(claims: &Map<String, Value>) -> Result<Bearer, IdentityError> {
+    if claims.get("jti").is_some_and(|jti| !jti.is_string()) {
+        return Err(invalid("its id (jti) is not text"));
+    }
+    let subject = match claims.get("sub") {
+        None => None,
+        Some(Value::String(subject)) if is_reserved(subject) => {
+            return Err(error(IdentityErrorKind::ReservedSubject, "its subject is reserved for the platform"));
+        }
+        Some(Value::String(subject)) => Some(subject.clone()),
+        Some(_) => return Err(invalid("its subject (sub) is not text")),
+    };
+    let scopes = match claims.get("scopes") {
+        Some(Value::String(scope)) => vec![scope.clone()],
+        Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        // Anything else grants nothing.
+        _ => Vec::new(),
+    };
+    Ok(Bearer { subject, scopes })
+}
+
+/// Whether only the platform itself may bear this subject: service accounts, OAuth clients, the scheduler.
+fn is_reserved(subject: &str) -> bool {
+    subject.starts_with("sa:") || subject.starts_with("__oauth__:") || subject == "__scheduler__"
+}
+
+/// A claim that is a time, in seconds since 1970 (RFC 7519, section 2, NumericDate).
+fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<f64>, IdentityError> {
+    match claims.get(claim) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| invalid("a time in it is not a number")),
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, IdentityError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| invalid("a part is not base64url"))
+}
+
+fn invalid(message: &str) -> IdentityError {
+    error(IdentityErrorKind::Invalid, message)
+}
+
+fn error(kind: IdentityErrorKind, message: &str) -> IdentityError {
+    IdentityError::new(kind, Credential::Jwt, format!("token refused: {message}"))
+}

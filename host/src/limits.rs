@@ -1,0 +1,112 @@
+//! Every limit of the server and the sandbox, in one place.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What a request, a connection and a policy may use. The keys of `[limits]` in the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections served at once. A further one waits in the listener's queue until one ends.
+    pub connections: usize,
+    /// Bytes of a request's line and headers together. More is answered 431 (or 414 by the line alone).
+    pub request_head_bytes: usize,
+    /// Milliseconds in which the head of a request must arrive, counted from the connection's opening or from the end
+    /// of its previous answer. Then the connection is closed.
+    pub request_head_ms: u64,
+    /// Milliseconds that requests in flight are given at shutdown. Then their connections are closed.
+    pub drain_ms: u64,
+    /// Bytes of a learning id, percent-decoded. A longer one is answered 400.
+    pub learning_id_bytes: usize,
+
+    /// Policies that run at once. A further request waits for its turn.
+    pub concurrent_policies: u32,
+    /// Milliseconds that a request waits for its turn. Then it is answered 503.
+    pub queue_ms: u64,
+    /// Milliseconds from a policy's start to its answer, storage included. Then it is answered 500.
+    pub policy_wall_ms: u64,
+    /// Milliseconds of processor time that a policy may use itself; waiting for storage is not counted. Counted in
+    /// ticks of a tenth, so it is exact to about that. Then it is stopped and answered 500.
+    pub policy_cpu_ms: u64,
+    /// Bytes of linear memory of a policy, all its memories together. Growing beyond fails inside the policy.
+    pub policy_memory_bytes: usize,
+    /// Elements of a policy's tables together. Growing beyond fails inside the policy.
+    pub policy_table_elements: usize,
+    /// Bytes of a policy's stack. Exceeding it traps, and is answered 500.
+    pub policy_stack_bytes: usize,
+    /// Core instances, memories and tables that a policy may be made of, each. A policy that is made of more is refused
+    /// when it is loaded.
+    pub policy_parts: u32,
+    /// Calls of a policy to `identity` and `storage` together, in one request. One more stops it: 500.
+    pub policy_host_calls: u32,
+    /// Bytes that a policy may pass to the host in one request, in strings of its calls and its answer. More stops it:
+    /// 500.
+    pub policy_host_bytes: usize,
+
+    /// Milliseconds that a database is waited for while another process holds it. Then 503. Must be less than
+    /// `policy_wall_ms`, or a policy would be stopped before it hears.
+    pub database_busy_ms: u64,
+    /// Deletes that share one transaction, at most.
+    pub database_batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            request_head_bytes: 64 * 1024,
+            request_head_ms: 30_000,
+            drain_ms: 10_000,
+            learning_id_bytes: 4096,
+            concurrent_policies: 256,
+            queue_ms: 2_000,
+            policy_wall_ms: 10_000,
+            policy_cpu_ms: 100,
+            policy_memory_bytes: 16 * 1024 * 1024,
+            policy_table_elements: 10_000,
+            policy_stack_bytes: 256 * 1024,
+            policy_parts: 8,
+            policy_host_calls: 32,
+            policy_host_bytes: 64 * 1024,
+            database_busy_ms: 2_000,
+            database_batch: 256,
+        }
+    }
+}
+
+impl Limits {
+    /// What is wrong with these limits, as the name of the key and the reason.
+    pub(crate) fn fault(&self) -> Option<(&'static str, String)> {
+        let least = |key, value: u64, least: u64| (value < least).then(|| (key, format!("must be at least {least}")));
+        least("connections", self.connections as u64, 1)
+            // Below this, hyper has no room for a request line.
+            .or_else(|| least("request_head_bytes", self.request_head_bytes as u64, 8192))
+            .or_else(|| least("request_head_ms", self.request_head_ms, 1))
+            .or_else(|| least("learning_id_bytes", self.learning_id_bytes as u64, 1))
+            .or_else(|| least("concurrent_policies", self.concurrent_policies.into(), 1))
+            .or_else(|| least("policy_wall_ms", self.policy_wall_ms, 1))
+            .or_else(|| least("policy_cpu_ms", self.policy_cpu_ms, 1))
+            .or_else(|| least("policy_memory_bytes", self.policy_memory_bytes as u64, 64 * 1024))
+            .or_else(|| least("policy_stack_bytes", self.policy_stack_bytes as u64, 16 * 1024))
+            .or_else(|| least("policy_parts", self.policy_parts.into(), 1))
+            .or_else(|| least("policy_host_calls", self.policy_host_calls.into(), 1))
+            .or_else(|| least("policy_host_bytes", self.policy_host_bytes as u64, 1024))
+            .or_else(|| least("database_batch", self.database_batch as u64, 1))
+            .or_else(|| {
+                (self.database_busy_ms >= self.policy_wall_ms)
+                    .then(|| ("database_busy_ms", "must be less than policy_wall_ms".to_owned()))
+            })
+    }
+
+    pub(crate) fn policy_wall(&self) -> Duration {
+        Duration::from_millis(self.policy_wall_ms)
+    }
+
+    pub(crate) fn queue(&self) -> Duration {
+        Duration::from_millis(self.queue_ms)
+    }
+
+    pub(crate) fn database_busy(&self) -> Duration {
+        Duration::from_millis(self.database_busy_ms)
+    }
+}

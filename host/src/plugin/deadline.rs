@@ -1,0 +1,70 @@
+//! How long a policy may run: deadline, ticker and timeout, made by one constructor so that none is on without the
+//! others.
+
+use super::state::State;
+use crate::limits::Limits;
+use std::time::Duration;
+use std::{io, thread};
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+/// Bounds what a policy may use of wall time and of the processor.
+pub(super) struct Deadline {
+    wall: Duration,
+    /// Ticks of its own that a policy may run.
+    ticks: u32,
+}
+
+/// Ticks in which the time on the processor is counted.
+const TICKS: u32 = 10;
+
+/// How a run ended.
+pub(super) enum End<T> {
+    /// By itself, or by a trap.
+    Ended(wasmtime::Result<T>),
+    /// By the wall clock.
+    OutOfTime,
+}
+
+/// Why a policy was stopped from within; found again in the error by its type.
+#[derive(Debug, thiserror::Error)]
+#[error("the policy used more processor time than it may")]
+pub(super) struct OutOfProcessorTime;
+
+impl Deadline {
+    /// Starts the ticker of this engine. It ends by itself when the engine does.
+    pub(super) fn start(engine: &Engine, limits: &Limits) -> io::Result<Self> {
+        // An OS thread of its own: a runtime whose threads all spin could not tick.
+        let tick = (Duration::from_millis(limits.policy_cpu_ms) / TICKS).max(Duration::from_millis(1));
+        let engine = engine.weak();
+        thread::Builder::new().name("policy-ticker".to_owned()).spawn(move || {
+            loop {
+                thread::sleep(tick);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })?;
+        Ok(Self { wall: limits.policy_wall(), ticks: TICKS })
+    }
+
+    /// Runs a policy within the bounds.
+    pub(super) async fn bound<T>(
+        &self,
+        store: &mut Store<State>,
+        run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> End<T> {
+        let ticks = self.ticks;
+        store.set_epoch_deadline(1);
+        // Called once for every tick in which the policy ran. After each the runtime gets to do other work.
+        store.epoch_deadline_callback(move |mut context| {
+            let used = context.data_mut().tick();
+            // One more than the limit: the first tick may come right after the start.
+            if used > ticks { Err(OutOfProcessorTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }
+        });
+        match tokio::time::timeout(self.wall, run(store)).await {
+            Ok(result) => End::Ended(result),
+            Err(_) => End::OutOfTime,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! From the bytes of a component to a policy that is ready to run.
+
+use super::state::State;
+use crate::contract::{Plugin as World, PluginPre};
+use crate::limits::Limits;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Why a component cannot be a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It is a core module. A policy is a component.
+    #[error("this is a core WebAssembly module; a policy is a component (wrap it with `wasm-tools component new`)")]
+    CoreModule,
+    /// It is no valid component.
+    #[error("this is not a valid WebAssembly component: {0:#}")]
+    Invalid(#[source] wasmtime::Error),
+    /// It imports what no policy gets.
+    #[error("the component imports {}; a policy gets `identity` and `storage` of learnings:plugin@0.1.0 and nothing else", .0.join(", "))]
+    ForeignImports(Vec<String>),
+    /// It does not fit the contract.
+    #[error("the component does not fit the contract learnings:plugin@0.1.0: {0:#}")]
+    Unfit(#[source] wasmtime::Error),
+    /// The sandbox cannot be set up on this machine.
+    #[error("the sandbox cannot be set up: {0:#}")]
+    Engine(#[source] wasmtime::Error),
+    /// Its ticker cannot be started.
+    #[error("the sandbox's ticker cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What a policy may import.
+const IMPORTS: [&str; 3] = [
+    "learnings:plugin/types@0.1.0",
+    "learnings:plugin/identity@0.1.0",
+    "learnings:plugin/storage@0.1.0",
+];
+
+/// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
+const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, LoadError> {
+    if bytes.starts_with(CORE_MODULE) {
+        return Err(LoadError::CoreModule);
+    }
+    let engine = engine(limits)?;
+    // `from_binary` takes binary alone, whatever the bytes look like.
+    let component = Component::from_binary(&engine, bytes).map_err(LoadError::Invalid)?;
+    let component_type = component.component_type();
+    let foreign: Vec<String> = component_type
+        .imports(&engine)
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !IMPORTS.contains(&name.as_str()))
+        .collect();
+    if !foreign.is_empty() {
+        return Err(LoadError::ForeignImports(foreign));
+    }
+    let mut linker = Linker::new(&engine);
+    World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(LoadError::Engine)?;
+    linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(LoadError::Unfit)
+}
+
+/// An engine with a pool of instances; without a pool where this machine has no room for one.
+fn engine(limits: &Limits) -> Result<Engine, LoadError> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits.policy_stack_bytes);
+    // The stack that a policy and the host functions under it run on, when they may be suspended.
+    config.async_stack_size(limits.policy_stack_bytes + 256 * 1024);
+    // Nobody reads addresses in a policy; a trap says what it was.
+    config.wasm_backtrace_max_frames(None);
+    config.memory_reservation(limits.policy_memory_bytes as u64);
+    config.memory_guard_size(64 * 1024);
+
+    let mut pool = PoolingAllocationConfig::new();
+    let parts = limits.policy_parts;
+    let places = limits.concurrent_policies;
+    pool.total_component_instances(places)
+        .total_core_instances(places.saturating_mul(parts))
+        .total_memories(places.saturating_mul(parts))
+        .total_tables(places.saturating_mul(parts))
+        .total_stacks(places)
+        .max_core_instances_per_component(parts)
+        .max_memories_per_component(parts)
+        .max_tables_per_component(parts)
+        .max_memory_size(limits.policy_memory_bytes)
+        .table_elements(limits.policy_table_elements)
+        // What the shipped policy uses of memory and stack is reset in place, without giving pages back to the system.
+        .linear_memory_keep_resident(256 * 1024)
+        .table_keep_resident(64 * 1024)
+        .async_stack_keep_resident(64 * 1024);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config).or_else(|error| {
+        tracing::warn!(%error, "no room for a pool of instances; each request will pay for its own");
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        Engine::new(&config).map_err(LoadError::Engine)
+    })
+}

@@ -1,0 +1,66 @@
+//! The sandbox: runs a policy, every request in a fresh instance, within limits, and believes nothing that it says
+//! unchecked.
+
+mod deadline;
+mod load;
+mod state;
+mod verdict;
+
+pub use load::LoadError;
+pub use verdict::{Call, Decision, Fate, Fault, Performed};
+
+use crate::contract::{PluginPre, Request};
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::storage::Storage;
+use deadline::Deadline;
+use state::State;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use wasmtime::Store;
+
+/// The policy that is shipped with this library, as a component.
+pub const DELETE_LEARNING: &[u8] = include_bytes!("../../../guest/component/delete-learning.wasm");
+
+/// A policy, compiled and linked once, ready to decide any number of requests.
+pub struct Plugin {
+    policy: PluginPre<State>,
+    deadline: Deadline,
+    limits: Limits,
+    /// As many as the pool has room for, so that instantiating never fails for want of room.
+    turns: Semaphore,
+}
+
+impl Plugin {
+    /// Compiles and links a policy.
+    ///
+    /// # Errors
+    /// Where the bytes are no component, or one that does not fit the contract.
+    pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
+        let policy = load::load(component, limits)?;
+        let deadline = Deadline::start(policy.engine(), limits).map_err(LoadError::Thread)?;
+        let turns = Semaphore::new(usize::try_from(limits.concurrent_policies).unwrap_or(Semaphore::MAX_PERMITS));
+        Ok(Self { policy, deadline, limits: limits.clone(), turns })
+    }
+
+    /// Decides on one request, and carries the decision out.
+    ///
+    /// Whatever the policy does, there is an answer, and with it what became of the record. Do not drop the future: a
+    /// deletion that has begun would go on without anybody to hear of it. (Spawn it where a caller may go away.)
+    pub async fn decide(&self, request: Request, identity: Arc<dyn Identity>, storage: Arc<dyn Storage>) -> Decision {
+        let Ok(Ok(_turn)) = tokio::time::timeout(self.limits.queue(), self.turns.acquire()).await else {
+            return Decision::overloaded();
+        };
+        let state = State::new(identity, storage, &self.limits);
+        let mut store = Store::new(self.policy.engine(), state);
+        store.limiter(State::limiter);
+        store.set_hostcall_fuel(self.limits.policy_host_bytes);
+
+        let run = async |store: &mut Store<State>| {
+            let policy = self.policy.instantiate_async(&mut *store).await?;
+            policy.call_delete_learning(store, &request).await
+        };
+        let end = self.deadline.bound(&mut store, run).await;
+        Decision::of(end, store.into_data())
+    }
+}

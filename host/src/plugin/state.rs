@@ -1,0 +1,175 @@
+//! What one instance of a policy can reach: the caller and the record of its request, within limits; and the record of
+//! what it did.
+
+use super::verdict::{Call, Performed};
+use crate::contract::storage::Lookup;
+use crate::contract::{
+    Caller, IdentityError, Outcome, StorageError, StorageErrorKind, Target, identity, storage, types,
+};
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::storage::{Condition, Storage};
+use std::sync::Arc;
+use wasmtime::ResourceLimiter;
+
+/// The host's side of one request.
+pub(super) struct State {
+    identity: Arc<dyn Identity>,
+    storage: Arc<dyn Storage>,
+    calls_left: u32,
+    /// Ticks in which the policy ran, without those that passed while the host worked for it.
+    ticks: u32,
+    /// Whether the host has worked for the policy since the last tick that was counted.
+    excused: bool,
+    growth: Growth,
+    /// What the policy asked of storage, in order; the last one without an answer where it was cut off.
+    pub(super) calls: Vec<Call>,
+}
+
+/// The policy called its host more often than it may; found again in the error by its type.
+#[derive(Debug, thiserror::Error)]
+#[error("the policy called its host more often than it may")]
+pub(super) struct TooManyCalls;
+
+impl State {
+    pub(super) fn new(identity: Arc<dyn Identity>, storage: Arc<dyn Storage>, limits: &Limits) -> Self {
+        Self {
+            identity,
+            storage,
+            calls_left: limits.policy_host_calls,
+            ticks: 0,
+            excused: false,
+            growth: Growth {
+                bytes_left: limits.policy_memory_bytes,
+                elements_left: limits.policy_table_elements,
+                parts: limits.policy_parts,
+            },
+            calls: Vec::new(),
+        }
+    }
+
+    pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.growth
+    }
+
+    /// Counts a tick against the policy, and says how many there are. A tick that passed while the host worked is
+    /// seen only when the policy goes on, and is not counted.
+    pub(super) fn tick(&mut self) -> u32 {
+        if !std::mem::take(&mut self.excused) {
+            self.ticks += 1;
+        }
+        self.ticks
+    }
+
+    /// Counts a call of the policy to its host.
+    fn enter(&mut self) -> wasmtime::Result<()> {
+        self.calls_left = self.calls_left.checked_sub(1).ok_or(TooManyCalls)?;
+        self.excused = true;
+        Ok(())
+    }
+
+    async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        self.enter()?;
+        // Noted before it is tried: a policy that is stopped meanwhile leaves a delete whose end is not known.
+        self.calls.push(Call { performed: Performed::Delete(condition.clone()), answer: None });
+        let answer = self.storage.delete(condition).await;
+        if let Some(call) = self.calls.last_mut() {
+            call.answer = Some(answer.clone());
+        }
+        Ok(answer)
+    }
+
+    /// Notes a question to storage that it could not answer; one that it answered needs no note.
+    fn note_failure(&mut self, performed: Performed, error: &StorageError) {
+        self.calls.push(Call { performed, answer: Some(Err(error.clone())) });
+    }
+}
+
+impl types::Host for State {}
+
+impl identity::Host for State {
+    async fn current(&mut self) -> wasmtime::Result<Result<Caller, IdentityError>> {
+        self.enter()?;
+        Ok(self.identity.current().await)
+    }
+}
+
+impl storage::Host for State {
+    async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
+        self.enter()?;
+        let answer = self.storage.locate().await;
+        if let Err(error) = &answer {
+            self.note_failure(Performed::Locate, error);
+        }
+        Ok(answer)
+    }
+
+    async fn find(&mut self) -> wasmtime::Result<Result<Lookup, StorageError>> {
+        self.enter()?;
+        let answer = match self.storage.find().await {
+            // What the answer takes in the policy's memory counts as growth there, and is refused there.
+            Ok(learning) => Ok(Lookup { learning }),
+            // Reading deletes nothing, so its outcome cannot be unknown.
+            Err(error) if error.kind == StorageErrorKind::OutcomeUnknown => {
+                Err(StorageError { kind: StorageErrorKind::Internal, ..error })
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &answer {
+            self.note_failure(Performed::Find, error);
+        }
+        Ok(answer)
+    }
+
+    async fn delete(&mut self) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        State::delete(self, Condition::Any).await
+    }
+
+    async fn delete_if_owned_by(&mut self, user_id: String) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        State::delete(self, Condition::OwnedBy(user_id)).await
+    }
+
+    async fn delete_if_unchanged(&mut self, revision: String) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        State::delete(self, Condition::Unchanged(revision)).await
+    }
+}
+
+/// What an instance may still grow by, all its memories together and all its tables together.
+struct Growth {
+    bytes_left: usize,
+    elements_left: usize,
+    parts: u32,
+}
+
+/// Takes what growing from `current` to `desired` costs; false where there is not as much.
+fn take(left: &mut usize, current: usize, desired: usize) -> bool {
+    match left.checked_sub(desired.saturating_sub(current)) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+impl ResourceLimiter for Growth {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(take(&mut self.bytes_left, current, desired))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(take(&mut self.elements_left, current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        self.parts as usize
+    }
+
+    fn tables(&self) -> usize {
+        self.parts as usize
+    }
+
+    fn memories(&self) -> usize {
+        self.parts as usize
+    }
+}
