@@ -2,7 +2,6 @@
 //!
 //! They are generated, so a name in the contract is the same name here, and its meaning is written there.
 
-#[expect(missing_docs, reason = "what the contract documents is documented; the generated glue around it is not")]
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",

@@ -11,20 +11,20 @@
 //! record that it names, [`Plugin`] decides, [`audit`] keeps the decision, [`http`] answers.
 
 pub mod audit;
-//pub mod config;
+pub mod config;
 mod contract;
-//pub mod http;
+pub mod http;
 pub mod identity;
 mod limits;
 pub mod plugin;
 pub mod storage;
 
-//pub use config::Config;
+pub use config::Config;
 pub use contract::{
     Caller, Credential, ErrorCode, IdentityError, IdentityErrorKind, Learning, Outcome, Rejection, Request,
     StorageError, StorageErrorKind, Target,
 };
-//pub use http::Server;
+pub use http::Server;
 pub use identity::Identity;
 pub use limits::Limits;
 pub use plugin::{DELETE_LEARNING, Decision, Plugin};

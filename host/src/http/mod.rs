@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 /// A server that is bound to its address and ready to serve.
@@ -78,6 +78,11 @@ impl Server {
     /// Serves until `shutdown` comes to its end; then takes no more connections, and returns once the requests in
     /// flight are answered, or their time is up.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(self.limits.request_head_ms))
+            .max_header_size(self.limits.request_head_bytes)
+            .max_buf_size(self.limits.request_head_bytes);
         let connections = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.limits.connections.min(Semaphore::MAX_PERMITS)));
         let mut shutdown = std::pin::pin!(shutdown);
@@ -93,7 +98,14 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = connections.watch(self.connection(stream));
+                    // Answers are small and wanted at once.
+                    let _ = stream.set_nodelay(true);
+                    let service = Arc::clone(&self.service);
+                    let answer = service_fn(move |request| {
+                        let service = Arc::clone(&service);
+                        async move { Ok::<_, Infallible>(service.answer(request).await) }
+                    });
+                    let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
                     tokio::spawn(async move {
                         // An error here is a client that went away or spoke no HTTP; hyper has answered what it could.
                         if let Err(error) = connection.await {
@@ -114,29 +126,5 @@ impl Server {
         if tokio::time::timeout(drain, connections.shutdown()).await.is_err() {
             tracing::warn!(drain_ms = self.limits.drain_ms, "requests were still in flight when their time was up");
         }
-    }
-
-    fn connection(
-        &self,
-        stream: TcpStream,
-    ) -> http1::Connection<
-        TokioIo<TcpStream>,
-        impl hyper::service::HttpService<hyper::body::Incoming, ResBody = answer::Body, Error = Infallible, Future: Send> + use<>,
-    > {
-        // Answers are small and wanted at once.
-        let _ = stream.set_nodelay(true);
-        let service = Arc::clone(&self.service);
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_millis(self.limits.request_head_ms))
-            .max_header_size(self.limits.request_head_bytes)
-            .max_buf_size(self.limits.request_head_bytes)
-            .serve_connection(
-                TokioIo::new(stream),
-                service_fn(move |request| {
-                    let service = Arc::clone(&service);
-                    async move { Ok::<_, Infallible>(service.answer(request).await) }
-                }),
-            )
     }
 }

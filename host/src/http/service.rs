@@ -5,14 +5,13 @@ use super::target::{Parameters, Route};
 use super::{StartError, health};
 use crate::audit;
 use crate::config::Config;
-use crate::contract::{IdentityErrorKind, Request};
+use crate::contract::IdentityErrorKind;
 use crate::identity::Authenticator;
 use crate::plugin::{Decision, Plugin};
 use crate::storage::{Databases, Named};
 use aws_lc_rs::rand;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Response, StatusCode};
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -66,7 +65,7 @@ impl Service {
 
     async fn delete_learning(
         self: Arc<Self>,
-        parameters: Parameters<'_>,
+        parameters: Parameters,
         headers: &HeaderMap,
         arrived: Instant,
     ) -> Response<Body> {
@@ -74,24 +73,17 @@ impl Service {
         let caller = self.authenticator.authenticate(headers);
         let token_presented = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
 
-        let named = OwnedNames::of(parameters);
         let task = {
             let (request_id, service) = (request_id.clone(), Arc::clone(&self));
             // A task of its own: a client that goes away does not stop a deletion half-way, nor its audit record.
             tokio::spawn(async move {
-                let storage = service.databases.record(&named.names());
-                let decision = service.plugin.decide(named.request(), Arc::new(caller.clone()), storage).await;
+                let storage = service.databases.record(&parameters.named());
+                let decision = service.plugin.decide(parameters.request(), Arc::new(caller.clone()), storage).await;
                 let duration = arrived.elapsed();
-                let names = named.names();
-                audit::Record {
-                    request_id: &request_id,
-                    caller: &caller,
-                    named: &names,
-                    decision: &decision,
-                    duration,
-                }
-                .write();
-                log(&request_id, &names, &decision, duration);
+                let named = parameters.named();
+                let record = audit::Record { request_id: &request_id, caller: &caller, named: &named, decision: &decision, duration };
+                record.write();
+                log(&request_id, &named, &decision, duration);
                 decision
             })
         };
@@ -114,49 +106,15 @@ impl Service {
     }
 }
 
-/// What a request names, kept for as long as its deletion takes.
-struct OwnedNames {
-    learning_id: String,
-    is_valid: bool,
-    db_id: Option<String>,
-    table: Option<String>,
-    repeated: bool,
-}
-
-impl OwnedNames {
-    fn of(parameters: Parameters<'_>) -> Self {
-        Self {
-            learning_id: parameters.learning_id.into_owned(),
-            is_valid: parameters.is_valid,
-            db_id: parameters.db_id.map(Cow::into_owned),
-            table: parameters.table.map(Cow::into_owned),
-            repeated: parameters.repeated,
-        }
-    }
-
-    fn names(&self) -> Named<'_> {
-        Named {
-            learning_id: self.is_valid.then_some(&self.learning_id),
-            db_id: self.db_id.as_deref(),
-            table: self.table.as_deref(),
-            repeated: self.repeated,
-        }
-    }
-
-    fn request(&self) -> Request {
-        Request { learning_id: self.learning_id.clone(), db_id: self.db_id.clone(), table: self.table.clone() }
-    }
-}
-
 /// The log line of a request, and the causes of a failure, which callers are not told.
-fn log(request_id: &str, names: &Named<'_>, decision: &Decision, duration: Duration) {
+fn log(request_id: &str, named: &Named<'_>, decision: &Decision, duration: Duration) {
     let (status, outcome) = match &decision.answer {
         Ok(()) => (204, "deleted"),
         Err(rejection) if rejection.status >= 500 => (rejection.status, "failed"),
         Err(rejection) => (rejection.status, "refused"),
     };
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let (rule, learning_id) = (decision.rule(), names.learning_id);
+    let (rule, learning_id) = (decision.rule(), named.learning_id);
     tracing::info!(target: "request", request_id, learning_id, status, outcome, rule, duration_us);
     for call in &decision.calls {
         if let Some(Err(error)) = &call.answer

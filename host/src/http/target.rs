@@ -1,5 +1,7 @@
 //! What a request's path and query name.
 
+use crate::contract::Request;
+use crate::storage::Named;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -27,27 +29,25 @@ impl<'a> Route<'a> {
 
 /// The parameters of a request for a learning.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parameters<'a> {
-    /// The id, decoded once. Where it is not UTF-8, with U+FFFD for what is not, and not valid.
-    pub(super) learning_id: Cow<'a, str>,
+pub(super) struct Parameters {
+    /// The id, decoded once; with U+FFFD for what is not UTF-8.
+    learning_id: String,
     /// Whether the id can name a record.
-    pub(super) is_valid: bool,
+    is_valid: bool,
     /// The first `db_id`.
-    pub(super) db_id: Option<Cow<'a, str>>,
+    db_id: Option<String>,
     /// The first `table`.
-    pub(super) table: Option<Cow<'a, str>>,
+    table: Option<String>,
     /// Whether either was given more than once.
-    pub(super) repeated: bool,
+    repeated: bool,
 }
 
-impl<'a> Parameters<'a> {
+impl Parameters {
     /// Reads the id and the query. `most` is how many bytes an id may have.
-    pub(super) fn read(id: &'a str, query: Option<&'a str>, most: usize) -> Self {
-        let decoded = percent_decode_str(id);
-        let (learning_id, is_utf8) = match decoded.clone().decode_utf8() {
-            Ok(id) => (id, true),
-            Err(_) => (decoded.decode_utf8_lossy(), false),
-        };
+    pub(super) fn read(id: &str, query: Option<&str>, most: usize) -> Self {
+        let bytes = Cow::from(percent_decode_str(id));
+        let is_utf8 = std::str::from_utf8(&bytes).is_ok();
+        let learning_id = String::from_utf8_lossy(&bytes).into_owned();
         let is_valid = is_utf8 && learning_id.len() <= most;
         let mut parameters = Self { learning_id, is_valid, db_id: None, table: None, repeated: false };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -57,9 +57,24 @@ impl<'a> Parameters<'a> {
                 _ => continue,
             };
             parameters.repeated |= slot.is_some();
-            slot.get_or_insert(value);
+            slot.get_or_insert(value.into_owned());
         }
         parameters
+    }
+
+    /// What they name, for the databases.
+    pub(super) fn named(&self) -> Named<'_> {
+        Named {
+            learning_id: self.is_valid.then_some(&self.learning_id),
+            db_id: self.db_id.as_deref(),
+            table: self.table.as_deref(),
+            repeated: self.repeated,
+        }
+    }
+
+    /// What they say, for the policy.
+    pub(super) fn request(&self) -> Request {
+        Request { learning_id: self.learning_id.clone(), db_id: self.db_id.clone(), table: self.table.clone() }
     }
 }
 
@@ -89,7 +104,7 @@ mod tests {
             ("%00", "\0"),
         ] {
             let parameters = Parameters::read(encoded, None, 4096);
-            assert_eq!((parameters.learning_id.as_ref(), parameters.is_valid), (id, true), "{encoded}");
+            assert_eq!((parameters.learning_id.as_str(), parameters.is_valid), (id, true), "{encoded}");
         }
         assert!(!Parameters::read("%FF", None, 4096).is_valid);
     }

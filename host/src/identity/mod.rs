@@ -1,11 +1,11 @@
 //! Who is calling: the trait that a platform implements, and this host's own implementation.
 
 mod authenticator;
-pub(crate) mod jwt;
+mod jwt;
 mod security_key;
 
 pub use authenticator::{Authenticator, Method};
-pub use jwt::{Algorithm, JwtVerifier, KeyError};
+pub use jwt::{Algorithm, Bearer, JwkSet, JwtVerifier, KeyError, VerificationKey};
 pub use security_key::SecurityKey;
 
 use crate::BoxFuture;

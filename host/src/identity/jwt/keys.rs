@@ -171,11 +171,17 @@ impl JwkSet {
                 Err(reason) => reasons.push(format!("key {index}: {reason}")),
             }
         }
-        if set.by_kid.is_empty() && set.without_kid.is_none() {
+        if set.is_empty() {
             let reasons = reasons.join("; ");
             return Err(KeyError::NoUsableKey { keys: count, algorithm: algorithm.name(), reasons });
         }
         Ok(set)
+    }
+
+    /// Whether it holds no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_kid.is_empty() && self.without_kid.is_none()
     }
 
     /// The key that a token names; where it names none that is known, the key without a name.

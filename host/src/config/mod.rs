@@ -1,0 +1,315 @@
+//! The configuration: a TOML file and a few variables of the environment, read once, checked whole, handed down.
+
+mod file;
+mod secret;
+
+use crate::identity::{Algorithm, Authenticator, JwkSet, JwtVerifier, Method, SecurityKey, VerificationKey};
+use crate::limits::Limits;
+use crate::plugin::DELETE_LEARNING;
+use crate::storage::{Database, Databases, SqliteTable};
+use std::collections::HashSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A configuration that was checked.
+pub struct Config {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The policy to run.
+    pub policy: Policy,
+    /// How callers are authenticated and weighed.
+    pub authenticator: Authenticator,
+    /// Every limit.
+    pub limits: Limits,
+    /// How the log is written.
+    pub log: Log,
+    /// What is worth a warning at start.
+    pub warnings: Vec<String>,
+    databases: Vec<DatabaseSettings>,
+    source: Source,
+}
+
+/// The policy that a configuration names.
+pub struct Policy {
+    /// Where it is from, for messages.
+    pub name: String,
+    /// Its bytes.
+    pub component: Vec<u8>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Text for people, JSON for machines.
+    pub format: LogFormat,
+    /// The least level that is written. Audit records are written at every level.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text an event.
+    #[default]
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// The level from which on events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+/// Where a configuration is from: how its errors name it, and where its relative paths begin.
+#[derive(Clone)]
+struct Source {
+    file: PathBuf,
+    folder: PathBuf,
+}
+
+/// A configuration that is wrong: in which file, at which key, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {key}: {reason}", file.display())]
+pub struct ConfigError {
+    /// The file.
+    pub file: PathBuf,
+    /// The key, such as `auth.jwt.algorithm`.
+    pub key: String,
+    /// What is the matter, and what to do.
+    pub reason: String,
+}
+
+struct DatabaseSettings {
+    id: String,
+    table: String,
+    path: PathBuf,
+}
+
+/// A variable of the environment by its name. A function, so that tests need not change the process's own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Reads a file. Relative paths in it begin at the file's folder.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or anything in it is wrong.
+    pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let source = Source { file: path.to_owned(), folder };
+        let text = fs::read_to_string(path).map_err(|error| source.error("file", format!("cannot be read: {error}")))?;
+        Self::check(file::parse(&text).map_err(|(key, reason)| source.error(key, reason))?, source, environment)
+    }
+
+    fn check(file: file::File, source: Source, environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let mut warnings = Vec::new();
+        if let Some((key, reason)) = file.limits.fault() {
+            return Err(source.error(format!("limits.{key}"), reason));
+        }
+        Ok(Self {
+            listen: file.listen,
+            policy: policy(file.plugin.as_deref(), &source)?,
+            databases: databases(file.databases, &source)?,
+            authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
+            limits: file.limits,
+            log: file.log,
+            warnings,
+            source,
+        })
+    }
+
+    /// Opens every database.
+    ///
+    /// # Errors
+    /// Where one cannot be opened, or its table holds no learnings.
+    pub(crate) fn open_databases(&self) -> Result<Databases, ConfigError> {
+        let open = |(index, settings): (usize, &DatabaseSettings)| {
+            let table = SqliteTable::open(&settings.path, &settings.table, &self.limits)
+                .map_err(|error| self.source.error(format!("databases[{index}].url"), error.to_string()))?;
+            let (id, table_name) = (settings.id.clone(), settings.table.clone());
+            Ok(Database { id, table_name, table: Arc::new(table) })
+        };
+        self.databases.iter().enumerate().map(open).collect::<Result<_, _>>().map(Databases)
+    }
+}
+
+impl Source {
+    fn error(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
+        ConfigError { file: self.file.clone(), key: key.into(), reason: reason.into() }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Reads a file that a key names. What is in it stays out of the error.
+    fn read(&self, key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
+        let path = self.path(path);
+        fs::read(&path).map_err(|error| self.error(key, format!("{} cannot be read: {error}", path.display())))
+    }
+
+    /// Reads a secret from a file; a line feed at its end does not belong to it.
+    fn read_secret(&self, key: &str, path: &str) -> Result<String, ConfigError> {
+        let text = String::from_utf8(self.read(key, path)?)
+            .map_err(|_| self.error(key, format!("{} is not UTF-8 text", self.path(path).display())))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    }
+}
+
+fn policy(plugin: Option<&str>, source: &Source) -> Result<Policy, ConfigError> {
+    Ok(match plugin {
+        None => Policy { name: "the embedded policy".to_owned(), component: DELETE_LEARNING.to_vec() },
+        Some(path) => {
+            Policy { name: source.path(path).display().to_string(), component: source.read("plugin", path)? }
+        }
+    })
+}
+
+fn databases(databases: Vec<file::Database>, source: &Source) -> Result<Vec<DatabaseSettings>, ConfigError> {
+    if databases.is_empty() {
+        return Err(source.error("databases", "there must be at least one [[databases]]"));
+    }
+    let mut ids = HashSet::new();
+    let check = |(index, database): (usize, file::Database)| {
+        let error = |key: &str, reason: String| source.error(format!("databases[{index}].{key}"), reason);
+        if database.id.is_empty() {
+            return Err(error("id", "must not be empty".to_owned()));
+        }
+        if !ids.insert(database.id.clone()) {
+            return Err(error("id", format!("another database has the id {:?} already", database.id)));
+        }
+        let table = database.table.unwrap_or_else(|| "agno_learnings".to_owned());
+        if table.is_empty() || table.contains('\0') {
+            return Err(error("table", "must be the name of a table".to_owned()));
+        }
+        let path = sqlite_path(database.url.expose()).map_err(|reason| error("url", reason.to_owned()))?;
+        Ok(DatabaseSettings { id: database.id, table, path: source.path(path) })
+    };
+    databases.into_iter().enumerate().map(check).collect()
+}
+
+/// The file of `sqlite:FILE`, or of the form that Agno's Python takes: `sqlite:///FILE`, with a fourth slash where FILE
+/// begins at the root.
+fn sqlite_path(url: &str) -> Result<&str, &'static str> {
+    let path = url.strip_prefix("sqlite:").ok_or("must begin with 'sqlite:'; other databases are not served yet")?;
+    let path = match path.strip_prefix("///") {
+        Some(path) => path,
+        None if path.starts_with("//") => return Err("must be sqlite:FILE or sqlite:///FILE"),
+        None => path,
+    };
+    match path {
+        "" | ":memory:" => Err("must name a file: a database in memory could not be shared"),
+        path if path.contains('?') => Err("takes no parameters after '?'"),
+        path => Ok(path),
+    }
+}
+
+fn authenticator(
+    auth: file::Auth,
+    authorization: file::Authorization,
+    source: &Source,
+    environment: Environment<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Authenticator, ConfigError> {
+    if auth.service_accounts.is_some() {
+        return Err(source.error("auth.service_accounts", "service accounts are not served yet"));
+    }
+    if authorization.admin_scope.is_empty() {
+        return Err(source.error("authorization.admin_scope", "must not be empty"));
+    }
+    let method = match auth.mode {
+        file::Mode::None => {
+            warnings.push("auth.mode is \"none\": everybody who reaches this address may delete every learning".into());
+            Method::None
+        }
+        file::Mode::SecurityKey => Method::SecurityKey(security_key(&auth, source, environment)?),
+        file::Mode::Jwt => Method::Jwt(Box::new(jwt(auth.jwt, source, environment)?)),
+    };
+    Ok(Authenticator {
+        method,
+        enforce_scopes: authorization.enforce_scopes,
+        user_isolation: authorization.user_isolation,
+        admin_scope: authorization.admin_scope,
+    })
+}
+
+fn security_key(
+    auth: &file::Auth,
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<SecurityKey, ConfigError> {
+    const KEY: &str = "auth.security_key";
+    let key = match (&auth.security_key, &auth.security_key_file) {
+        (Some(_), Some(_)) => return Err(source.error(KEY, "give either security_key or security_key_file")),
+        (Some(key), None) => key.expose().to_owned(),
+        (None, Some(path)) => source.read_secret("auth.security_key_file", path)?,
+        (None, None) => environment("OS_SECURITY_KEY")
+            .ok_or_else(|| source.error(KEY, "is missing; set it, security_key_file or OS_SECURITY_KEY"))?,
+    };
+    if key.trim() != key || key.is_empty() {
+        return Err(source.error(KEY, "must not be empty, nor begin or end with white space"));
+    }
+    Ok(SecurityKey::new(&key))
+}
+
+fn jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<JwtVerifier, ConfigError> {
+    let algorithm = Algorithm::by_name(&jwt.algorithm).ok_or_else(|| {
+        let names = Algorithm::ALL.map(Algorithm::name).join(", ");
+        source.error("auth.jwt.algorithm", format!("must be one of {names}"))
+    })?;
+    if jwt.audience.as_deref() == Some("") || jwt.issuer.as_deref() == Some("") {
+        return Err(source.error("auth.jwt", "audience and issuer must not be empty; leave them out to ask for none"));
+    }
+
+    let mut texts = Vec::new();
+    for (index, key) in jwt.verification_keys.expose().enumerate() {
+        texts.push((format!("auth.jwt.verification_keys[{index}]"), key.to_owned()));
+    }
+    for (index, path) in jwt.verification_key_files.iter().enumerate() {
+        let key = format!("auth.jwt.verification_key_files[{index}]");
+        let text = source.read_secret(&key, path)?;
+        texts.push((key, text));
+    }
+    if texts.is_empty()
+        && let Some(text) = environment("JWT_VERIFICATION_KEY").filter(|text| !text.is_empty())
+    {
+        texts.push(("JWT_VERIFICATION_KEY".to_owned(), text));
+    }
+    let keys = texts
+        .iter()
+        .map(|(key, text)| {
+            VerificationKey::from_text(algorithm, text).map_err(|error| source.error(key, error.to_string()))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let jwks_file = match jwt.jwks_file {
+        Some(path) => Some(("auth.jwt.jwks_file", path)),
+        None => environment("JWT_JWKS_FILE").filter(|path| !path.is_empty()).map(|path| ("JWT_JWKS_FILE", path)),
+    };
+    let jwks = match jwks_file {
+        None => JwkSet::default(),
+        Some((key, path)) => JwkSet::from_json(algorithm, &source.read(key, &path)?)
+            .map_err(|error| source.error(key, format!("{}: {error}", source.path(&path).display())))?,
+    };
+    if keys.is_empty() && jwks.is_empty() {
+        let reason = "is missing; set it, verification_key_files, jwks_file, JWT_VERIFICATION_KEY or JWT_JWKS_FILE";
+        return Err(source.error("auth.jwt.verification_keys", reason));
+    }
+    let (audience, issuer, leeway_seconds) = (jwt.audience, jwt.issuer, jwt.leeway_seconds);
+    Ok(JwtVerifier { algorithm, keys, jwks, audience, issuer, leeway_seconds })
+}
+
+#[cfg(test)]
+mod tests;
