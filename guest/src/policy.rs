@@ -285,20 +285,15 @@ fn not_identified(error: IdentityError) -> Rejection {
             "identity-wrong-audience",
         ),
         (Kind::ReservedSubject, _) => unauthenticated("Invalid token subject", "identity-reserved-subject"),
-        (Kind::NotEnabled, _) => unauthenticated(
-            "Service accounts are not enabled on this AgentOS instance",
-            "identity-not-enabled",
-        ),
-        (Kind::RateLimited, _) => refuse(
-            ErrorCode::TooManyRequests,
-            "Too many failed authentication attempts",
-            "identity-rate-limited",
-        ),
-        (Kind::Unavailable, _) => refuse(
-            ErrorCode::ServiceUnavailable,
-            "Authentication is temporarily unavailable",
-            "identity-unavailable",
-        ),
+        (Kind::NotEnabled, _) => {
+            unauthenticated("Service accounts are not enabled on this AgentOS instance", "identity-not-enabled")
+        }
+        (Kind::RateLimited, _) => {
+            refuse(ErrorCode::TooManyRequests, "Too many failed authentication attempts", "identity-rate-limited")
+        }
+        (Kind::Unavailable, _) => {
+            refuse(ErrorCode::ServiceUnavailable, "Authentication is temporarily unavailable", "identity-unavailable")
+        }
         (Kind::Internal, _) => refuse(ErrorCode::InternalServerError, "Internal server error", "identity-failed"),
     }
 }

@@ -108,7 +108,8 @@ impl Config {
     pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let source = Source { file: path.to_owned(), folder };
-        let text = fs::read_to_string(path).map_err(|error| source.error("file", format!("cannot be read: {error}")))?;
+        let text =
+            fs::read_to_string(path).map_err(|error| source.error("file", format!("cannot be read: {error}")))?;
         Self::check(file::parse(&text).map_err(|(key, reason)| source.error(key, reason))?, source, environment)
     }
 
@@ -171,9 +172,7 @@ impl Source {
 fn policy(plugin: Option<&str>, source: &Source) -> Result<Policy, ConfigError> {
     Ok(match plugin {
         None => Policy { name: "the embedded policy".to_owned(), component: DELETE_LEARNING.to_vec() },
-        Some(path) => {
-            Policy { name: source.path(path).display().to_string(), component: source.read("plugin", path)? }
-        }
+        Some(path) => Policy { name: source.path(path).display().to_string(), component: source.read("plugin", path)? },
     })
 }
 
@@ -245,11 +244,7 @@ fn authenticator(
     })
 }
 
-fn security_key(
-    auth: &file::Auth,
-    source: &Source,
-    environment: Environment<'_>,
-) -> Result<SecurityKey, ConfigError> {
+fn security_key(auth: &file::Auth, source: &Source, environment: Environment<'_>) -> Result<SecurityKey, ConfigError> {
     const KEY: &str = "auth.security_key";
     let key = match (&auth.security_key, &auth.security_key_file) {
         (Some(_), Some(_)) => return Err(source.error(KEY, "give either security_key or security_key_file")),

@@ -81,7 +81,13 @@ impl Service {
                 let decision = service.plugin.decide(parameters.request(), Arc::new(caller.clone()), storage).await;
                 let duration = arrived.elapsed();
                 let named = parameters.named();
-                let record = audit::Record { request_id: &request_id, caller: &caller, named: &named, decision: &decision, duration };
+                let record = audit::Record {
+                    request_id: &request_id,
+                    caller: &caller,
+                    named: &named,
+                    decision: &decision,
+                    duration,
+                };
                 record.write();
                 log(&request_id, &named, &decision, duration);
                 decision

@@ -86,7 +86,9 @@ mod tests {
     fn a_path_is_matched_as_it_was_sent() {
         assert_eq!(Route::of("/learnings/a%2Fb"), Route::Learning("a%2Fb"));
         assert_eq!(Route::of("/learnings/.."), Route::Learning(".."));
-        for path in ["/learnings/", "/learnings", "/learnings/a/", "/learnings/a/b", "/Learnings/a", "//learnings/a", "*"] {
+        for path in
+            ["/learnings/", "/learnings", "/learnings/a/", "/learnings/a/b", "/Learnings/a", "//learnings/a", "*"]
+        {
             assert_eq!(Route::of(path), Route::Nothing, "{path}");
         }
         assert_eq!(Route::of("/health"), Route::Health);

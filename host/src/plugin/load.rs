@@ -30,11 +30,8 @@ pub enum LoadError {
 }
 
 /// What a policy may import.
-const IMPORTS: [&str; 3] = [
-    "learnings:plugin/types@0.1.0",
-    "learnings:plugin/identity@0.1.0",
-    "learnings:plugin/storage@0.1.0",
-];
+const IMPORTS: [&str; 3] =
+    ["learnings:plugin/types@0.1.0", "learnings:plugin/identity@0.1.0", "learnings:plugin/storage@0.1.0"];
 
 /// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";

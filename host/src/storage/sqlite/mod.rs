@@ -74,11 +74,7 @@ impl SqliteTable {
 }
 
 /// Starts a thread that ends by itself once the table is dropped and its queue empty.
-fn spawn(
-    file: &worker::File,
-    name: &str,
-    run: impl FnOnce(worker::File) + Send + 'static,
-) -> Result<(), OpenError> {
+fn spawn(file: &worker::File, name: &str, run: impl FnOnce(worker::File) + Send + 'static) -> Result<(), OpenError> {
     let ours = file.clone();
     std::thread::Builder::new()
         .name(name.to_owned())

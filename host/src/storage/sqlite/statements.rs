@@ -28,12 +28,7 @@ impl Statements {
     }
 
     /// Deletes the record if the condition holds. One step only within a transaction that holds the write lock.
-    pub(super) fn delete(
-        &self,
-        connection: &Connection,
-        id: &str,
-        condition: &Condition,
-    ) -> rusqlite::Result<Outcome> {
+    pub(super) fn delete(&self, connection: &Connection, id: &str, condition: &Condition) -> rusqlite::Result<Outcome> {
         let prepared = |sql: &str| -> rusqlite::Result<CachedStatement<'_>> { connection.prepare_cached(sql) };
         let deleted = match condition {
             Condition::Any => prepared(&self.delete)?.execute([id])?,

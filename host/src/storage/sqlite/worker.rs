@@ -175,9 +175,7 @@ pub(super) fn read(file: &File, mut queue: mpsc::Receiver<Read>) {
                 let _ = reply.send(answer(&mut connected, |connection| statements.find(connection, &id)));
             }
             Read::Check { reply } => {
-                let _ = reply.send(answer(&mut connected, |connection| {
-                    statements.find(connection, "").map(drop)
-                }));
+                let _ = reply.send(answer(&mut connected, |connection| statements.find(connection, "").map(drop)));
             }
         }
     }

@@ -1,0 +1,352 @@
+//! Credentials: every algorithm, every claim that is checked, and what a key must be.
+
+use crate::harness::host::{Host, Setup};
+use crate::harness::token::{SECRET, now, signed_by, user, with_claims};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
+};
+use aws_lc_rs::{encoding::AsDer, encoding::PublicKeyX509Der, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+const ALICES: &str = "/learnings/user_profile_alice@example.com";
+const ABSENT: &str = "/learnings/absent";
+
+/// A key pair: signs, and has a public half.
+struct Signer {
+    algorithm: &'static str,
+    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    pem: String,
+    jwk: Value,
+}
+
+impl Signer {
+    fn token(&self, header: Value) -> String {
+        let mut header = header;
+        header["alg"] = json!(self.algorithm);
+        signed_by(header, json!({ "sub": "alice", "scopes": ["learnings:delete"], "exp": now() + 60 }), |message| {
+            (self.sign)(message)
+        })
+    }
+}
+
+fn pem_of(key: &impl AsDer<PublicKeyX509Der<'static>>) -> String {
+    let der = key.as_der().expect("a public key has an encoding");
+    pem::encode(&pem::Pem::new("PUBLIC KEY", der.as_ref()))
+}
+
+fn rsa(algorithm: &'static str, padding: &'static dyn RsaEncoding) -> Signer {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let pem = pem_of(pair.public_key());
+    // PKCS #1 of a key of 2048 bits: two headers, a zero, the modulus, a header, the exponent 65537.
+    let der = pair.public_key().as_ref();
+    let (n, e) = (&der[9..265], &der[der.len() - 3..]);
+    let jwk = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e) });
+    let sign = move |message: &[u8]| {
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(padding, &SystemRandom::new(), message, &mut signature).expect("a signature");
+        signature
+    };
+    Signer { algorithm, sign: Box::new(sign), pem, jwk }
+}
+
+fn ecdsa(algorithm: &'static str, curve: &'static EcdsaSigningAlgorithm, name: &str) -> Signer {
+    let pair = EcdsaKeyPair::generate(curve).expect("a key");
+    let pem = pem_of(pair.public_key());
+    let point = &pair.public_key().as_ref()[1..];
+    let (x, y) = point.split_at(point.len() / 2);
+    let jwk = json!({ "kty": "EC", "crv": name, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
+    let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec();
+    Signer { algorithm, sign: Box::new(sign), pem, jwk }
+}
+
+fn ed25519() -> Signer {
+    let pair = Ed25519KeyPair::generate().expect("a key");
+    let pem = pem_of(pair.public_key());
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()) });
+    Signer { algorithm: "EdDSA", sign: Box::new(move |message| pair.sign(message).as_ref().to_vec()), pem, jwk }
+}
+
+fn asymmetric() -> Vec<Signer> {
+    vec![
+        rsa("RS256", &signature::RSA_PKCS1_SHA256),
+        rsa("RS384", &signature::RSA_PKCS1_SHA384),
+        rsa("RS512", &signature::RSA_PKCS1_SHA512),
+        rsa("PS256", &signature::RSA_PSS_SHA256),
+        rsa("PS384", &signature::RSA_PSS_SHA384),
+        rsa("PS512", &signature::RSA_PSS_SHA512),
+        ecdsa("ES256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
+        ecdsa("ES384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
+        ecdsa("ES512", &signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
+        ed25519(),
+    ]
+}
+
+fn with_key(algorithm: &str, key: &str) -> Setup {
+    Setup::with_auth(&format!(
+        "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{algorithm}\"\nverification_keys = [{}]\n",
+        Value::from(key)
+    ))
+}
+
+/// Asserts that a token is taken: the record asked for is absent, which only an authenticated caller is told.
+fn is_taken(host: &Host, token: &str) {
+    assert_eq!(host.delete(ABSENT, Some(token)).status, 404, "{}", host.log());
+}
+
+fn is_refused(host: &Host, token: &str, detail: &str) {
+    host.delete(ALICES, Some(token)).is_error(401, detail, "UNAUTHENTICATED");
+}
+
+#[test]
+fn every_asymmetric_algorithm_verifies_with_a_pem_key_and_no_other_key_does() {
+    let signers = asymmetric();
+    for (index, signer) in signers.iter().enumerate() {
+        let host = with_key(signer.algorithm, &signer.pem).start();
+        is_taken(&host, &signer.token(json!({})));
+        // Signed by another key, and said to be of another algorithm.
+        let other = &signers[(index + 1) % signers.len()];
+        is_refused(&host, &other.token(json!({})), "Invalid token");
+        let forged = Signer { algorithm: signer.algorithm, sign: Box::new(|_| vec![0; 64]), ..ed25519() };
+        is_refused(&host, &forged.token(json!({})), "Invalid token");
+    }
+}
+
+#[test]
+fn every_secret_algorithm_verifies_and_a_public_key_is_no_secret() {
+    let secret = "s".repeat(64);
+    for (algorithm, hash) in [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
+    {
+        let host = with_key(algorithm, &secret).start();
+        let claims = json!({ "sub": "alice", "scopes": ["learnings:delete"], "exp": now() + 60 });
+        let sign = |key: &str| {
+            signed_by(json!({ "alg": algorithm }), claims.clone(), |message| {
+                hmac::sign(&hmac::Key::new(hash, key.as_bytes()), message).as_ref().to_vec()
+            })
+        };
+        is_taken(&host, &sign(&secret));
+        is_refused(&host, &sign("another secret"), "Invalid token");
+    }
+
+    // The old confusion: an HMAC made with the public key, sent to a host that expects the private key's signature.
+    let signer = rsa("RS256", &signature::RSA_PKCS1_SHA256);
+    let host = with_key("RS256", &signer.pem).start();
+    for alg in ["HS256", "RS256", "none", "None", ""] {
+        let token =
+            signed_by(json!({ "alg": alg }), json!({ "sub": "alice", "scopes": ["agent_os:admin"] }), |message| {
+                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, signer.pem.as_bytes()), message).as_ref().to_vec()
+            });
+        is_refused(&host, &token, "Invalid token");
+    }
+    let unsigned = signed_by(json!({ "alg": "none" }), json!({ "scopes": ["agent_os:admin"] }), |_| Vec::new());
+    is_refused(&host, &unsigned, "Invalid token");
+}
+
+#[test]
+fn a_key_set_picks_by_kid_and_falls_back_to_the_key_without() {
+    let [first, second, fallback] = [ed25519(), ed25519(), ed25519()];
+    let key = |signer: &Signer, kid: Option<&str>| {
+        let mut jwk = signer.jwk.clone();
+        if let Some(kid) = kid {
+            jwk["kid"] = json!(kid);
+        }
+        jwk
+    };
+    let of_another_kind = rsa("RS256", &signature::RSA_PKCS1_SHA256).jwk;
+    let set =
+        json!({ "keys": [key(&first, Some("1")), of_another_kind, key(&second, Some("2")), key(&fallback, None)] });
+    let setup = Setup::with_auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("jwks.json"), set.to_string()).expect("the set can be written");
+    crate::harness::database::AgnoDatabase::in_folder(folder.path(), "main.db");
+    let host = setup.start_in(folder);
+
+    is_taken(&host, &first.token(json!({ "kid": "1" })));
+    is_taken(&host, &second.token(json!({ "kid": "2" })));
+    is_taken(&host, &fallback.token(json!({})));
+    is_taken(&host, &fallback.token(json!({ "kid": "unknown" })));
+    is_refused(&host, &first.token(json!({ "kid": "2" })), "Invalid token");
+    is_refused(&host, &first.token(json!({})), "Invalid token");
+}
+
+#[test]
+fn every_kind_of_key_is_read_from_a_key_set() {
+    for signer in asymmetric() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let set = json!({ "keys": [signer.jwk] });
+        std::fs::write(folder.path().join("jwks.json"), set.to_string()).expect("the set can be written");
+        let auth = format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{}\"\n", signer.algorithm);
+        // By the environment's name, as an AgentOS has it.
+        let set = folder.path().join("jwks.json").display().to_string();
+        let host = Setup { environment: vec![("JWT_JWKS_FILE", set)], ..Setup::with_auth(&auth) }.start_in(folder);
+        is_taken(&host, &signer.token(json!({ "kid": "any" })));
+    }
+}
+
+#[test]
+fn several_keys_are_tried_in_turn() {
+    let [old, new] = [ed25519(), ed25519()];
+    let keys = json!([old.pem, new.pem]);
+    let host =
+        Setup::with_auth(&format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\nverification_keys = {keys}\n"))
+            .start();
+    is_taken(&host, &old.token(json!({})));
+    is_taken(&host, &new.token(json!({})));
+    is_refused(&host, &ed25519().token(json!({})), "Invalid token");
+}
+
+#[test]
+fn times_are_checked_with_the_leeway() {
+    let host = Setup::jwt().start();
+    let token = |claims: Value| {
+        let mut claims = claims;
+        claims["sub"] = json!("alice");
+        claims["scopes"] = json!(["learnings:delete"]);
+        with_claims(claims)
+    };
+    is_taken(&host, &token(json!({})));
+    is_taken(&host, &token(json!({ "exp": now() - 5 })));
+    is_taken(&host, &token(json!({ "nbf": now() + 5, "iat": now() + 5 })));
+    is_taken(&host, &token(json!({ "exp": now() as f64 + 0.5 })));
+    is_refused(&host, &token(json!({ "exp": now() - 11 })), "Token has expired");
+    is_refused(&host, &token(json!({ "exp": 0 })), "Token has expired");
+    is_refused(&host, &token(json!({ "exp": -1 })), "Token has expired");
+    for claims in [
+        json!({ "nbf": now() + 60 }),
+        json!({ "iat": now() + 60 }),
+        json!({ "exp": "tomorrow" }),
+        json!({ "exp": null }),
+        json!({ "nbf": {} }),
+        json!({ "jti": 1 }),
+    ] {
+        is_refused(&host, &token(claims), "Invalid token");
+    }
+
+    let auth = format!("{}leeway_seconds = 0\n", Setup::jwt().auth);
+    let host = Setup { auth, ..Setup::jwt() }.start();
+    is_refused(&host, &token(json!({ "exp": now() - 2 })), "Token has expired");
+}
+
+#[test]
+fn audience_and_issuer_are_checked_where_configured() {
+    let auth = format!("{}audience = \"os-1\"\nissuer = \"https://issuer.example\"\n", Setup::jwt().auth);
+    let host = Setup { auth, ..Setup::jwt() }.start();
+    let token = |aud: Value, iss: Value| {
+        let mut claims = json!({ "sub": "alice", "scopes": ["learnings:delete"], "exp": now() + 60 });
+        if !aud.is_null() {
+            claims["aud"] = aud;
+        }
+        if !iss.is_null() {
+            claims["iss"] = iss;
+        }
+        with_claims(claims)
+    };
+    let issuer = || json!("https://issuer.example");
+    let wrong = "Invalid token audience - token not valid for this AgentOS instance";
+    is_taken(&host, &token(json!("os-1"), issuer()));
+    is_taken(&host, &token(json!(["other", "os-1"]), issuer()));
+    is_refused(&host, &token(json!("os-2"), issuer()), wrong);
+    is_refused(&host, &token(json!(["os-2"]), issuer()), wrong);
+    is_refused(&host, &token(json!([]), issuer()), wrong);
+    is_refused(&host, &token(json!(7), issuer()), wrong);
+    is_refused(&host, &token(Value::Null, issuer()), "Invalid token");
+    for issuer in [Value::Null, json!("https://other.example"), json!(["https://issuer.example"])] {
+        is_refused(&host, &token(json!("os-1"), issuer), "Invalid token");
+    }
+    // Where nothing is configured, neither matters.
+    let host = Setup::jwt().start();
+    is_taken(&host, &token(json!("anybody"), json!("anybody")));
+}
+
+#[test]
+fn a_subject_that_is_reserved_or_no_text_is_401() {
+    let host = Setup::jwt().start();
+    let token = |sub: Value| with_claims(json!({ "sub": sub, "scopes": ["agent_os:admin"], "exp": now() + 60 }));
+    for sub in ["sa:bot", "sa:", "__oauth__:client", "__scheduler__"] {
+        is_refused(&host, &token(json!(sub)), "Invalid token subject");
+    }
+    for sub in [json!(7), json!(null), json!(["alice"]), json!({})] {
+        is_refused(&host, &token(sub), "Invalid token");
+    }
+    for sub in ["sale", "SA:bot", "__scheduler__2", "oauth"] {
+        is_taken(&host, &token(json!(sub)));
+    }
+}
+
+#[test]
+fn a_token_that_is_no_token_is_401_whatever_it_is() {
+    let host = Setup::jwt().start();
+    let good = user("alice");
+    let parts: Vec<&str> = good.split('.').collect();
+    let [header, claims, signature] = [parts[0], parts[1], parts[2]];
+    let text = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    for token in [
+        ".".to_owned(),
+        "..".to_owned(),
+        "a.b".to_owned(),
+        format!("{header}.{claims}."),
+        format!("{header}.{claims}"),
+        format!("{header}.{claims}.{signature}A"),
+        format!("{header}.{claims}.{signature}=="),
+        format!("{header}.{claims}.{signature}.{signature}"),
+        format!("{}.{claims}.{signature}", text("{}")),
+        format!("{}.{claims}.{signature}", text("[1")),
+        format!("{header}.{}.{signature}", text("{\"scopes\":[\"agent_os:admin\"]}")),
+        "x".repeat(50_000),
+    ] {
+        let answer = host.delete(ALICES, Some(&token));
+        assert_eq!(answer.error().0, 401, "{token}");
+    }
+    let demanding = signed_by(json!({ "alg": "HS256", "crit": ["exp"] }), json!({ "sub": "alice" }), |message| {
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
+    });
+    is_refused(&host, &demanding, "Invalid token");
+    let token = with_claims(json!(["not", "an", "object"]));
+    is_refused(&host, &token, "Invalid token");
+}
+
+#[test]
+fn scopes_of_a_wrong_type_grant_nothing() {
+    let host = Setup::jwt().start();
+    for scopes in [json!(null), json!(7), json!({ "learnings:delete": true }), json!([["learnings:delete"]])] {
+        let token = with_claims(json!({ "sub": "alice", "scopes": scopes, "exp": now() + 60 }));
+        assert_eq!(host.delete(ALICES, Some(&token)).error().0, 403);
+    }
+}
+
+#[test]
+fn a_service_accounts_token_is_refused_where_there_are_none() {
+    let host = Setup::jwt().start();
+    is_refused(&host, "agno_pat_0123456789", "Service accounts are not enabled on this AgentOS instance");
+}
+
+#[test]
+fn two_authorization_headers_are_401_though_each_is_good() {
+    let host = Setup::jwt().start();
+    let value = format!("Bearer {}", user("alice"));
+    let answer = host.request("DELETE", ALICES, &[("authorization", &value), ("authorization", &value)]);
+    answer.is_error(401, "Authorization header must be one 'Bearer <token>'", "UNAUTHENTICATED");
+    let answer = host.request("DELETE", ALICES, &[("authorization", "Bearer ")]);
+    answer.is_error(401, "Authorization header missing", "UNAUTHENTICATED");
+}
+
+#[test]
+fn no_secret_is_in_the_log() {
+    let key = "the-security-key-of-this-deployment";
+    let host = Setup::security_key(key).start();
+    host.delete(ALICES, Some("a-wrong-key-that-somebody-sent"));
+    host.delete(ALICES, Some(key)).is_deleted();
+    host.logged(&["audit", "deleted"]);
+    assert!(!host.log().contains(key) && !host.log().contains("a-wrong-key"), "{}", host.log());
+
+    let host = Setup::jwt().start();
+    let token = user("alice");
+    host.delete(ALICES, Some(&token)).is_deleted();
+    host.delete(ALICES, Some(&format!("{token}x")));
+    host.logged(&["audit", "identity-invalid"]);
+    let signature = token.rsplit('.').next().expect("a signature");
+    assert!(!host.log().contains(signature) && !host.log().contains(SECRET), "{}", host.log());
+}

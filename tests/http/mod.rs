@@ -1,0 +1,7 @@
+//! The endpoint, through HTTP, on the real component and a database that Agno made.
+
+mod corrections;
+mod credentials;
+mod order;
+mod protocol;
+mod storage;

@@ -1,0 +1,4 @@
+//! The library, as a platform in Rust embeds it, and the component file itself.
+
+mod component;
+mod embedding;

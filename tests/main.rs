@@ -1,0 +1,13 @@
+//! Tests through the public doors: the component file, the library, the binary, HTTP.
+//!
+//! They run the real binary on real database files. What needs more than Rust and a C compiler is looked for, said in
+//! one line where it is missing, and demanded where `CI` is set.
+#![allow(unreachable_pub, reason = "one program of many modules: there is nobody outside to reach anything")]
+#![allow(clippy::print_stderr, reason = "what is left out is said where a person looks")]
+
+#[path = "agno/mod.rs"]
+mod agno;
+mod harness;
+mod http;
+mod library;
+mod program;

@@ -1,0 +1,4 @@
+//! The binary as a person uses it.
+
+mod configuration;
+mod demo;
