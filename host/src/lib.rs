@@ -32,3 +32,8 @@ pub use storage::{Condition, Storage};
 
 /// What the asynchronous functions of the traits return.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The README's Rust example, as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -50,7 +50,7 @@ const EXAMPLE: &str = r#"The least that FILE says:
 
   [auth.jwt]
   algorithm = "HS256"                 # default RS256
-  verification_keys = ["a secret of at least 32 bytes"]
+  verification_keys = ["a shared secret of at least 32 bytes"]
 
 Secrets may come from the environment instead (OS_SECURITY_KEY, JWT_VERIFICATION_KEY, JWT_JWKS_FILE) or from files
 (security_key_file, verification_key_files). The README has every key."#;

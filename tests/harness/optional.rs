@@ -14,3 +14,19 @@ pub fn agno_python(left_out: &str) -> Option<PathBuf> {
     }
     python
 }
+
+/// Whether these programs are all there; if not, one line says what is left out.
+///
+/// # Panics
+/// Where one is missing and `CI` is set.
+pub fn tools(names: &[&str], left_out: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_there(name)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "{missing:?} is missing, and CI leaves nothing out");
+    eprintln!("left out, as {missing:?} is missing: {left_out}");
+    false
+}

@@ -1,15 +1,13 @@
 //! The component file: what it imports, how large it is, and that it was built from these sources.
 
 use crate::harness::database::project;
-use std::path::PathBuf;
 use wasmtime::component::Component;
 
 #[path = "../../guest/builder/src/digest.rs"]
 mod digest;
 
 fn bytes() -> Vec<u8> {
-    let file = std::env::var_os("TEST_COMPONENT").map(PathBuf::from);
-    std::fs::read(file.unwrap_or_else(|| project("guest/component/delete-learning.wasm"))).expect("the component")
+    std::fs::read(project("guest/component/delete-learning.wasm")).expect("the component")
 }
 
 #[test]
