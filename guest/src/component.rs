@@ -7,7 +7,7 @@
     reason = "the generated bindings lower and lift values at the component boundary; nothing here is written by hand"
 )]
 
-use crate::policy::{self, Plan};
+use crate::policy::{self, Asked, Plan};
 use alloc::string::String;
 
 wit_bindgen::generate!({ path: "../wit", world: "plugin" });
@@ -22,16 +22,16 @@ struct Policy;
 impl Guest for Policy {
     fn delete_learning(request: Request) -> Result<(), Rejection> {
         let request = policy::Request { db_id: request.db_id, table: request.table };
-        let answer = match policy::plan(&request, identity::current().map(caller).map_err(identity_error)) {
+        let (asked, answer) = match policy::plan(&request, identity::current().map(caller).map_err(identity_error)) {
             Plan::Refuse(refusal) => return Err(rejection(refusal)),
             Plan::RefuseAtTarget(refusal) => match storage::locate() {
                 Ok(_) => return Err(rejection(refusal)),
-                Err(error) => Err(error),
+                Err(error) => (Asked::Any, Err(error)),
             },
-            Plan::Delete => storage::delete(),
-            Plan::DeleteIfOwnedBy(user) => storage::delete_if_owned_by(&user),
+            Plan::Delete => (Asked::Any, storage::delete()),
+            Plan::DeleteIfOwnedBy(user) => (Asked::Own, storage::delete_if_owned_by(&user)),
         };
-        policy::conclude(&request, answer.map(outcome).map_err(storage_error)).map_err(rejection)
+        policy::conclude(&request, asked, answer.map(outcome).map_err(storage_error)).map_err(rejection)
     }
 }
 

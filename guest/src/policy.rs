@@ -165,6 +165,15 @@ pub enum Plan {
     DeleteIfOwnedBy(String),
 }
 
+/// Which record a plan's delete was to take, whoever owns it or only if its owner is the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The record, whoever owns it.
+    Any,
+    /// The record, if the caller owns it.
+    Own,
+}
+
 /// The scope that deleting takes, as the Agno API names it.
 const SCOPE: &str = "learnings:delete";
 /// The same scope, spelled for every record.
@@ -206,14 +215,17 @@ pub fn plan(request: &Request, caller: Result<Caller, IdentityError>) -> Plan {
     }
 }
 
-/// The second half: what the caller is told of what storage answered.
+/// The second half: what the caller is told of what storage answered to the plan's one question.
 ///
 /// # Errors
 /// The refusal, for every answer but [`Outcome::Deleted`].
-pub fn conclude(request: &Request, answer: Result<Outcome, StorageErrorKind>) -> Result<(), Rejection> {
+pub fn conclude(request: &Request, asked: Asked, answer: Result<Outcome, StorageErrorKind>) -> Result<(), Rejection> {
     match answer {
         Ok(Outcome::Deleted) => Ok(()),
         Ok(Outcome::Absent) => Err(refuse(ErrorCode::NotFound, "Learning not found", "learning-absent")),
+        // Answers to a question that was not asked: a host that gives them is not to be trusted.
+        Ok(Outcome::Unowned | Outcome::OwnedByAnother) if asked == Asked::Any => Err(failed("unexpected-outcome")),
+        Ok(Outcome::Changed) => Err(failed("unexpected-outcome")),
         Ok(Outcome::Unowned) => Err(refuse(
             ErrorCode::Forbidden,
             "Only admins can modify learnings that have no owner (user_id is null)",
@@ -223,8 +235,6 @@ pub fn conclude(request: &Request, answer: Result<Outcome, StorageErrorKind>) ->
         Ok(Outcome::OwnedByAnother) => {
             Err(refuse(ErrorCode::NotFound, "Learning not found", "learning-owned-by-another"))
         }
-        // This policy never asks for an unchanged record, so a host that answers so is not to be trusted.
-        Ok(Outcome::Changed) => Err(failed("unexpected-outcome")),
         Err(kind) => Err(not_stored(request, kind)),
     }
 }
@@ -285,8 +295,11 @@ fn not_identified(error: IdentityError) -> Rejection {
             "identity-wrong-audience",
         ),
         (Kind::ReservedSubject, _) => unauthenticated("Invalid token subject", "identity-reserved-subject"),
-        (Kind::NotEnabled, _) => {
+        (Kind::NotEnabled, Credential::ServiceAccount) => {
             unauthenticated("Service accounts are not enabled on this AgentOS instance", "identity-not-enabled")
+        }
+        (Kind::NotEnabled, _) => {
+            unauthenticated("This kind of credential is not enabled on this AgentOS instance", "identity-not-enabled")
         }
         (Kind::RateLimited, _) => {
             refuse(ErrorCode::TooManyRequests, "Too many failed authentication attempts", "identity-rate-limited")

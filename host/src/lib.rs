@@ -12,6 +12,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod conformance;
 mod contract;
 pub mod http;
 pub mod identity;

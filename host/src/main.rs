@@ -26,6 +26,19 @@ enum Command {
     /// that the endpoint documents, and prints request, answer and the rule that decided. Exits with 1 if an answer is
     /// not the documented one.
     Demo,
+    /// Checks a policy: does it fit the contract, what does it import, does it decide as the specification says
+    ///
+    /// Prints its imports and exports, how it does not fit if it does not, how long it takes to compile, and how many of
+    /// the conformance cases it passes, with both answers for each that it does not. Exits with 1 if it does not fit or
+    /// a case fails. (A policy that is meant to decide otherwise fails the cases that it decides otherwise.)
+    Check {
+        /// The component, a `.wasm` file
+        #[arg(value_name = "COMPONENT")]
+        component: PathBuf,
+        /// Print one JSON object, with what came of every case
+        #[arg(long)]
+        json: bool,
+    },
     /// Serves the endpoint as a configuration file says, until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. A configuration
@@ -63,6 +76,7 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(commands::demo()),
+        Command::Check { component, json } => runtime.block_on(commands::check(&component, json)),
         Command::Serve { config } => runtime.block_on(commands::serve(&config)),
     };
     // What still runs has had its time; a thread that hangs on a disk must not keep the process.

@@ -1,4 +1,5 @@
 //! The library, as a platform in Rust embeds it, and the component file itself.
 
 mod component;
+mod conformance;
 mod embedding;

@@ -1,5 +1,6 @@
 //! The binary as a person uses it.
 
+mod check;
 mod configuration;
 mod demo;
 mod readme;

@@ -33,7 +33,7 @@ fn refusal(plan: Plan) -> (u16, &'static str) {
 }
 
 fn concluded(answer: Result<Outcome, StorageErrorKind>) -> Rejection {
-    conclude(&request(Some("main"), Some("learnings")), answer).expect_err("a refusal")
+    conclude(&request(Some("main"), Some("learnings")), Asked::Own, answer).expect_err("a refusal")
 }
 
 const OWN: fn() -> Plan = || Plan::DeleteIfOwnedBy("alice".to_string());
@@ -166,6 +166,7 @@ fn every_identity_error_has_its_answer() {
         (Kind::WrongAudience, Jwt, 401, "Invalid token audience - token not valid for this AgentOS instance"),
         (Kind::ReservedSubject, Jwt, 401, "Invalid token subject"),
         (Kind::NotEnabled, ServiceAccount, 401, "Service accounts are not enabled on this AgentOS instance"),
+        (Kind::NotEnabled, Jwt, 401, "This kind of credential is not enabled on this AgentOS instance"),
         (Kind::RateLimited, ServiceAccount, 429, "Too many failed authentication attempts"),
         (Kind::Unavailable, ServiceAccount, 503, "Authentication is temporarily unavailable"),
         (Kind::Internal, Jwt, 500, "Internal server error"),
@@ -179,7 +180,15 @@ fn every_identity_error_has_its_answer() {
 
 #[test]
 fn only_a_deletion_is_a_success() {
-    assert_eq!(conclude(&Request::default(), Ok(Outcome::Deleted)), Ok(()));
+    assert_eq!(conclude(&Request::default(), Asked::Any, Ok(Outcome::Deleted)), Ok(()));
+}
+
+#[test]
+fn an_answer_to_a_question_that_was_not_asked_is_a_failure() {
+    for outcome in [Outcome::Unowned, Outcome::OwnedByAnother, Outcome::Changed] {
+        let rejection = conclude(&Request::default(), Asked::Any, Ok(outcome)).expect_err("a refusal");
+        assert_eq!((rejection.code.status(), rejection.rule), (500, "unexpected-outcome"), "{outcome:?}");
+    }
 }
 
 #[test]
@@ -215,7 +224,7 @@ fn every_other_answer_of_storage_has_its_own() {
 fn what_a_caller_sent_is_repeated_without_control_characters_and_not_without_end() {
     let long = "é".repeat(5000);
     let request = request(Some(&long), Some(&long));
-    let rejection = conclude(&request, Err(StorageErrorKind::UnknownTable)).expect_err("a refusal");
+    let rejection = conclude(&request, Asked::Any, Err(StorageErrorKind::UnknownTable)).expect_err("a refusal");
     assert!(rejection.detail.len() <= 1024, "{}", rejection.detail.len());
     assert!(rejection.detail.ends_with("é…'"));
     assert_eq!(quotable("a\u{7}b\nc"), "a\u{FFFD}b\u{FFFD}c");

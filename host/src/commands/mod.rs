@@ -1,8 +1,10 @@
 //! What the binary's commands do.
 
+mod check;
 mod demo;
 mod serve;
 
+pub(crate) use check::check;
 pub(crate) use demo::demo;
 pub(crate) use serve::serve;
 

@@ -57,6 +57,20 @@ pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, Lo
     linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(LoadError::Unfit)
 }
 
+/// The names that a component imports and exports, whether or not it fits the contract.
+///
+/// # Errors
+/// Where the bytes are no component.
+pub fn interface(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
+    if bytes.starts_with(CORE_MODULE) {
+        return Err(LoadError::CoreModule);
+    }
+    let engine = Engine::default();
+    let component = Component::from_binary(&engine, bytes).map_err(LoadError::Invalid)?.component_type();
+    let imports = component.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+    Ok((imports, component.exports(&engine).map(|(name, _)| name.to_owned()).collect()))
+}
+
 /// An engine with a pool of instances; without a pool where this machine has no room for one.
 fn engine(limits: &Limits) -> Result<Engine, LoadError> {
     let mut config = Config::new();

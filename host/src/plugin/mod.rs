@@ -6,7 +6,7 @@ mod load;
 mod state;
 mod verdict;
 
-pub use load::LoadError;
+pub use load::{LoadError, interface};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
 
 use crate::contract::{PluginPre, Request};

@@ -1,0 +1,107 @@
+//! `delete-learning check`.
+
+use super::Ended;
+use delete_learning::conformance::{Case, Expected, cases, run};
+use delete_learning::plugin::interface;
+use delete_learning::{Limits, Plugin};
+use serde::Serialize;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// What is found out about a component.
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    bytes: usize,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// Whether it can be loaded as a policy.
+    fits: bool,
+    /// Why not.
+    reason: Option<String>,
+    compile_ms: Option<u128>,
+    cases: usize,
+    passed: usize,
+    results: Vec<CaseResult>,
+}
+
+/// What came of a case, as every host prints it.
+#[derive(Serialize)]
+struct CaseResult {
+    case: String,
+    #[serde(flatten)]
+    result: Expected,
+    #[serde(skip)]
+    failed: Option<Case>,
+}
+
+/// Checks a component: does it fit the contract, and does it decide as the specification says?
+pub(crate) async fn check(file: &Path, json: bool) -> Ended {
+    let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let report = examine(file, &bytes).await?;
+    let mut out = io::stdout();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        write(&mut out, &report)?;
+    }
+    let is_good = report.fits && report.passed == report.cases;
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn examine(file: &Path, bytes: &[u8]) -> Result<Report, Box<dyn std::error::Error>> {
+    let (imports, exports) = interface(bytes).unwrap_or_default();
+    let mut report = Report {
+        file: file.display().to_string(),
+        bytes: bytes.len(),
+        imports,
+        exports,
+        fits: false,
+        reason: None,
+        compile_ms: None,
+        cases: 0,
+        passed: 0,
+        results: Vec::new(),
+    };
+    let start = Instant::now();
+    let plugin = match Plugin::load(bytes, &Limits::default()) {
+        Ok(plugin) => plugin,
+        Err(error) => {
+            report.reason = Some(error.to_string());
+            return Ok(report);
+        }
+    };
+    report.fits = true;
+    report.compile_ms = Some(start.elapsed().as_millis());
+    for case in cases()? {
+        let observed = run(&plugin, &case).await;
+        report.cases += 1;
+        report.passed += usize::from(observed.passed);
+        let failed = (!observed.passed).then(|| case.clone());
+        report.results.push(CaseResult { case: case.name, result: observed.result, failed });
+    }
+    Ok(report)
+}
+
+fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join("\n            ") };
+    writeln!(out, "component   {}", report.file)?;
+    writeln!(out, "size        {} bytes", report.bytes)?;
+    writeln!(out, "imports     {}", list(&report.imports))?;
+    writeln!(out, "exports     {}", list(&report.exports))?;
+    if let Some(reason) = &report.reason {
+        return writeln!(out, "contract    does not fit: {reason}");
+    }
+    writeln!(out, "contract    fits learnings:plugin@0.1.0")?;
+    writeln!(out, "compiled    in {} ms", report.compile_ms.unwrap_or_default())?;
+    writeln!(out, "conformance {} of {} cases passed", report.passed, report.cases)?;
+    for (result, case) in report.results.iter().filter_map(|result| Some((result, result.failed.as_ref()?))) {
+        writeln!(out, "\nfailed      {}\n            {}", case.name, case.why)?;
+        writeln!(out, "  expected  {}", serde_json::to_string(&case.expect)?)?;
+        writeln!(out, "  got       {}", serde_json::to_string(&result.result)?)?;
+    }
+    Ok(())
+}
