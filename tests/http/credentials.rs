@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 const ALICES: &str = "/learnings/user_profile_alice@example.com";
 const ABSENT: &str = "/learnings/absent";
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// A key pair: signs, and has a public half.
 struct Signer {
     algorithm: &'static str,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
     pem: String,
     jwk: Value,
 }
@@ -173,6 +175,29 @@ fn a_key_set_picks_by_kid_and_falls_back_to_the_key_without() {
 }
 
 #[test]
+fn a_key_set_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
+    let [old, new] = [ed25519(), ed25519()];
+    let folder = tempfile::TempDir::new().expect("a folder");
+    crate::harness::database::AgnoDatabase::in_folder(folder.path(), "main.db");
+    let file = folder.path().join("jwks.json");
+    let write = |text: &str| std::fs::write(&file, text).expect("the set can be written");
+    write(&json!({ "keys": [old.jwk] }).to_string());
+    let auth = "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n";
+    let host = Setup::with_auth(auth).start_in(folder);
+    is_taken(&host, &old.token(json!({})));
+    is_refused(&host, &new.token(json!({})), "Invalid token");
+
+    write("{\"keys\": [");
+    host.logged(&["cannot be used", "the last good one stays"]);
+    is_taken(&host, &old.token(json!({})));
+
+    write(&json!({ "keys": [new.jwk, { "kty": "oct", "k": "" }] }).to_string());
+    host.logged(&["has changed and is in use"]);
+    is_taken(&host, &new.token(json!({})));
+    is_refused(&host, &old.token(json!({})), "Invalid token");
+}
+
+#[test]
 fn every_kind_of_key_is_read_from_a_key_set() {
     for signer in asymmetric() {
         let folder = tempfile::TempDir::new().expect("a folder");
@@ -304,6 +329,12 @@ fn a_token_that_is_no_token_is_401_whatever_it_is() {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
     });
     is_refused(&host, &demanding, "Invalid token");
+    for kid in [json!(7), json!(null), json!(["a"])] {
+        let odd = signed_by(json!({ "alg": "HS256", "kid": kid }), json!({ "sub": "alice" }), |message| {
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
+        });
+        is_refused(&host, &odd, "Invalid token");
+    }
     let token = with_claims(json!(["not", "an", "object"]));
     is_refused(&host, &token, "Invalid token");
 }

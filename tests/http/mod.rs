@@ -4,4 +4,5 @@ mod corrections;
 mod credentials;
 mod order;
 mod protocol;
+mod service_accounts;
 mod storage;

@@ -137,6 +137,24 @@ fn a_signal_lets_requests_in_flight_finish_and_takes_no_more() {
 }
 
 #[test]
+fn a_client_that_goes_away_stops_neither_the_deletion_nor_its_audit_record() {
+    let mut host = Setup::jwt().start();
+    let lock = host.database("main").connect();
+    lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
+    let mut stream = TcpStream::connect(host.address).expect("a connection");
+    let head = format!("DELETE {ALICES} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", user("alice"));
+    stream.write_all(head.as_bytes()).expect("it can be sent");
+    thread::sleep(Duration::from_millis(300));
+    drop(stream);
+    host.signal("TERM");
+    host.logged(&["shutting down"]);
+    lock.execute_batch("COMMIT").expect("the lock can be given back");
+    assert!(host.wait().success());
+    host.logged(&["\"target\":\"audit\"", "deleted-as-owner"]);
+    assert!(!host.database("main").has("user_profile_alice@example.com"));
+}
+
+#[test]
 fn the_log_line_of_a_request_has_id_outcome_rule_and_duration() {
     let host = Setup::jwt().start();
     let answer = host.delete(ALICES, Some(&user("alice")));

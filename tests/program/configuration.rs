@@ -52,6 +52,13 @@ fn what_is_wrong_is_named_with_its_key() {
         (auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS1\""), vec!["auth.jwt.algorithm", "HS256", "EdDSA"]),
         (auth("mode = \"jwt\"\n[auth.jwt]\njwks_file = \"j\""), vec!["auth.jwt.jwks_file", "cannot be read"]),
         (auth("mode = \"jwt\"\n[auth.jwt]\nleeway = 1"), vec!["auth.jwt", "unknown field `leeway`"]),
+        (
+            auth(
+                "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"0123456789012345678901234567890123\"]\n[auth.service_accounts]\ndatabase = \"other\"",
+            ),
+            vec!["auth.service_accounts.database", "other"],
+        ),
+        (auth("mode = \"none\"\n[auth.service_accounts]\ndatabase = \"main\""), vec!["auth.service_accounts", "none"]),
         ("this is not TOML".to_owned(), vec!["line 1"]),
     ] {
         let error = refused(&text);

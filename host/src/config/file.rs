@@ -78,11 +78,12 @@ impl Default for Jwt {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read so that its keys are checked; refused as a whole for now")]
 pub(super) struct ServiceAccounts {
-    database: String,
-    table: Option<String>,
-    cache_seconds: Option<u64>,
+    pub(super) database: String,
+    #[serde(default = "default_accounts_table")]
+    pub(super) table: String,
+    #[serde(default = "default_cache_seconds")]
+    pub(super) cache_seconds: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +99,14 @@ impl Default for Authorization {
     fn default() -> Self {
         Self { enforce_scopes: true, user_isolation: true, admin_scope: "agent_os:admin".to_owned() }
     }
+}
+
+fn default_accounts_table() -> String {
+    "agno_service_accounts".to_owned()
+}
+
+const fn default_cache_seconds() -> u64 {
+    30
 }
 
 fn default_listen() -> SocketAddr {

@@ -3,15 +3,18 @@
 mod file;
 mod secret;
 
-use crate::identity::{Algorithm, Authenticator, JwkSet, JwtVerifier, Method, SecurityKey, VerificationKey};
+use crate::identity::{
+    Algorithm, Authenticator, JwksFile, JwtVerifier, Method, SecurityKey, ServiceAccounts, VerificationKey,
+};
 use crate::limits::Limits;
 use crate::plugin::DELETE_LEARNING;
-use crate::storage::{Database, Databases, SqliteTable};
+use crate::storage::{Database, Databases, SqliteAccounts, SqliteTable};
 use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A configuration that was checked.
 pub struct Config {
@@ -28,6 +31,7 @@ pub struct Config {
     /// What is worth a warning at start.
     pub warnings: Vec<String>,
     databases: Vec<DatabaseSettings>,
+    accounts: Option<AccountSettings>,
     source: Source,
 }
 
@@ -97,6 +101,13 @@ struct DatabaseSettings {
     path: PathBuf,
 }
 
+struct AccountSettings {
+    /// The place of its database in the list.
+    database: usize,
+    table: String,
+    cache: Duration,
+}
+
 /// A variable of the environment by its name. A function, so that tests need not change the process's own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -118,10 +129,13 @@ impl Config {
         if let Some((key, reason)) = file.limits.fault() {
             return Err(source.error(format!("limits.{key}"), reason));
         }
+        let databases = databases(file.databases, &source)?;
+        let accounts = accounts(file.auth.service_accounts.as_ref(), file.auth.mode, &databases, &source)?;
         Ok(Self {
             listen: file.listen,
             policy: policy(file.plugin.as_deref(), &source)?,
-            databases: databases(file.databases, &source)?,
+            databases,
+            accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
             limits: file.limits,
             log: file.log,
@@ -142,6 +156,21 @@ impl Config {
             Ok(Database { id, table_name, table: Arc::new(table) })
         };
         self.databases.iter().enumerate().map(open).collect::<Result<_, _>>().map(Databases)
+    }
+}
+
+impl Config {
+    /// Prepares to verify service accounts, where there are any.
+    ///
+    /// # Errors
+    /// Where their store cannot be set up.
+    pub(crate) fn open_accounts(&self) -> Result<Option<ServiceAccounts>, ConfigError> {
+        let settings = self.accounts.as_ref();
+        let database = settings.and_then(|settings| self.databases.get(settings.database));
+        let (Some(settings), Some(database)) = (settings, database) else { return Ok(None) };
+        let store = SqliteAccounts::open(&database.path, &settings.table, &self.limits)
+            .map_err(|error| self.source.error("auth.service_accounts", error.to_string()))?;
+        Ok(Some(ServiceAccounts::new(Arc::new(store), settings.cache)))
     }
 }
 
@@ -199,6 +228,27 @@ fn databases(databases: Vec<file::Database>, source: &Source) -> Result<Vec<Data
     databases.into_iter().enumerate().map(check).collect()
 }
 
+fn accounts(
+    accounts: Option<&file::ServiceAccounts>,
+    mode: file::Mode,
+    databases: &[DatabaseSettings],
+    source: &Source,
+) -> Result<Option<AccountSettings>, ConfigError> {
+    let Some(accounts) = accounts else { return Ok(None) };
+    if matches!(mode, file::Mode::None) {
+        let reason = "has no meaning with mode \"none\": everybody may do everything without a token";
+        return Err(source.error("auth.service_accounts", reason));
+    }
+    let database = databases.iter().position(|database| database.id == accounts.database).ok_or_else(|| {
+        source.error("auth.service_accounts.database", format!("no database has the id {:?}", accounts.database))
+    })?;
+    if accounts.table.is_empty() || accounts.table.contains('\0') {
+        return Err(source.error("auth.service_accounts.table", "must be the name of a table"));
+    }
+    let cache = Duration::from_secs(accounts.cache_seconds);
+    Ok(Some(AccountSettings { database, table: accounts.table.clone(), cache }))
+}
+
 /// The file of `sqlite:FILE`, or of the form that Agno's Python takes: `sqlite:///FILE`, with a fourth slash where FILE
 /// begins at the root.
 fn sqlite_path(url: &str) -> Result<&str, &'static str> {
@@ -222,9 +272,6 @@ fn authenticator(
     environment: Environment<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Authenticator, ConfigError> {
-    if auth.service_accounts.is_some() {
-        return Err(source.error("auth.service_accounts", "service accounts are not served yet"));
-    }
     if authorization.admin_scope.is_empty() {
         return Err(source.error("authorization.admin_scope", "must not be empty"));
     }
@@ -238,6 +285,8 @@ fn authenticator(
     };
     Ok(Authenticator {
         method,
+        // Opened with the databases.
+        service_accounts: None,
         enforce_scopes: authorization.enforce_scopes,
         user_isolation: authorization.user_isolation,
         admin_scope: authorization.admin_scope,
@@ -294,11 +343,13 @@ fn jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<
         None => environment("JWT_JWKS_FILE").filter(|path| !path.is_empty()).map(|path| ("JWT_JWKS_FILE", path)),
     };
     let jwks = match jwks_file {
-        None => JwkSet::default(),
-        Some((key, path)) => JwkSet::from_json(algorithm, &source.read(key, &path)?)
-            .map_err(|error| source.error(key, format!("{}: {error}", source.path(&path).display())))?,
+        None => None,
+        Some((key, path)) => {
+            let file = JwksFile::watch(&source.path(&path), algorithm);
+            Some(file.map_err(|error| source.error(key, error.to_string()))?)
+        }
     };
-    if keys.is_empty() && jwks.is_empty() {
+    if keys.is_empty() && jwks.is_none() {
         let reason = "is missing; set it, verification_key_files, jwks_file, JWT_VERIFICATION_KEY or JWT_JWKS_FILE";
         return Err(source.error("auth.jwt.verification_keys", reason));
     }

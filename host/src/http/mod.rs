@@ -97,13 +97,13 @@ impl Server {
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, client)) => {
                     // Answers are small and wanted at once.
                     let _ = stream.set_nodelay(true);
                     let service = Arc::clone(&self.service);
                     let answer = service_fn(move |request| {
                         let service = Arc::clone(&service);
-                        async move { Ok::<_, Infallible>(service.answer(request).await) }
+                        async move { Ok::<_, Infallible>(service.answer(request, client.ip()).await) }
                     });
                     let connection = connections.watch(http.serve_connection(TokioIo::new(stream), answer));
                     tokio::spawn(async move {
@@ -123,7 +123,11 @@ impl Server {
         }
         drop(self.listener);
         let drain = Duration::from_millis(self.limits.drain_ms);
-        if tokio::time::timeout(drain, connections.shutdown()).await.is_err() {
+        let finished = async {
+            connections.shutdown().await;
+            self.service.finish().await;
+        };
+        if tokio::time::timeout(drain, finished).await.is_err() {
             tracing::warn!(drain_ms = self.limits.drain_ms, "requests were still in flight when their time was up");
         }
     }

@@ -12,9 +12,11 @@ use crate::storage::{Databases, Named};
 use aws_lc_rs::rand;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Response, StatusCode};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::RwLock;
 
 /// What answers requests: credentials, databases and a policy, put together.
 pub struct Service {
@@ -24,6 +26,8 @@ pub struct Service {
     learning_id_bytes: usize,
     health_patience: Duration,
     request_ids: RequestIds,
+    /// Held for reading by every deletion that goes on, also when its client has gone away.
+    deleting: Arc<RwLock<()>>,
 }
 
 impl Service {
@@ -35,24 +39,31 @@ impl Service {
         let plugin = Plugin::load(&config.policy.component, &config.limits)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
         let databases = config.open_databases()?;
+        let service_accounts = config.open_accounts()?;
         Ok(Self {
-            authenticator: config.authenticator,
+            authenticator: Authenticator { service_accounts, ..config.authenticator },
             databases,
             plugin,
             learning_id_bytes: config.limits.learning_id_bytes,
             health_patience: config.limits.database_busy(),
             request_ids: RequestIds::new(),
+            deleting: Arc::default(),
         })
     }
 
+    /// Waits until no deletion goes on. Take no more requests before.
+    pub(super) async fn finish(&self) {
+        drop(self.deleting.write().await);
+    }
+
     /// Answers a request. Its body has no meaning and is not read.
-    pub(super) async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>) -> Response<Body> {
+    pub(super) async fn answer(self: Arc<Self>, request: hyper::Request<Incoming>, client: IpAddr) -> Response<Body> {
         let (head, _) = request.into_parts();
         match (Route::of(head.uri.path()), &head.method) {
             (Route::Learning(id), &Method::DELETE) => {
                 let arrived = Instant::now();
                 let parameters = Parameters::read(id, head.uri.query(), self.learning_id_bytes);
-                self.delete_learning(parameters, &head.headers, arrived).await
+                self.delete_learning(parameters, &head.headers, client, arrived).await
             }
             (Route::Health, &Method::GET | &Method::HEAD) => {
                 health::answer(&self.databases, self.health_patience).await
@@ -67,14 +78,16 @@ impl Service {
         self: Arc<Self>,
         parameters: Parameters,
         headers: &HeaderMap,
+        client: IpAddr,
         arrived: Instant,
     ) -> Response<Body> {
         let request_id = self.request_ids.next();
-        let caller = self.authenticator.authenticate(headers);
+        let caller = self.authenticator.authenticate(headers, client).await;
         let token_presented = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
 
         let task = {
             let (request_id, service) = (request_id.clone(), Arc::clone(&self));
+            let going_on = Arc::clone(&self.deleting).read_owned().await;
             // A task of its own: a client that goes away does not stop a deletion half-way, nor its audit record.
             tokio::spawn(async move {
                 let storage = service.databases.record(&parameters.named());
@@ -90,6 +103,7 @@ impl Service {
                 };
                 record.write();
                 log(&request_id, &named, &decision, duration);
+                drop(going_on);
                 decision
             })
         };

@@ -1,9 +1,11 @@
 //! From the headers of a request to its caller.
 
+use super::service_accounts::{ServiceAccounts, TOKEN_PREFIX};
 use super::{JwtVerifier, SecurityKey};
 use crate::contract::{Caller, Credential, IdentityError, IdentityErrorKind};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
+use std::net::IpAddr;
 
 /// How a deployment authenticates.
 pub enum Method {
@@ -19,6 +21,8 @@ pub enum Method {
 pub struct Authenticator {
     /// How callers prove who they are.
     pub method: Method,
+    /// Service accounts, beside the method, where there are any.
+    pub service_accounts: Option<ServiceAccounts>,
     /// Whether a token needs a scope.
     pub enforce_scopes: bool,
     /// Whether a token's holder is confined to its own records.
@@ -27,15 +31,12 @@ pub struct Authenticator {
     pub admin_scope: String,
 }
 
-/// What the tokens of service accounts begin with, whichever way this deployment authenticates.
-const SERVICE_ACCOUNT_PREFIX: &str = "agno_pat_";
-
 impl Authenticator {
-    /// The caller of the request with these headers.
+    /// The caller of the request with these headers, from this address.
     ///
     /// # Errors
     /// The reason for which there is none, as the contract's `identity-error` has it.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, IdentityError> {
+    pub async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> Result<Caller, IdentityError> {
         let expected = match &self.method {
             Method::None => return Ok(self.caller(Credential::None, None, Vec::new())),
             Method::SecurityKey(_) => Credential::SecurityKey,
@@ -55,12 +56,18 @@ impl Authenticator {
             Some(token) => token,
             None => return Err(error(IdentityErrorKind::Malformed, "not the Bearer scheme, or not text")),
         };
-        if token.starts_with(SERVICE_ACCOUNT_PREFIX) {
-            return Err(IdentityError::new(
-                IdentityErrorKind::NotEnabled,
-                Credential::ServiceAccount,
-                "a service account's token, and no account store is configured",
-            ));
+        if token.starts_with(TOKEN_PREFIX) {
+            return match &self.service_accounts {
+                Some(accounts) => accounts.verify(token, client).await.map(|account| {
+                    let subject = Some(format!("sa:{}", account.name));
+                    self.caller(Credential::ServiceAccount, subject, account.scopes)
+                }),
+                None => Err(IdentityError::new(
+                    IdentityErrorKind::NotEnabled,
+                    Credential::ServiceAccount,
+                    "a service account's token, and no account store is configured",
+                )),
+            };
         }
         match &self.method {
             Method::None => Ok(self.caller(Credential::None, None, Vec::new())),

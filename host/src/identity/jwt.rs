@@ -6,15 +6,18 @@
 
 mod algorithm;
 mod keys;
+mod rotation;
 
 pub use algorithm::Algorithm;
-pub use keys::{JwkSet, KeyError, VerificationKey};
+pub use keys::{KeyError, VerificationKey};
+pub use rotation::{JwksFile, JwksFileError};
 
 use crate::contract::{Credential, IdentityError, IdentityErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a token that verified says of its bearer.
@@ -32,8 +35,8 @@ pub struct JwtVerifier {
     pub algorithm: Algorithm,
     /// Keys that are tried one after the other, after those of `jwks`.
     pub keys: Vec<VerificationKey>,
-    /// Keys that a token's `kid` picks from.
-    pub jwks: JwkSet,
+    /// A file of keys that a token's `kid` picks from.
+    pub jwks: Option<Arc<JwksFile>>,
     /// The audience that a token must be meant for, if any.
     pub audience: Option<String>,
     /// The issuer that a token must come from, if any.
@@ -46,8 +49,9 @@ pub struct JwtVerifier {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    #[serde(default)]
-    kid: Option<Value>,
+    /// Text, where it is there (section 4.1.4).
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
     /// Extensions that must be understood; none is, so a token that has any is refused (section 4.1.11).
     #[serde(default)]
     crit: Option<Value>,
@@ -80,8 +84,8 @@ impl JwtVerifier {
         }
         let signature = decode(signature)?;
 
-        let kid = header.kid.as_ref().and_then(Value::as_str);
-        let mut keys = self.jwks.pick(kid).into_iter().chain(&self.keys);
+        let jwks = self.jwks.as_ref().map(|file| file.keys());
+        let mut keys = jwks.iter().filter_map(|set| set.pick(header.kid.as_deref())).chain(&self.keys);
         if !keys.any(|key| key.verifies(signed.as_bytes(), &signature)) {
             return Err(invalid("no key verifies its signature"));
         }
@@ -160,6 +164,11 @@ fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<f64>, Iden
         None => Ok(None),
         Some(value) => value.as_f64().map(Some).ok_or_else(|| invalid("a time in it is not a number")),
     }
+}
+
+/// A member that may be missing, and is not null where it is there.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, IdentityError> {

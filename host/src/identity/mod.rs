@@ -3,10 +3,12 @@
 mod authenticator;
 mod jwt;
 mod security_key;
+mod service_accounts;
 
 pub use authenticator::{Authenticator, Method};
-pub use jwt::{Algorithm, Bearer, JwkSet, JwtVerifier, KeyError, VerificationKey};
+pub use jwt::{Algorithm, Bearer, JwksFile, JwksFileError, JwtVerifier, KeyError, VerificationKey};
 pub use security_key::SecurityKey;
+pub use service_accounts::{Account, AccountStore, ServiceAccounts};
 
 use crate::BoxFuture;
 use crate::contract::{Caller, IdentityError};

@@ -6,7 +6,7 @@ mod sqlite;
 
 pub use databases::{Database, Databases, Named};
 pub use memory::MemoryTable;
-pub use sqlite::{OpenError, SqliteTable};
+pub use sqlite::{OpenError, SqliteAccounts, SqliteTable};
 
 use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError, Target};

@@ -122,7 +122,7 @@ impl VerificationKey {
 
 /// The keys of a JSON Web Key Set that verify signatures of one algorithm.
 #[derive(Default)]
-pub struct JwkSet {
+pub(super) struct JwkSet {
     by_kid: HashMap<String, VerificationKey>,
     without_kid: Option<VerificationKey>,
 }
@@ -154,7 +154,7 @@ impl JwkSet {
     ///
     /// # Errors
     /// Where the document is no set, or no key of it can be used.
-    pub fn from_json(algorithm: Algorithm, document: &[u8]) -> Result<Self, KeyError> {
+    pub(super) fn from_json(algorithm: Algorithm, document: &[u8]) -> Result<Self, KeyError> {
         let Document { keys } = serde_json::from_slice(document)?;
         let count = keys.len();
         let mut set = Self::default();
@@ -177,7 +177,7 @@ impl JwkSet {
 
     /// Whether it holds no key.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.by_kid.is_empty() && self.without_kid.is_none()
     }
 

@@ -4,9 +4,12 @@
 //! a disk. Deletes that arrive while a transaction is being written share the next one (group commit), so that
 //! concurrent requests share the disk's sync, and no request waits for company that does not come.
 
+mod accounts;
 mod schema;
 mod statements;
 mod worker;
+
+pub use accounts::SqliteAccounts;
 
 use super::{Condition, Table};
 use crate::BoxFuture;

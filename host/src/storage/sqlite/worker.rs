@@ -40,7 +40,7 @@ impl File {
     }
 
     /// A connection to the file as it was found at start: one that has gone since is not replaced by an empty one.
-    fn connect(&self) -> rusqlite::Result<Connection> {
+    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
         self.open(OpenFlags::empty())
     }
 
@@ -106,6 +106,11 @@ pub(super) fn write(file: &File, mut queue: mpsc::Receiver<Write>, batch: usize)
     let mut connected = Connected { file, connection: None };
     let mut writes = Vec::with_capacity(batch);
     while queue.blocking_recv_many(&mut writes, batch) > 0 {
+        // Who has given up waiting was told that the outcome is unknown; not to delete is the better one of the two.
+        writes.retain(|write: &Write| !write.reply.is_closed());
+        if writes.is_empty() {
+            continue;
+        }
         match write_together(&mut connected, &statements, &writes) {
             Ok(outcomes) => {
                 for (write, outcome) in writes.drain(..).zip(outcomes) {
