@@ -38,6 +38,9 @@ enum Command {
         /// Print one JSON object, with what came of every case
         #[arg(long)]
         json: bool,
+        /// Print one line of JSON for every case, as the hosts in other languages do, and nothing else
+        #[arg(long, conflicts_with = "json")]
+        lines: bool,
     },
     /// Serves the endpoint as a configuration file says, until Ctrl-C or SIGTERM
     ///
@@ -76,7 +79,14 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(commands::demo()),
-        Command::Check { component, json } => runtime.block_on(commands::check(&component, json)),
+        Command::Check { component, json, lines } => {
+            let form = match (json, lines) {
+                (true, _) => commands::CheckForm::Json,
+                (_, true) => commands::CheckForm::Lines,
+                _ => commands::CheckForm::Table,
+            };
+            runtime.block_on(commands::check(&component, form))
+        }
         Command::Serve { config } => runtime.block_on(commands::serve(&config)),
     };
     // What still runs has had its time; a thread that hangs on a disk must not keep the process.

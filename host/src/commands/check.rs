@@ -38,15 +38,30 @@ struct CaseResult {
     failed: Option<Case>,
 }
 
+/// How the report is printed.
+#[derive(Clone, Copy)]
+pub(crate) enum CheckForm {
+    /// For people.
+    Table,
+    /// One JSON object.
+    Json,
+    /// One line of JSON for every case.
+    Lines,
+}
+
 /// Checks a component: does it fit the contract, and does it decide as the specification says?
-pub(crate) async fn check(file: &Path, json: bool) -> Ended {
+pub(crate) async fn check(file: &Path, form: CheckForm) -> Ended {
     let bytes = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let report = examine(file, &bytes).await?;
     let mut out = io::stdout();
-    if json {
-        writeln!(out, "{}", serde_json::to_string(&report)?)?;
-    } else {
-        write(&mut out, &report)?;
+    match form {
+        CheckForm::Table => write(&mut out, &report)?,
+        CheckForm::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
+        CheckForm::Lines => {
+            for result in &report.results {
+                writeln!(out, "{}", serde_json::to_string(result)?)?;
+            }
+        }
     }
     let is_good = report.fits && report.passed == report.cases;
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

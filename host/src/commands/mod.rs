@@ -4,7 +4,7 @@ mod check;
 mod demo;
 mod serve;
 
-pub(crate) use check::check;
+pub(crate) use check::{CheckForm, check};
 pub(crate) use demo::demo;
 pub(crate) use serve::serve;
 
