@@ -5,7 +5,7 @@ mod secret;
 
 use crate::identity::{Algorithm, Authenticator, JwkSet, JwtVerifier, Method, SecurityKey, VerificationKey};
 use crate::limits::Limits;
-use crate::plugin::DELETE_LEARNING;
+use crate::plugin::{self, DELETE_LEARNING};
 use crate::storage::{Database, Databases, SqliteTable};
 use std::collections::HashSet;
 use std::fs;
@@ -120,7 +120,7 @@ impl Config {
         }
         Ok(Self {
             listen: file.listen,
-            policy: policy(file.plugin.as_deref(), &source)?,
+            policy: policy(file.plugin.as_deref(), &file.limits, &source)?,
             databases: databases(file.databases, &source)?,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
             limits: file.limits,
@@ -169,10 +169,16 @@ impl Source {
     }
 }
 
-fn policy(plugin: Option<&str>, source: &Source) -> Result<Policy, ConfigError> {
+fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Policy, ConfigError> {
     Ok(match plugin {
         None => Policy { name: "the embedded policy".to_owned(), component: DELETE_LEARNING.to_vec() },
-        Some(path) => Policy { name: source.path(path).display().to_string(), component: source.read("plugin", path)? },
+        Some(path) => {
+            let path = source.path(path);
+            let name = path.display().to_string();
+            let component =
+                plugin::read(&path, limits).map_err(|error| source.error("plugin", format!("{name}: {error}")))?;
+            Policy { name, component }
+        }
     })
 }
 
