@@ -53,14 +53,14 @@ fn a_policy_that_begins_with_all_the_memory_there_is_runs_and_one_that_begins_wi
 
 #[test]
 fn the_limits_hold_without_a_pool_too() {
-    // A machine has no room for a pool of this many.
-    let limits = Limits { concurrent_policies: 2_000_000, policy_memory_bytes: 20 * PAGE, ..Limits::default() };
-    for (common, own, is_granted) in [(16, 0, true), (17, 0, false), (9, 7, true), (9, 8, false)] {
-        let decision = probe(include_str!("probes/memory.wat"), &limits, common, own);
-        assert_eq!(decision.answer.is_ok(), is_granted, "{common} {own}: {decision:?}");
+    // No machine has the addresses for a pool of this many memories of a tebibyte.
+    let limits =
+        Limits { concurrent_policies: 64, policy_memory_bytes: 1 << 40, policy_table_elements: 100, ..Limits::default() };
+    for (first, second, is_granted) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
+        let decision = probe(include_str!("probes/table.wat"), &limits, first, second);
+        assert_eq!(decision.answer.is_ok(), is_granted, "{first} {second}: {decision:?}");
     }
-    let limits = Limits { policy_memory_bytes: 3 * PAGE, ..limits };
-    let decision = probe(include_str!("probes/memory.wat"), &limits, 0, 0);
+    let decision = probe(include_str!("has_a_large_table.wat"), &limits, 0, 0);
     assert!(matches!(decision.fault, Some(Fault::Outsized)), "{decision:?}");
 }
 

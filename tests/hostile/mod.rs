@@ -13,8 +13,8 @@ use delete_learning::{DELETE_LEARNING, Limits, Plugin};
 use record::{decide, good_goes_on, run};
 use wasmtime::Trap;
 
-/// A hostile component: its name, which is that of its file, and its text.
-type Component = (&'static str, &'static str);
+/// A hostile component: its name, which is that of its file; what must come of it, as below; and its text.
+type Component = (&'static str, &'static str, &'static str);
 
 /// A test for each file, of the file's name. What must come of it: `fails` with a fault and this fate of the record,
 /// `deletes` (what it does is odd and allowed), or `refused` when it is loaded, with this in the reason.
@@ -22,7 +22,7 @@ macro_rules! hostile {
     ($($name:ident: $verb:ident($($how:tt)*);)*) => {
         /// Every file of this folder.
         const COMPONENTS: &[Component] =
-            &[$((stringify!($name), include_str!(concat!(stringify!($name), ".wat")))),*];
+            &[$((stringify!($name), stringify!($verb), include_str!(concat!(stringify!($name), ".wat")))),*];
         $(
             #[test]
             fn $name() {
@@ -159,11 +159,17 @@ fn every_file_of_this_folder_has_a_test_and_says_what_must_come_of_it() {
         .map(|path| path.file_stem().expect("a name").to_str().expect("text").to_owned())
         .collect();
     files.sort();
-    let mut tested: Vec<&str> = COMPONENTS.iter().map(|(name, _)| *name).collect();
+    let mut tested: Vec<&str> = COMPONENTS.iter().map(|(name, ..)| *name).collect();
     tested.sort_unstable();
     assert_eq!(files, tested);
-    for (name, text) in COMPONENTS {
-        assert!(text.starts_with(";; ") && text.contains("ust") || text.contains("500") || text.contains("204"), "{name}");
+    for (name, verb, text) in COMPONENTS {
+        let comment: String = text.lines().take_while(|line| line.starts_with(";;")).collect();
+        let said = match *verb {
+            "fails" => "500",
+            "deletes" => "204",
+            _ => "refused when it is loaded",
+        };
+        assert!(comment.contains(said), "{name}: {comment}");
     }
 }
 

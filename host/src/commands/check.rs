@@ -30,7 +30,7 @@ struct Report {
 }
 
 /// Cases in which a policy may do what it may not before it is given up: each may take all the time that a policy has.
-const MOST_FAULTS: usize = 10;
+const MOST_FAULTS: usize = 5;
 
 /// What came of a case, as every host prints it.
 #[derive(Serialize)]
