@@ -16,6 +16,7 @@
 #[path = "agno/mod.rs"]
 mod agno;
 mod harness;
+mod hostile;
 mod http;
 mod library;
 mod program;

@@ -19,6 +19,8 @@ pub struct Limits {
     /// Bytes of a learning id, percent-decoded. A longer one is answered 400.
     pub learning_id_bytes: usize,
 
+    /// Bytes of a policy's component. A larger one is refused before it is read further.
+    pub policy_bytes: usize,
     /// Policies that run at once. A further request waits for its turn.
     pub concurrent_policies: u32,
     /// Milliseconds that a request waits for its turn. Then it is answered 503.
@@ -30,7 +32,8 @@ pub struct Limits {
     pub policy_cpu_ms: u64,
     /// Bytes of linear memory of a policy, all its memories together. Growing beyond fails inside the policy.
     pub policy_memory_bytes: usize,
-    /// Elements of a policy's tables together. Growing beyond fails inside the policy.
+    /// Elements of a policy's tables together. Growing beyond fails inside the policy. As many handles to resources of
+    /// its own may it hold; one more stops it: 500.
     pub policy_table_elements: usize,
     /// Bytes of a policy's stack. Exceeding it traps, and is answered 500.
     pub policy_stack_bytes: usize,
@@ -58,6 +61,7 @@ impl Default for Limits {
             request_head_ms: 30_000,
             drain_ms: 10_000,
             learning_id_bytes: 4096,
+            policy_bytes: 16 * 1024 * 1024,
             concurrent_policies: 256,
             queue_ms: 2_000,
             policy_wall_ms: 10_000,
@@ -83,6 +87,7 @@ impl Limits {
             .or_else(|| least("request_head_bytes", self.request_head_bytes as u64, 8192))
             .or_else(|| least("request_head_ms", self.request_head_ms, 1))
             .or_else(|| least("learning_id_bytes", self.learning_id_bytes as u64, 1))
+            .or_else(|| least("policy_bytes", self.policy_bytes as u64, 1))
             .or_else(|| least("concurrent_policies", self.concurrent_policies.into(), 1))
             .or_else(|| least("policy_wall_ms", self.policy_wall_ms, 1))
             .or_else(|| least("policy_cpu_ms", self.policy_cpu_ms, 1))

@@ -113,6 +113,13 @@ pub fn command(config: &Path) -> Command {
     command
 }
 
+/// Bytes of memory that a process holds, by its id or `self`; none where the system does not say it as Linux does.
+pub fn resident_bytes(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
 /// A running host; stopped when dropped.
 pub struct Host {
     child: Child,
@@ -187,6 +194,11 @@ impl Host {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success());
+    }
+
+    /// Bytes of memory that the process holds; none where the system does not say it as Linux does.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        resident_bytes(&self.child.id().to_string())
     }
 
     /// Waits for the process to end.

@@ -7,7 +7,7 @@ use crate::identity::{
     Algorithm, Authenticator, JwksFile, JwtVerifier, Method, SecurityKey, ServiceAccounts, VerificationKey,
 };
 use crate::limits::Limits;
-use crate::plugin::DELETE_LEARNING;
+use crate::plugin::{self, DELETE_LEARNING};
 use crate::storage::{Database, Databases, SqliteAccounts, SqliteTable};
 use std::collections::HashSet;
 use std::fs;
@@ -133,7 +133,7 @@ impl Config {
         let accounts = accounts(file.auth.service_accounts.as_ref(), file.auth.mode, &databases, &source)?;
         Ok(Self {
             listen: file.listen,
-            policy: policy(file.plugin.as_deref(), &source)?,
+            policy: policy(file.plugin.as_deref(), &file.limits, &source)?,
             databases,
             accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
@@ -198,10 +198,16 @@ impl Source {
     }
 }
 
-fn policy(plugin: Option<&str>, source: &Source) -> Result<Policy, ConfigError> {
+fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Policy, ConfigError> {
     Ok(match plugin {
         None => Policy { name: "the embedded policy".to_owned(), component: DELETE_LEARNING.to_vec() },
-        Some(path) => Policy { name: source.path(path).display().to_string(), component: source.read("plugin", path)? },
+        Some(path) => {
+            let path = source.path(path);
+            let name = path.display().to_string();
+            let component =
+                plugin::read(&path, limits).map_err(|error| source.error("plugin", format!("{name}: {error}")))?;
+            Policy { name, component }
+        }
     })
 }
 

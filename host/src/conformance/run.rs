@@ -16,6 +16,8 @@ pub struct Observed {
     pub result: Expected,
     /// Whether that is what the case expects.
     pub passed: bool,
+    /// Whether the policy did what it may not.
+    pub is_fault: bool,
 }
 
 /// Runs a case on a policy, in a fresh instance.
@@ -27,6 +29,7 @@ pub async fn run(plugin: &Plugin, case: &Case) -> Observed {
         table: case.request.table.clone(),
     };
     let decision = plugin.decide(request, Arc::<Host>::clone(&host) as _, Arc::<Host>::clone(&host) as _).await;
+    let is_fault = decision.fault.is_some();
     let answer = match (decision.answer, decision.fault) {
         (_, Some(fault)) => Answer::Word(format!("failed: {fault}")),
         (Ok(()), None) => Answer::Word("deleted".to_owned()),
@@ -34,7 +37,7 @@ pub async fn run(plugin: &Plugin, case: &Case) -> Observed {
     };
     let calls = host.calls.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let result = Expected { calls, answer, left: host.table.ids() };
-    Observed { passed: result == case.expect, result }
+    Observed { passed: result == case.expect, result, is_fault }
 }
 
 /// The host that a case describes.

@@ -3,18 +3,32 @@
 use super::state::State;
 use crate::contract::{Plugin as World, PluginPre};
 use crate::limits::Limits;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Why a component cannot be a policy.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// It is larger than the limit `policy_bytes`.
+    #[error("this has {bytes} bytes; a policy has at most {most} (the limit `policy_bytes`)")]
+    TooManyBytes {
+        /// How large it is.
+        bytes: u64,
+        /// How large it may be.
+        most: usize,
+    },
     /// It is a core module. A policy is a component.
     #[error("this is a core WebAssembly module; a policy is a component (wrap it with `wasm-tools component new`)")]
     CoreModule,
     /// It is no valid component.
     #[error("this is not a valid WebAssembly component: {0:#}")]
     Invalid(#[source] wasmtime::Error),
+    /// It is a component, and made of more than the limits on memory, tables and parts have room for.
+    #[error("the component needs more than a policy gets: {0:#}")]
+    Outsized(#[source] wasmtime::Error),
     /// It imports what no policy gets.
     #[error("the component imports {}; a policy gets `identity` and `storage` of learnings:plugin@0.1.0 and nothing else", .0.join(", "))]
     ForeignImports(Vec<String>),
@@ -26,7 +40,7 @@ pub enum LoadError {
     Engine(#[source] wasmtime::Error),
     /// Its ticker cannot be started.
     #[error("the sandbox's ticker cannot be started: {0}")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// What a policy may import.
@@ -37,12 +51,16 @@ const IMPORTS: [&str; 3] =
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, LoadError> {
-    if bytes.starts_with(CORE_MODULE) {
-        return Err(LoadError::CoreModule);
-    }
+    examine(bytes, limits)?;
     let engine = engine(limits)?;
     // `from_binary` takes binary alone, whatever the bytes look like.
-    let component = Component::from_binary(&engine, bytes).map_err(LoadError::Invalid)?;
+    let component = Component::from_binary(&engine, bytes).map_err(|error| {
+        // The pool refuses what it has no place for. Without a pool, only what is no component is refused.
+        match Component::from_binary(&Engine::default(), bytes) {
+            Ok(_) => LoadError::Outsized(error),
+            Err(error) => LoadError::Invalid(error),
+        }
+    })?;
     let component_type = component.component_type();
     let foreign: Vec<String> = component_type
         .imports(&engine)
@@ -60,15 +78,52 @@ pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, Lo
 /// The names that a component imports and exports, whether or not it fits the contract.
 ///
 /// # Errors
-/// Where the bytes are no component.
-pub fn interface(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), LoadError> {
-    if bytes.starts_with(CORE_MODULE) {
-        return Err(LoadError::CoreModule);
-    }
+/// Where the bytes are no component, or too many.
+pub fn interface(bytes: &[u8], limits: &Limits) -> Result<(Vec<String>, Vec<String>), LoadError> {
+    examine(bytes, limits)?;
     let engine = Engine::default();
     let component = Component::from_binary(&engine, bytes).map_err(LoadError::Invalid)?.component_type();
     let imports = component.imports(&engine).map(|(name, _)| name.to_owned()).collect();
     Ok((imports, component.exports(&engine).map(|(name, _)| name.to_owned()).collect()))
+}
+
+/// What can be seen without compiling.
+fn examine(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
+    if bytes.len() > limits.policy_bytes {
+        Err(LoadError::TooManyBytes { bytes: bytes.len() as u64, most: limits.policy_bytes })
+    } else if bytes.starts_with(CORE_MODULE) {
+        Err(LoadError::CoreModule)
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads the file of a policy, if it is not too large for one.
+///
+/// # Errors
+/// Where the file cannot be read, or is too large.
+pub fn read(file: &Path, limits: &Limits) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    let mut opened = File::open(file)?;
+    // One more than the limit: whatever the file says of its size, that is seen then, and nothing more is read.
+    let most = u64::try_from(limits.policy_bytes).unwrap_or(u64::MAX);
+    opened.by_ref().take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > limits.policy_bytes {
+        let bytes = opened.metadata()?.len();
+        return Err(LoadError::TooManyBytes { bytes, most: limits.policy_bytes }.into());
+    }
+    Ok(bytes)
+}
+
+/// Why the file of a policy was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be.
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is too large.
+    #[error(transparent)]
+    Load(#[from] LoadError),
 }
 
 /// An engine with a pool of instances; without a pool where this machine has no room for one.
@@ -94,6 +149,8 @@ fn engine(limits: &Limits) -> Result<Engine, LoadError> {
         .max_core_instances_per_component(parts)
         .max_memories_per_component(parts)
         .max_tables_per_component(parts)
+        .max_memories_per_module(parts)
+        .max_tables_per_module(parts)
         .max_memory_size(limits.policy_memory_bytes)
         .table_elements(limits.policy_table_elements)
         // What the shipped policy uses of memory and stack is reset in place, without giving pages back to the system.

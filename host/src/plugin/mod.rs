@@ -6,7 +6,7 @@ mod load;
 mod state;
 mod verdict;
 
-pub use load::{LoadError, interface};
+pub use load::{LoadError, ReadError, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
 
 use crate::contract::{PluginPre, Request};
@@ -35,7 +35,7 @@ impl Plugin {
     /// Compiles and links a policy.
     ///
     /// # Errors
-    /// Where the bytes are no component, or one that does not fit the contract.
+    /// Where the bytes are no component, too many, or a component that does not fit the contract or the limits.
     pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         let policy = load::load(component, limits)?;
         let deadline = Deadline::start(policy.engine(), limits).map_err(LoadError::Thread)?;
@@ -54,10 +54,13 @@ impl Plugin {
         let state = State::new(identity, storage, &self.limits);
         let mut store = Store::new(self.policy.engine(), state);
         store.limiter(State::limiter);
+        // Of one call or answer: this much the host may copy. `State` counts all of a request together.
         store.set_hostcall_fuel(self.limits.policy_host_bytes);
+        store.set_max_component_handles(self.limits.policy_table_elements);
 
         let run = async |store: &mut Store<State>| {
             let policy = self.policy.instantiate_async(&mut *store).await?;
+            store.data_mut().has_instance();
             policy.call_delete_learning(store, &request).await
         };
         let end = self.deadline.bound(&mut store, run).await;

@@ -17,6 +17,8 @@ pub(super) struct State {
     identity: Arc<dyn Identity>,
     storage: Arc<dyn Storage>,
     calls_left: u32,
+    /// Bytes that the policy may still pass to the host.
+    host_bytes_left: usize,
     /// Ticks in which the policy ran, without those that passed while the host worked for it.
     ticks: u32,
     /// Whether the host has worked for the policy since the last tick that was counted.
@@ -31,18 +33,26 @@ pub(super) struct State {
 #[error("the policy called its host more often than it may")]
 pub(super) struct TooManyCalls;
 
+/// The policy passed more to its host than it may; found again in the error by its type.
+#[derive(Debug, thiserror::Error)]
+#[error("the policy passed more to its host than it may")]
+pub(super) struct TooManyBytes;
+
 impl State {
     pub(super) fn new(identity: Arc<dyn Identity>, storage: Arc<dyn Storage>, limits: &Limits) -> Self {
         Self {
             identity,
             storage,
             calls_left: limits.policy_host_calls,
+            host_bytes_left: limits.policy_host_bytes,
             ticks: 0,
             excused: false,
             growth: Growth {
                 bytes_left: limits.policy_memory_bytes,
                 elements_left: limits.policy_table_elements,
                 parts: limits.policy_parts,
+                refused_at_start: false,
+                is_starting: true,
             },
             calls: Vec::new(),
         }
@@ -68,8 +78,28 @@ impl State {
         Ok(())
     }
 
+    /// Counts what the policy has passed to its host.
+    pub(super) fn receive(&mut self, bytes: usize) -> Result<(), TooManyBytes> {
+        self.host_bytes_left = self.host_bytes_left.checked_sub(bytes).ok_or(TooManyBytes)?;
+        Ok(())
+    }
+
+    /// Notes that the policy has its memories and tables, so that from now on growing fails inside it.
+    pub(super) fn has_instance(&mut self) {
+        self.growth.is_starting = false;
+    }
+
+    /// Whether the policy could not start because it would have been larger than it may be.
+    pub(super) fn is_outsized(&self) -> bool {
+        self.growth.is_starting && self.growth.refused_at_start
+    }
+
     async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
         self.enter()?;
+        self.receive(match &condition {
+            Condition::Any => 0,
+            Condition::OwnedBy(text) | Condition::Unchanged(text) => text.len(),
+        })?;
         // Noted before it is tried: a policy that is stopped meanwhile leaves a delete whose end is not known.
         self.calls.push(Call { performed: Performed::Delete(condition.clone()), answer: None });
         let answer = self.storage.delete(condition).await;
@@ -139,26 +169,31 @@ struct Growth {
     bytes_left: usize,
     elements_left: usize,
     parts: u32,
+    /// Whether the instance is being made, and whether it was refused anything meanwhile.
+    is_starting: bool,
+    refused_at_start: bool,
 }
 
-/// Takes what growing from `current` to `desired` costs; false where there is not as much.
-fn take(left: &mut usize, current: usize, desired: usize) -> bool {
-    match left.checked_sub(desired.saturating_sub(current)) {
-        Some(rest) => {
-            *left = rest;
-            true
-        }
-        None => false,
-    }
+/// Takes what growing from `current` to `desired` costs; false where there is not as much, or where its own type lets
+/// it grow no further (it would not grow, and the cost would be lost).
+fn take(left: &mut usize, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    let rest = left.checked_sub(desired.saturating_sub(current));
+    let rest = rest.filter(|_| maximum.is_none_or(|maximum| desired <= maximum));
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 impl ResourceLimiter for Growth {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.bytes_left, current, desired))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let is_granted = take(&mut self.bytes_left, current, desired, maximum);
+        self.refused_at_start |= self.is_starting && !is_granted;
+        Ok(is_granted)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.elements_left, current, desired))
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let is_granted = take(&mut self.elements_left, current, desired, maximum);
+        self.refused_at_start |= self.is_starting && !is_granted;
+        Ok(is_granted)
     }
 
     fn instances(&self) -> usize {

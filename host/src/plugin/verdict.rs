@@ -1,7 +1,7 @@
 //! What a run of a policy comes to: what the caller is told, what became of the record, and what the policy did wrong.
 
 use super::deadline::{End, OutOfProcessorTime};
-use super::state::{State, TooManyCalls};
+use super::state::{State, TooManyBytes, TooManyCalls};
 use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorKind};
 use crate::storage::Condition;
 use wasmtime::Trap;
@@ -65,7 +65,14 @@ pub enum Fault {
     /// It called its host more often than it may.
     #[error("it called its host more often than it may")]
     TooManyCalls,
-    /// The sandbox failed around it: no instance, values that the contract does not have, too many bytes.
+    /// It passed more bytes to its host in one request than it may.
+    #[error("it passed more to its host than it may")]
+    TooManyBytes,
+    /// It needs more memory or tables than it may have to start with.
+    #[error("it needs more memory or tables than it may have")]
+    Outsized,
+    /// The sandbox stopped it for another reason, which is in the error: it passed a value that the contract does not
+    /// have, bytes that are not its own, or more of them at once than it may pass at all; or it has too many handles.
     #[error("it failed in the sandbox: {0:#}")]
     Sandbox(wasmtime::Error),
     /// It said that the record is deleted, and storage did not.
@@ -124,15 +131,16 @@ impl Decision {
     }
 
     /// The decision that a run comes to. A success is believed only if storage deleted, a refusal only if it did not.
-    pub(super) fn of(end: End<Result<(), Rejection>>, state: State) -> Self {
-        let calls = state.calls;
+    pub(super) fn of(end: End<Result<(), Rejection>>, mut state: State) -> Self {
+        let calls = std::mem::take(&mut state.calls);
         let fate = fate(&calls);
         let judged = match end {
             End::OutOfTime => Err(Fault::OutOfTime),
-            End::Ended(Err(error)) => Err(stopped(error)),
+            End::Ended(Err(error)) => Err(stopped(error, &state)),
             End::Ended(Ok(Ok(()))) if fate == Fate::Deleted => Ok(Ok(())),
             End::Ended(Ok(Ok(()))) => Err(Fault::ClaimedDeletion),
             End::Ended(Ok(Err(rejection))) => match breach(&rejection) {
+                _ if state.receive(rejection.detail.len() + rejection.rule.len()).is_err() => Err(Fault::TooManyBytes),
                 Some(reason) => Err(Fault::Rejection { reason }),
                 None if fate == Fate::Deleted => Err(Fault::RefusedAfterDeletion { rule: rejection.rule }),
                 None => Ok(Err(rejection)),
@@ -168,13 +176,17 @@ fn fate(calls: &[Call]) -> Fate {
     fate
 }
 
-fn stopped(error: wasmtime::Error) -> Fault {
+fn stopped(error: wasmtime::Error, state: &State) -> Fault {
     if error.is::<OutOfProcessorTime>() {
         Fault::OutOfProcessorTime
     } else if error.is::<TooManyCalls>() {
         Fault::TooManyCalls
+    } else if error.is::<TooManyBytes>() {
+        Fault::TooManyBytes
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         Fault::Trapped(*trap)
+    } else if state.is_outsized() {
+        Fault::Outsized
     } else {
         Fault::Sandbox(error)
     }

@@ -1,0 +1,13 @@
+;; Deletes, and points to an answer beyond its memory. 500, and the record is said to be deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $delete (i32.const 0))
+      (i32.const 0x7ffffff0))
+  )
+  ;; include export
+)

@@ -1,0 +1,18 @@
+;; Asks a million times who is calling. Must be stopped for its calls: 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (local $times i32)
+      (loop $again
+        (call $current (i32.const 0))
+        (local.set $times (i32.add (local.get $times) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $times) (i32.const 1000000))))
+      (call $delete (i32.const 0))
+      (call $deleted))
+  )
+  ;; include export
+)

@@ -1,0 +1,178 @@
+//! Good requests beside hostile ones in one process: what the good ones lose, and what memory the hostile ones leave.
+//!
+//! The test is a short run. At length, with figures to read:
+//!
+//! ```console
+//! $ cargo test --test all hostile::beside::measurement -- --exact --ignored --nocapture
+//! ```
+//!
+//! `HOSTILE_BESIDE="SECONDS RATE FIRST LAST"` sets how long good requests run alone and then beside hostile ones, how
+//! many hostile ones there are a second, and after how many memory is looked at.
+
+use super::record::{decide, good};
+use super::{COMPONENTS, text};
+use crate::harness::host::resident_bytes;
+use delete_learning::{Limits, Plugin};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
+
+/// Good requests in flight at any time: enough to keep two processors busy.
+const GOOD_AT_ONCE: usize = 8;
+
+/// What is measured, and for how long.
+struct Plan {
+    seconds: u64,
+    rate: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Plan {
+    fn from_environment() -> Self {
+        let text = std::env::var("HOSTILE_BESIDE").unwrap_or_else(|_| "30 10 1000 100000".to_owned());
+        let numbers: Vec<u64> = text.split(' ').map(|number| number.parse().expect("a number")).collect();
+        let &[seconds, rate, first, last] = numbers.as_slice() else { panic!("four numbers: {text}") };
+        Self { seconds, rate, first, last }
+    }
+}
+
+/// Every hostile component that can be loaded.
+fn hostile(limits: &Limits) -> Vec<Arc<Plugin>> {
+    let texts = COMPONENTS.iter().filter(|(_, verb, _)| *verb != "refused").map(|(_, _, text)| text);
+    texts.map(|text| Arc::new(Plugin::load(&text::bytes(text), limits).expect("it fits"))).collect()
+}
+
+/// How many good requests are answered in this time; every answer is looked at.
+async fn good_requests(time: Duration) -> u64 {
+    let (end, answered) = (Instant::now() + time, Arc::new(AtomicU64::new(0)));
+    let work = (0..GOOD_AT_ONCE).map(|_| {
+        let answered = Arc::clone(&answered);
+        tokio::spawn(async move {
+            while Instant::now() < end {
+                let (decision, _) = decide(good(), "hers", None).await;
+                assert!(decision.answer.is_ok(), "{decision:?}");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    for task in work.collect::<Vec<_>>() {
+        task.await.expect("every good answer is right");
+    }
+    answered.load(Ordering::Relaxed)
+}
+
+/// Asks hostile policies in turn, so many a second, until told to stop; how many were asked.
+async fn steady_stream(plugins: Vec<Arc<Plugin>>, rate: u64, stop: Arc<AtomicBool>) -> u64 {
+    let mut clock = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate).expect("a sane rate"));
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut asked = 0;
+    for plugin in plugins.iter().cycle() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        clock.tick().await;
+        // One at a time: the rate is what is steady, not the number of those that spin.
+        decide(plugin, "hers", None).await;
+        asked += 1;
+    }
+    asked
+}
+
+/// Processor time that this process has used, in seconds; none where the system does not say it as Linux does.
+fn processor_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
+    // In hundredths of a second, on every Linux.
+    Some((user + system) / 100.0)
+}
+
+/// Good requests alone, then beside hostile ones, then alone again, as whatever else the machine does comes and goes.
+async fn throughput(plan: &Plan) {
+    let time = Duration::from_secs(plan.seconds);
+    let plugins = hostile(&Limits { concurrent_policies: 4, ..Limits::default() });
+    good_requests(time / 4).await;
+
+    // What a hostile request costs alone: each kind once.
+    let (begun, used) = (Instant::now(), processor_seconds());
+    for plugin in &plugins {
+        decide(plugin, "hers", None).await;
+    }
+    let kinds = plugins.len();
+    println!("{kinds} kinds of hostile requests, each once: {:.2} s", begun.elapsed().as_secs_f64());
+    if let (Some(before), Some(after)) = (used, processor_seconds()) {
+        let share = (after - before) / kinds as f64 * plan.rate as f64;
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        println!(
+            "  {:.1} ms of a processor each; at {} a second that is {:.0} % of {processors} processors",
+            (after - before) * 1000.0 / kinds as f64,
+            plan.rate,
+            share * 100.0 / processors as f64,
+        );
+    }
+
+    let before = good_requests(time).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stream = tokio::spawn(steady_stream(plugins, plan.rate, Arc::clone(&stop)));
+    let beside = good_requests(time).await;
+    stop.store(true, Ordering::Relaxed);
+    let asked = stream.await.expect("every hostile request is answered");
+    let after = good_requests(time).await;
+    let alone = (before + after) as f64 / 2.0;
+    let rate = |answered: f64| answered / time.as_secs_f64();
+    println!("good requests alone: {:.0} a second before, {:.0} after", rate(before as f64), rate(after as f64));
+    println!(
+        "good requests beside {:.1} hostile ones a second: {:.0} a second, {:.1} % of alone",
+        rate(asked as f64),
+        rate(beside as f64),
+        beside as f64 * 100.0 / alone
+    );
+}
+
+/// What the process holds after some hostile requests and after many.
+async fn memory(plan: &Plan) {
+    // Less time for those that spin; otherwise most of the run would be spinning.
+    let plugins = hostile(&Limits { concurrent_policies: 4, policy_cpu_ms: 1, ..Limits::default() });
+    let (mut held, begun) = (Vec::new(), Instant::now());
+    for (asked, plugin) in (1..=plan.last).zip(plugins.iter().cycle()) {
+        decide(plugin, "hers", None).await;
+        if (asked == plan.first || asked == plan.last)
+            && let Some(bytes) = resident_bytes("self")
+        {
+            let seconds = begun.elapsed().as_secs();
+            println!("resident after {asked} hostile requests: {:.1} MiB ({seconds} s)", bytes as f64 / 1_048_576.0);
+            held.push(bytes);
+        }
+    }
+    if let [first, last] = held[..] {
+        assert!(last < first + 64 * 1024 * 1024, "memory grew from {first} to {last} bytes");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes at length; the test beside it runs it shortened, in a process of its own"]
+fn measurement() {
+    let plan = Plan::from_environment();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        throughput(&plan).await;
+        memory(&plan).await;
+    });
+}
+
+#[test]
+fn good_requests_go_on_beside_hostile_ones_and_memory_does_not_grow() {
+    // A process of its own: what it holds is not what other tests hold.
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["hostile::beside::measurement", "--exact", "--ignored", "--nocapture"])
+        .env("HOSTILE_BESIDE", "2 10 200 1000")
+        .output()
+        .expect("it runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    println!("{shown}");
+    assert!(output.status.success() && shown.contains("% of alone"), "{}", String::from_utf8_lossy(&output.stderr));
+}

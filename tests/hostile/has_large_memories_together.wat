@@ -1,0 +1,21 @@
+;; Has seven memories from the start, each of which a policy may have, and which it may not have together. Must not
+;; run: 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (memory 64)
+    (memory 64)
+    (memory 64)
+    (memory 64)
+    (memory 64)
+    (memory 64)
+    (memory 64)
+    (func (export "delete-learning") (type $decide)
+      (call $delete (i32.const 0))
+      (call $deleted))
+  )
+  ;; include export
+)

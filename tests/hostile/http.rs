@@ -1,0 +1,95 @@
+//! A hostile policy in a running host.
+
+use super::text;
+use crate::harness::host::{Host, Setup};
+use std::thread;
+use tempfile::TempDir;
+
+/// Mebibytes that a host may grow by under a hostile policy: generous, for what an allocator keeps.
+const MOST_GROWTH: u64 = 64 * 1024 * 1024;
+
+/// A host with this policy; the folder of its file must outlive it.
+fn host(component: &str) -> (Host, TempDir) {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("hostile.wasm");
+    std::fs::write(&file, text::bytes(component)).expect("a file can be written");
+    let setup = Setup {
+        plugin: Some(file.display().to_string()),
+        limits: "policy_cpu_ms = 20\nconcurrent_policies = 16".to_owned(),
+        ..Setup::open()
+    };
+    (setup.start(), folder)
+}
+
+/// Asks for many deletions at once, and demands 500 for each, health meanwhile, and memory that does not grow.
+fn holds_out(host: &Host, requests: usize) {
+    let ask = |from: usize| {
+        for at in (from..requests).step_by(4) {
+            host.delete(&format!("/learnings/absent-{at}"), None).is_error(
+                500,
+                "Internal server error",
+                "INTERNAL_SERVER_ERROR",
+            );
+        }
+    };
+    // What is allocated once is allocated now.
+    ask(requests - 20);
+    let before = host.resident_bytes();
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..4).map(|from| scope.spawn(move || ask(from))).collect();
+        while !asking.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let health = host.request("GET", "/health", &[]);
+            assert_eq!(health.status, 200, "{health:?}");
+        }
+    });
+    if let (Some(before), Some(after)) = (before, host.resident_bytes()) {
+        println!("resident before {} KiB, after {requests} requests {} KiB", before / 1024, after / 1024);
+        assert!(after < before + MOST_GROWTH, "it grew from {before} to {after} bytes");
+    }
+}
+
+/// Asks for the deletion of a record, and demands 500 and an audit record that says this of the policy and the record.
+fn is_audited(host: &Host, fault: &str, record: &str) {
+    let database = host.database("main");
+    database.insert("victim", Some("alice"));
+    let answer = host.delete("/learnings/victim", None);
+    answer.is_error(500, "Internal server error", "INTERNAL_SERVER_ERROR");
+    assert!(!answer.body.contains("hostile"), "{answer:?}");
+    let audit = host.logged(&["\"audit\"", "\"victim\"", "\"policy_fault\""]);
+    let entry = |name: &str| {
+        let fields = audit.get("fields").unwrap_or(&audit);
+        fields[name].clone()
+    };
+    assert_eq!(entry("record"), record, "{audit}");
+    assert_eq!((entry("status"), entry("rule")), (500.into(), "policy-fault".into()), "{audit}");
+    assert!(entry("policy_fault").as_str().is_some_and(|told| told.contains(fault)), "{audit}");
+    assert_eq!(database.has("victim"), record == "kept", "what is said of the record is so");
+}
+
+#[test]
+fn one_that_spins_costs_its_own_request_a_500_and_the_host_goes_on() {
+    let (host, _folder) = host(include_str!("spins_between_calls.wat"));
+    is_audited(&host, "more processor time", "kept");
+    holds_out(&host, 40);
+}
+
+#[test]
+fn one_that_deletes_and_traps_is_audited_as_having_deleted() {
+    let (host, _folder) = host(include_str!("traps_after_deleting.wat"));
+    is_audited(&host, "trapped", "deleted");
+    holds_out(&host, 400);
+}
+
+#[test]
+fn one_that_lies_is_not_believed() {
+    let (host, _folder) = host(include_str!("claims_a_deletion.wat"));
+    is_audited(&host, "claimed a deletion", "kept");
+    holds_out(&host, 400);
+}
+
+#[test]
+fn one_that_hoards_memory_takes_none_from_the_host() {
+    let (host, _folder) = host(include_str!("grows_memory.wat"));
+    is_audited(&host, "more processor time", "kept");
+    holds_out(&host, 40);
+}

@@ -1,0 +1,209 @@
+//! Each limit from both sides: what it allows is possible, and one more is not.
+
+use super::record::{caller, decide, limits, run};
+use super::text;
+use delete_learning::plugin::{Decision, Fate, Fault, LoadError};
+use delete_learning::{
+    BoxFuture, Condition, DELETE_LEARNING, Learning, Limits, Outcome, Plugin, Request, Storage, StorageError, Target,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Semaphore;
+
+const PAGE: usize = 64 * 1024;
+
+/// What this probe decides, within these limits, about a learning id of so many bytes and a db-id of so many.
+fn probe(probe: &str, limits: &Limits, id: usize, db_id: usize) -> Decision {
+    let plugin = Plugin::load(&text::bytes(probe), limits).expect("the probe fits");
+    run(decide(&plugin, &"x".repeat(id), Some(&"y".repeat(db_id)))).0
+}
+
+fn is_refusal(decision: &Decision) -> bool {
+    decision.fault.is_none() && decision.answer.as_ref().is_err_and(|rejection| rejection.status == 403)
+}
+
+#[test]
+fn the_last_call_that_is_allowed_is_answered_and_one_more_stops_the_policy() {
+    let calls = |calls| probe(include_str!("probes/calls.wat"), &Limits { policy_host_calls: 5, ..limits() }, calls, 0);
+    assert!(is_refusal(&calls(5)), "{:?}", calls(5));
+    assert!(matches!(calls(6).fault, Some(Fault::TooManyCalls)), "{:?}", calls(6));
+}
+
+#[test]
+fn memory_grows_to_the_limit_in_sum_and_by_no_page_more() {
+    let limits = Limits { policy_memory_bytes: 20 * PAGE, ..limits() };
+    // It begins with four.
+    for (common, own, is_granted) in [(16, 0, true), (17, 0, false), (9, 7, true), (9, 8, false), (0, 17, false)] {
+        let decision = probe(include_str!("probes/memory.wat"), &limits, common, own);
+        assert_eq!(decision.answer.is_ok(), is_granted, "{common} {own}: {decision:?}");
+        assert!(is_granted || is_refusal(&decision), "{decision:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_begins_with_all_the_memory_there_is_runs_and_one_that_begins_with_more_does_not() {
+    let load = |pages: usize| {
+        let limits = Limits { policy_memory_bytes: pages * PAGE, ..limits() };
+        Plugin::load(&text::bytes(include_str!("probes/memory.wat")), &limits)
+    };
+    let plugin = load(4).expect("it fits");
+    assert!(run(decide(&plugin, "", Some(""))).0.answer.is_ok());
+    assert!(matches!(load(3), Err(LoadError::Outsized(_))));
+}
+
+#[test]
+fn the_limits_hold_without_a_pool_too() {
+    // No machine has the addresses for a pool of this many memories of a tebibyte.
+    let limits = Limits {
+        concurrent_policies: 64,
+        policy_memory_bytes: 1 << 40,
+        policy_table_elements: 100,
+        ..Limits::default()
+    };
+    for (first, second, is_granted) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
+        let decision = probe(include_str!("probes/table.wat"), &limits, first, second);
+        assert_eq!(decision.answer.is_ok(), is_granted, "{first} {second}: {decision:?}");
+    }
+    let decision = probe(include_str!("has_a_large_table.wat"), &limits, 0, 0);
+    assert!(matches!(decision.fault, Some(Fault::Outsized)), "{decision:?}");
+}
+
+#[test]
+fn tables_grow_to_the_limit_in_sum_and_by_no_element_more() {
+    let limits = Limits { policy_table_elements: 100, ..limits() };
+    for (first, second, is_granted) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
+        let decision = probe(include_str!("probes/table.wat"), &limits, first, second);
+        assert_eq!(decision.answer.is_ok(), is_granted, "{first} {second}: {decision:?}");
+        assert!(is_granted || is_refusal(&decision), "{decision:?}");
+    }
+}
+
+#[test]
+fn bytes_to_the_host_are_counted_over_calls_and_answer() {
+    let limits = Limits { policy_host_bytes: 2000, ..limits() };
+    let owner = |bytes| probe(include_str!("probes/bytes.wat"), &limits, bytes, 0);
+    // 14 are those of its refusal.
+    assert!(is_refusal(&owner(1986)), "{:?}", owner(1986));
+    assert!(matches!(owner(1987).fault, Some(Fault::TooManyBytes)), "{:?}", owner(1987));
+    assert!(matches!(owner(2000).fault, Some(Fault::TooManyBytes)), "{:?}", owner(2000));
+    // More than that in one call is not even copied.
+    assert!(matches!(owner(2001).fault, Some(Fault::Sandbox(_))), "{:?}", owner(2001));
+    assert!(owner(2001).calls.is_empty() && !owner(2000).calls.is_empty());
+}
+
+#[test]
+fn a_detail_and_a_rule_are_as_long_as_the_contract_allows_and_no_longer() {
+    let refusal = |detail, rule| probe(include_str!("probes/refusal.wat"), &limits(), detail, rule);
+    for (detail, rule) in [(1, 1), (1024, 64)] {
+        let decision = refusal(detail, rule);
+        let told = decision.answer.as_ref().expect_err("a refusal");
+        assert!(decision.fault.is_none() && told.detail.len() == detail && told.rule.len() == rule, "{decision:?}");
+    }
+    for (detail, rule) in [(1025, 64), (1024, 65), (0, 64), (1024, 0)] {
+        assert!(matches!(refusal(detail, rule).fault, Some(Fault::Rejection { .. })), "{detail} {rule}");
+    }
+}
+
+#[test]
+fn a_detail_is_any_text_without_control_characters_and_a_rule_is_a_name() {
+    let plugin = Plugin::load(&text::bytes(include_str!("probes/refusal.wat")), &limits()).expect("it fits");
+    let is_sent = |detail: &str, rule: &str| {
+        let (decision, _) = run(decide(&plugin, detail, Some(rule)));
+        assert!(is_refusal(&decision) || matches!(decision.fault, Some(Fault::Rejection { .. })), "{decision:?}");
+        decision.fault.is_none()
+    };
+    // 1024 bytes in 512 characters; a quote and a backslash are JSON's affair, not the policy's.
+    for detail in [&"ß".repeat(512), "\"\\\"", "日本", "\u{2028}"] {
+        assert!(is_sent(detail, "rule-1"), "{detail:?}");
+    }
+    for detail in [&"ß".repeat(513), "\0", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{85}"] {
+        assert!(!is_sent(detail, "rule-1"), "{detail:?}");
+    }
+    for rule in ["Rule", "a b", "a_b", "ä", "a\n"] {
+        assert!(!is_sent("No.", rule), "{rule:?}");
+    }
+}
+
+/// Storage that answers a delete when it is let.
+struct Gate {
+    entered: AtomicU32,
+    open: Semaphore,
+}
+
+impl Gate {
+    fn closed() -> Arc<Self> {
+        Arc::new(Self { entered: AtomicU32::new(0), open: Semaphore::new(0) })
+    }
+
+    fn entered(&self) -> u32 {
+        self.entered.load(Ordering::SeqCst)
+    }
+}
+
+impl Storage for Gate {
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        self.entered.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {
+            self.open.acquire().await.expect("it is never closed for good").forget();
+            Ok(Outcome::Deleted)
+        })
+    }
+}
+
+/// Begins a decision, and goes on when it waits at the gate.
+async fn begin(plugin: &Arc<Plugin>, gate: &Arc<Gate>, at_gate: u32) -> tokio::task::JoinHandle<Decision> {
+    let (plugin, storage) = (Arc::clone(plugin), Arc::<Gate>::clone(gate));
+    let request = Request { learning_id: "x".to_owned(), db_id: None, table: None };
+    let task = tokio::spawn(async move { plugin.decide(request, Arc::new(Ok(caller())), storage).await });
+    while gate.entered() < at_gate {
+        tokio::task::yield_now().await;
+    }
+    task
+}
+
+#[test]
+fn one_more_than_may_run_at_once_waits_and_is_answered_503_in_the_end() {
+    let limits = Limits { concurrent_policies: 2, queue_ms: 100, policy_wall_ms: 60_000, ..Limits::default() };
+    let plugin = Arc::new(Plugin::load(DELETE_LEARNING, &limits).expect("it fits"));
+    run(async {
+        let gate = Gate::closed();
+        let running = [begin(&plugin, &gate, 1).await, begin(&plugin, &gate, 2).await];
+        let decision = begin(&plugin, &gate, 2).await.await.expect("no panic");
+        assert!(matches!(decision.fault, Some(Fault::Overloaded)), "{decision:?}");
+        assert_eq!((decision.rule(), decision.fate), ("sandbox-overloaded", Fate::Kept));
+        assert_eq!(decision.answer.expect_err("a refusal").status, 503);
+        assert_eq!(gate.entered(), 2, "it never ran");
+        gate.open.add_permits(2);
+        for decision in running {
+            assert!(decision.await.expect("no panic").answer.is_ok());
+        }
+    });
+}
+
+#[test]
+fn one_that_waits_is_served_when_a_place_is_free() {
+    let limits = Limits { concurrent_policies: 1, queue_ms: 60_000, policy_wall_ms: 120_000, ..Limits::default() };
+    let plugin = Arc::new(Plugin::load(DELETE_LEARNING, &limits).expect("it fits"));
+    run(async {
+        let gate = Gate::closed();
+        let first = begin(&plugin, &gate, 1).await;
+        let second = begin(&plugin, &gate, 1).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gate.entered(), 1, "the second waits");
+        gate.open.add_permits(1);
+        assert!(first.await.expect("no panic").answer.is_ok());
+        gate.open.add_permits(1);
+        assert!(second.await.expect("no panic").answer.is_ok());
+        assert_eq!(gate.entered(), 2);
+    });
+}

@@ -1,0 +1,202 @@
+//! The sandbox holds, whatever a policy does: hostile components as text, each with what must come of it.
+
+mod beside;
+mod check;
+mod http;
+mod limits;
+mod record;
+mod text;
+
+use crate::harness::database::project;
+use delete_learning::plugin::{Fate, Fault, LoadError};
+use delete_learning::{DELETE_LEARNING, Limits, Plugin};
+use record::{decide, good_goes_on, run};
+use wasmtime::Trap;
+
+/// A hostile component: its name, which is that of its file; what must come of it, as below; and its text.
+type Component = (&'static str, &'static str, &'static str);
+
+/// A test for each file, of the file's name. What must come of it: `fails` with a fault and this fate of the record,
+/// `deletes` (what it does is odd and allowed), or `refused` when it is loaded, with this in the reason.
+macro_rules! hostile {
+    ($($name:ident: $verb:ident($($how:tt)*);)*) => {
+        /// Every file of this folder.
+        const COMPONENTS: &[Component] =
+            &[$((stringify!($name), stringify!($verb), include_str!(concat!(stringify!($name), ".wat")))),*];
+        $(
+            #[test]
+            fn $name() {
+                hostile!(@ $verb include_str!(concat!(stringify!($name), ".wat")), $($how)*);
+            }
+        )*
+    };
+    (@ fails $text:expr, $fault:pat, $fate:ident) => {
+        fails($text, |fault| matches!(fault, $fault), Fate::$fate)
+    };
+    (@ deletes $text:expr,) => { deletes($text) };
+    (@ refused $text:expr, $reason:pat, $part:literal) => {
+        refused(&text::bytes($text), |error| matches!(error, $reason), $part)
+    };
+}
+
+hostile! {
+    spins_before_calls: fails(Fault::OutOfProcessorTime, Kept);
+    spins_between_calls: fails(Fault::OutOfProcessorTime, Kept);
+    spins_after_deleting: fails(Fault::OutOfProcessorTime, Deleted);
+    spins_at_start: fails(Fault::OutOfProcessorTime, Kept);
+    spins_after_its_answer: fails(Fault::OutOfProcessorTime, Deleted);
+    recurses: fails(Fault::Trapped(Trap::StackOverflow), Kept);
+
+    grows_memory: fails(Fault::OutOfProcessorTime, Kept);
+    grows_many_memories: fails(Fault::OutOfProcessorTime, Kept);
+    grows_table: fails(Fault::OutOfProcessorTime, Kept);
+    has_many_memories: refused(LoadError::Outsized(_), "memories");
+    has_a_large_memory: refused(LoadError::Outsized(_), "memory");
+    has_large_memories_together: fails(Fault::Outsized, Kept);
+    has_a_large_table: refused(LoadError::Outsized(_), "table");
+    has_large_tables_together: fails(Fault::Outsized, Kept);
+    has_many_instances: refused(LoadError::Outsized(_), "instances");
+    hoards_handles: fails(Fault::Sandbox(_), Kept);
+
+    passes_a_string_out_of_memory: fails(Fault::Sandbox(_), Kept);
+    passes_a_string_that_wraps: fails(Fault::Sandbox(_), Kept);
+    passes_a_long_string: fails(Fault::Sandbox(_), Kept);
+    passes_long_strings: fails(Fault::TooManyBytes, Kept);
+    passes_invalid_utf8: fails(Fault::Sandbox(_), Kept);
+    asks_without_end: fails(Fault::TooManyCalls, Kept);
+    locates_without_end: fails(Fault::TooManyCalls, Kept);
+    deletes_without_end: fails(Fault::TooManyCalls, Deleted);
+
+    reallocs_out_of_memory: fails(Fault::Sandbox(_), Kept);
+    reallocs_unaligned: fails(Fault::Sandbox(_), Kept);
+    reallocs_the_same: deletes();
+    reallocs_without_end: fails(Fault::OutOfProcessorTime, Kept);
+    deletes_in_realloc: fails(Fault::Trapped(Trap::CannotLeaveComponent), Kept);
+
+    traps: fails(Fault::Trapped(Trap::UnreachableCodeReached), Kept);
+    divides_by_zero: fails(Fault::Trapped(Trap::IntegerDivisionByZero), Kept);
+    traps_after_deleting: fails(Fault::Trapped(Trap::UnreachableCodeReached), Deleted);
+    traps_after_its_answer: fails(Fault::Trapped(Trap::UnreachableCodeReached), Deleted);
+
+    claims_a_deletion: fails(Fault::ClaimedDeletion, Kept);
+    claims_a_refused_deletion: fails(Fault::ClaimedDeletion, Kept);
+    deletes_twice: deletes();
+    deletes_at_start: deletes();
+    deletes_at_start_and_traps: fails(Fault::Trapped(Trap::UnreachableCodeReached), Deleted);
+    deletes_after_its_answer: fails(Fault::Trapped(Trap::CannotLeaveComponent), Kept);
+    remembers: deletes();
+
+    refuses_after_deleting: fails(Fault::RefusedAfterDeletion { .. }, Deleted);
+    refuses_with_another_codes_status: fails(Fault::Rejection { .. }, Kept);
+    refuses_with_a_success: fails(Fault::Rejection { .. }, Kept);
+    refuses_with_an_unknown_status: fails(Fault::Rejection { .. }, Kept);
+    refuses_with_an_unknown_code: fails(Fault::Sandbox(_), Kept);
+    refuses_in_no_words: fails(Fault::Rejection { .. }, Kept);
+    refuses_in_too_many_words: fails(Fault::Rejection { .. }, Kept);
+    refuses_with_control_characters: fails(Fault::Rejection { .. }, Kept);
+    refuses_with_c1_control_characters: fails(Fault::Rejection { .. }, Kept);
+    refuses_in_invalid_utf8: fails(Fault::Sandbox(_), Kept);
+    refuses_in_words_out_of_memory: fails(Fault::Sandbox(_), Kept);
+    refuses_by_no_rule: fails(Fault::Rejection { .. }, Kept);
+    refuses_by_a_rule_of_its_own_spelling: fails(Fault::Rejection { .. }, Kept);
+    refuses_by_a_long_rule: fails(Fault::Rejection { .. }, Kept);
+    answers_out_of_memory: fails(Fault::Sandbox(_), Deleted);
+    answers_unaligned: fails(Fault::Sandbox(_), Kept);
+    answers_neither: fails(Fault::Sandbox(_), Kept);
+
+    exports_nothing: refused(LoadError::Unfit(_), "delete-learning");
+    exports_another_name: refused(LoadError::Unfit(_), "delete-learning");
+    exports_another_type: refused(LoadError::Unfit(_), "delete-learning");
+    exports_another_kind: refused(LoadError::Unfit(_), "delete-learning");
+    imports_the_network: refused(LoadError::ForeignImports(_), "imports wasi:sockets/tcp@0.2.0;");
+    imports_the_environment: refused(LoadError::ForeignImports(_), "imports wasi:cli/environment@0.2.0;");
+    imports_a_function: refused(LoadError::ForeignImports(_), "imports delete-everything;");
+    imports_a_module: refused(LoadError::ForeignImports(_), "imports code;");
+    imports_another_version: refused(LoadError::ForeignImports(_), "imports learnings:plugin/storage@0.2.0;");
+    imports_more_of_storage: refused(LoadError::Unfit(_), "delete-all");
+    imports_storage_of_another_type: refused(LoadError::Unfit(_), "delete-if-owned-by");
+    is_a_core_module: refused(LoadError::CoreModule, "wasm-tools component new");
+    shares_memory: refused(LoadError::Invalid(_), "threads");
+}
+
+fn fails(text: &str, is_expected: fn(&Fault) -> bool, fate: Fate) {
+    let plugin = Plugin::load(&text::bytes(text), &record::limits()).expect("it fits");
+    run(async {
+        // More often than there are places for it: none of them is lost.
+        for _ in 0..3 {
+            let (decision, _) = decide(&plugin, "hers", None).await;
+            assert!(decision.fault.as_ref().is_some_and(is_expected), "{decision:?}");
+            assert_eq!(decision.fate, fate);
+            good_goes_on().await;
+        }
+    });
+}
+
+fn deletes(text: &str) {
+    let plugin = Plugin::load(&text::bytes(text), &record::limits()).expect("it fits");
+    run(async {
+        for _ in 0..10 {
+            let (decision, is_there) = decide(&plugin, "hers", None).await;
+            assert!(decision.answer.is_ok() && !is_there, "{decision:?}");
+        }
+        good_goes_on().await;
+    });
+}
+
+fn refused(bytes: &[u8], is_expected: fn(&LoadError) -> bool, part: &str) {
+    let error = Plugin::load(bytes, &record::limits()).err().expect("it is refused");
+    let reason = error.to_string();
+    assert!(is_expected(&error) && reason.contains(part), "{error:?}: {reason}");
+    run(good_goes_on());
+}
+
+#[test]
+fn every_file_of_this_folder_has_a_test_and_says_what_must_come_of_it() {
+    let mut files: Vec<String> = std::fs::read_dir(project("tests/hostile"))
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
+        .map(|path| path.file_stem().expect("a name").to_str().expect("text").to_owned())
+        .collect();
+    files.sort();
+    let mut tested: Vec<&str> = COMPONENTS.iter().map(|(name, ..)| *name).collect();
+    tested.sort_unstable();
+    assert_eq!(files, tested);
+    for (name, verb, text) in COMPONENTS {
+        let comment: String = text.lines().take_while(|line| line.starts_with(";;")).collect();
+        let said = match *verb {
+            "fails" => "500",
+            "deletes" => "204",
+            _ => "refused when it is loaded",
+        };
+        assert!(comment.contains(said), "{name}: {comment}");
+    }
+}
+
+#[test]
+fn what_is_cut_short_is_refused_wherever_it_is_cut() {
+    let whole = text::bytes(include_str!("deletes_twice.wat"));
+    for length in (0..whole.len()).step_by(97) {
+        let error = Plugin::load(&whole[..length], &record::limits()).err().expect("it is refused");
+        // Between two sections it may be a component still, of less than it was.
+        assert!(matches!(error, LoadError::Invalid(_) | LoadError::Unfit(_)), "{length}: {error:?}");
+    }
+}
+
+#[test]
+fn one_byte_more_than_a_policy_may_have_is_refused_and_so_are_200_megabytes() {
+    let bytes = DELETE_LEARNING.len();
+    let limits = Limits { policy_bytes: bytes, ..record::limits() };
+    assert!(Plugin::load(DELETE_LEARNING, &limits).is_ok());
+    let limits = Limits { policy_bytes: bytes - 1, ..record::limits() };
+    let error = Plugin::load(DELETE_LEARNING, &limits).err().expect("it is refused");
+    assert!(error.to_string().contains(&format!("at most {} ", bytes - 1)), "{error}");
+
+    // The shipped policy, and behind it a custom section that makes it large.
+    let mut large = DELETE_LEARNING.to_vec();
+    let size = 200_000_000_u32;
+    large.push(0);
+    large.extend((0..5).map(|at| (size >> (7 * at)) as u8 & 0x7f | if at < 4 { 0x80 } else { 0 }));
+    large.resize(large.len() + size as usize, 0);
+    refused(&large, |error| matches!(error, LoadError::TooManyBytes { most: 16_777_216, .. }), "policy_bytes");
+}

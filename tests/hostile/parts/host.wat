@@ -1,0 +1,16 @@
+  ;; The host's functions as core functions: each writes its answer where its last argument points to.
+  (core instance $memory (instantiate $memory))
+  (core func $current (canon lower (func $identity "current")
+    (memory $memory "memory") (realloc (func $memory "realloc"))))
+  (core func $locate (canon lower (func $storage "locate")
+    (memory $memory "memory") (realloc (func $memory "realloc"))))
+  (core func $delete (canon lower (func $storage "delete")
+    (memory $memory "memory") (realloc (func $memory "realloc"))))
+  (core func $delete-if-owned-by (canon lower (func $storage "delete-if-owned-by")
+    (memory $memory "memory") (realloc (func $memory "realloc"))))
+  (core instance $host
+    (export "memory" (memory $memory "memory"))
+    (export "current" (func $current))
+    (export "locate" (func $locate))
+    (export "delete" (func $delete))
+    (export "delete-if-owned-by" (func $delete-if-owned-by)))

@@ -1,0 +1,14 @@
+;; Names an owner that is not UTF-8. Must be stopped: 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (data (i32.const 2064) "\c3\28")
+    (func (export "delete-learning") (type $decide)
+      (call $delete-if-owned-by (i32.const 2064) (i32.const 2) (i32.const 0))
+      (call $deleted))
+  )
+  ;; include export
+)

@@ -1,0 +1,15 @@
+;; Names an owner of 40,000 bytes twice. Each may be passed to the host, and not both together, so it must be stopped:
+;; 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $delete-if-owned-by (i32.const 4096) (i32.const 40000) (i32.const 0))
+      (call $delete-if-owned-by (i32.const 4096) (i32.const 40000) (i32.const 0))
+      (call $deleted))
+  )
+  ;; include export
+)

@@ -1,0 +1,13 @@
+;; Deletes, then says that there is no such record. Must not be believed: 500, and the record is said to be deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $delete (i32.const 0))
+      (call $rejected (i32.const 404) (i32.const 3) (i32.const 2048) (i32.const 7) (i32.const 2056) (i32.const 7)))
+  )
+  ;; include export
+)

@@ -1,0 +1,12 @@
+;; Refuses with a detail that would end beyond its memory. 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $rejected (i32.const 403) (i32.const 2) (i32.const 2048) (i32.const 2147483647) (i32.const 2056) (i32.const 7)))
+  )
+  ;; include export
+)

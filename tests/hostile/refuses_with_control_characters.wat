@@ -1,0 +1,13 @@
+;; Refuses with a detail that would forge a line of a log. 500, and the record is kept.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (data (i32.const 2064) "No.\0d\0aAllowed: ")
+    (func (export "delete-learning") (type $decide)
+      (call $rejected (i32.const 403) (i32.const 2) (i32.const 2064) (i32.const 14) (i32.const 2056) (i32.const 7)))
+  )
+  ;; include export
+)

@@ -1,0 +1,13 @@
+;; Deletes, then traps. 500, and the record is said to be deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $delete (i32.const 0))
+      unreachable)
+  )
+  ;; include export
+)
