@@ -54,8 +54,12 @@ fn a_policy_that_begins_with_all_the_memory_there_is_runs_and_one_that_begins_wi
 #[test]
 fn the_limits_hold_without_a_pool_too() {
     // No machine has the addresses for a pool of this many memories of a tebibyte.
-    let limits =
-        Limits { concurrent_policies: 64, policy_memory_bytes: 1 << 40, policy_table_elements: 100, ..Limits::default() };
+    let limits = Limits {
+        concurrent_policies: 64,
+        policy_memory_bytes: 1 << 40,
+        policy_table_elements: 100,
+        ..Limits::default()
+    };
     for (first, second, is_granted) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
         let decision = probe(include_str!("probes/table.wat"), &limits, first, second);
         assert_eq!(decision.answer.is_ok(), is_granted, "{first} {second}: {decision:?}");
