@@ -1,7 +1,7 @@
 //! A hostile policy in a running host.
 
 use super::text;
-use crate::harness::host::{Host, Setup};
+use crate::harness::host::{Host, Setup, command};
 use std::thread;
 use tempfile::TempDir;
 
@@ -92,4 +92,21 @@ fn one_that_hoards_memory_takes_none_from_the_host() {
     let (host, _folder) = host(include_str!("grows_memory.wat"));
     is_audited(&host, "more processor time", "kept");
     holds_out(&host, 40);
+}
+
+#[test]
+fn a_policy_larger_than_its_limit_keeps_the_host_from_starting() {
+    let folder = TempDir::new().expect("a folder");
+    let bytes = text::bytes(include_str!("deletes_twice.wat"));
+    std::fs::write(folder.path().join("large.wasm"), &bytes).expect("a file can be written");
+    let limits = format!("policy_bytes = {}", bytes.len() - 1);
+    let setup = Setup { plugin: Some("large.wasm".to_owned()), limits, ..Setup::open() };
+    let config = folder.path().join("host.toml");
+    std::fs::write(&config, setup.text()).expect("the configuration can be written");
+    let output = command(&config).output().expect("the binary runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{error}");
+    for part in ["large.wasm", &format!("this has {} bytes", bytes.len()), "policy_bytes"] {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
 }

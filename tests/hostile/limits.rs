@@ -79,6 +79,14 @@ fn tables_grow_to_the_limit_in_sum_and_by_no_element_more() {
 }
 
 #[test]
+fn handles_to_resources_are_as_many_as_table_elements_and_no_more() {
+    let limits = Limits { policy_table_elements: 100, ..limits() };
+    let handles = |handles| probe(include_str!("probes/handles.wat"), &limits, handles, 0);
+    assert!(is_refusal(&handles(100)), "{:?}", handles(100));
+    assert!(matches!(handles(101).fault, Some(Fault::Sandbox(_))), "{:?}", handles(101));
+}
+
+#[test]
 fn bytes_to_the_host_are_counted_over_calls_and_answer() {
     let limits = Limits { policy_host_bytes: 2000, ..limits() };
     let owner = |bytes| probe(include_str!("probes/bytes.wat"), &limits, bytes, 0);
