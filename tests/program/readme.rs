@@ -67,13 +67,6 @@ fn every_key_of_the_configuration_is_there_and_its_defaults_are_the_defaults() {
 }
 
 #[test]
-fn what_the_readme_says_of_the_component_is_so() {
-    let readme = fs::read_to_string(project("README.md")).expect("the README");
-    let size = fs::metadata(project("guest/component/delete-learning.wasm")).expect("the component").len();
-    assert!(readme.contains(&format!("of {} kB", (size + 500) / 1000)), "the component has {size} bytes");
-}
-
-#[test]
 fn the_shipped_policy_runs_from_a_file_too() {
     let plugin = project("guest/component/delete-learning.wasm").canonicalize().expect("the component");
     let host = Setup { plugin: Some(plugin.display().to_string()), ..Setup::jwt() }.start();
