@@ -11,3 +11,4 @@ mod harness;
 mod http;
 mod library;
 mod program;
+mod schemathesis;
