@@ -10,5 +10,6 @@ mod agno;
 mod harness;
 mod http;
 mod library;
+mod model;
 mod program;
 mod schemathesis;
