@@ -3,6 +3,13 @@
 //! They run the real binary on real database files. What needs more than Rust and a C compiler is looked for, said in
 //! one line where it is missing, and demanded where `CI` is set.
 #![allow(unreachable_pub, reason = "one program of many modules: there is nobody outside to reach anything")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that panics has failed, in its helpers too"
+)]
 #![allow(clippy::print_stderr, reason = "what is left out is said where a person looks")]
 
 #[path = "agno/mod.rs"]

@@ -13,7 +13,7 @@ pub use keys::{JwkSet, KeyError, VerificationKey};
 use crate::contract::{Credential, IdentityError, IdentityErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -46,11 +46,20 @@ pub struct JwtVerifier {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    #[serde(default)]
-    kid: Option<Value>,
+    /// Text where it is there (section 4.1.4).
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<String>,
     /// Extensions that must be understood; none is, so a token that has any is refused (section 4.1.11).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     crit: Option<Value>,
+    /// False where the payload is not encoded (RFC 7797), which no token's is.
+    #[serde(default, deserialize_with = "present")]
+    b64: Option<Value>,
+}
+
+/// A member that is there, so that null is a value like another and not the same as none.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl JwtVerifier {
@@ -78,10 +87,12 @@ impl JwtVerifier {
         if header.crit.is_some() {
             return Err(invalid("it demands an extension (crit)"));
         }
+        if header.b64 == Some(Value::Bool(false)) {
+            return Err(invalid("its payload is said not to be encoded (b64)"));
+        }
         let signature = decode(signature)?;
 
-        let kid = header.kid.as_ref().and_then(Value::as_str);
-        let mut keys = self.jwks.pick(kid).into_iter().chain(&self.keys);
+        let mut keys = self.jwks.pick(header.kid.as_deref()).into_iter().chain(&self.keys);
         if !keys.any(|key| key.verifies(signed.as_bytes(), &signature)) {
             return Err(invalid("no key verifies its signature"));
         }
@@ -142,8 +153,11 @@ fn bearer(claims: &Map<String, Value>) -> Result<Bearer, IdentityError> {
     };
     let scopes = match claims.get("scopes") {
         Some(Value::String(scope)) => vec![scope.clone()],
-        Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        // Anything else grants nothing.
+        // Anything but text in it, and the whole list grants nothing.
+        Some(Value::Array(scopes)) => {
+            scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect::<Option<_>>().unwrap_or_default()
+        }
+        // So does anything else.
         _ => Vec::new(),
     };
     Ok(Bearer { subject, scopes })
