@@ -19,4 +19,6 @@ mod harness;
 mod hostile;
 mod http;
 mod library;
+mod model;
 mod program;
+mod schemathesis;

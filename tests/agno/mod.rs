@@ -1,4 +1,7 @@
-//! The real Agno on the same file: it made the database, and after a deletion it no longer finds the record.
+//! The real Agno on the same file: it made the database, and after a deletion it no longer finds the record. And the real
+//! Agno beside the host, in `differential`.
+
+mod differential;
 
 use crate::harness::host::Setup;
 use crate::harness::optional::agno_python;

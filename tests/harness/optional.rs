@@ -7,10 +7,22 @@ use std::path::PathBuf;
 /// # Panics
 /// Where `CI` is set: there a skip is a failure.
 pub fn agno_python(left_out: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("AGNO_PYTHON").map(PathBuf::from);
+    python("AGNO_PYTHON", "Agno", left_out)
+}
+
+/// The Python that has schemathesis: `SCHEMATHESIS_PYTHON`. The rules of [`agno_python`] apply.
+///
+/// # Panics
+/// As there.
+pub fn schemathesis_python(left_out: &str) -> Option<PathBuf> {
+    python("SCHEMATHESIS_PYTHON", "schemathesis", left_out)
+}
+
+fn python(variable: &str, package: &str, left_out: &str) -> Option<PathBuf> {
+    let python = std::env::var_os(variable).map(PathBuf::from);
     if python.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "AGNO_PYTHON is not set, and CI leaves nothing out");
-        eprintln!("left out, as AGNO_PYTHON names no Python with Agno: {left_out}");
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set, and CI leaves nothing out");
+        eprintln!("left out, as {variable} names no Python with {package}: {left_out}");
     }
     python
 }

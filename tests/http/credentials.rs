@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 const ALICES: &str = "/learnings/user_profile_alice@example.com";
 const ABSENT: &str = "/learnings/absent";
 
+/// Makes a signature.
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 
 /// A key pair: signs, and has a public half.
@@ -329,11 +330,17 @@ fn a_token_that_is_no_token_is_401_whatever_it_is() {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
     });
     is_refused(&host, &demanding, "Invalid token");
-    for kid in [json!(7), json!(null), json!(["a"])] {
-        let odd = signed_by(json!({ "alg": "HS256", "kid": kid }), json!({ "sub": "alice" }), |message| {
+    for header in [
+        json!({ "alg": "HS256", "kid": 7 }),
+        json!({ "alg": "HS256", "kid": null }),
+        json!({ "alg": "HS256", "crit": null }),
+        json!({ "alg": "HS256", "b64": false }),
+    ] {
+        let claims = json!({ "sub": "alice", "scopes": ["learnings:delete"], "exp": now() + 60 });
+        let token = signed_by(header, claims, |message| {
             hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), message).as_ref().to_vec()
         });
-        is_refused(&host, &odd, "Invalid token");
+        is_refused(&host, &token, "Invalid token");
     }
     let token = with_claims(json!(["not", "an", "object"]));
     is_refused(&host, &token, "Invalid token");
@@ -342,7 +349,13 @@ fn a_token_that_is_no_token_is_401_whatever_it_is() {
 #[test]
 fn scopes_of_a_wrong_type_grant_nothing() {
     let host = Setup::jwt().start();
-    for scopes in [json!(null), json!(7), json!({ "learnings:delete": true }), json!([["learnings:delete"]])] {
+    for scopes in [
+        json!(null),
+        json!(7),
+        json!({ "learnings:delete": true }),
+        json!([["learnings:delete"]]),
+        json!([7, "learnings:delete"]),
+    ] {
         let token = with_claims(json!({ "sub": "alice", "scopes": scopes, "exp": now() + 60 }));
         assert_eq!(host.delete(ALICES, Some(&token)).error().0, 403);
     }

@@ -2,6 +2,7 @@
 
 mod corrections;
 mod credentials;
+mod openapi;
 mod order;
 mod protocol;
 mod service_accounts;

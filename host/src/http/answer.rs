@@ -37,9 +37,12 @@ pub(super) fn error(status: StatusCode, detail: &str, error_code: &str) -> Respo
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     // These types have no map with keys that are not text, so writing them cannot fail.
     let body = serde_json::to_vec(body).unwrap_or_default();
-    let mut response = with_status(status, body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    with_json(status, body.into())
+}
+
+/// 200 with a body that is JSON already.
+pub(super) fn document(body: Bytes) -> Response<Body> {
+    with_json(StatusCode::OK, body)
 }
 
 /// 404 for a path that names nothing.
@@ -65,6 +68,12 @@ pub(super) fn identify(response: &mut Response<Body>, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+}
+
+fn with_json(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = with_status(status, body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn with_status(status: StatusCode, body: Bytes) -> Response<Body> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod health;
+mod openapi;
 mod service;
 mod target;
 

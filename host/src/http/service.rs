@@ -2,7 +2,7 @@
 
 use super::answer::{self, Body};
 use super::target::{Parameters, Route};
-use super::{StartError, health};
+use super::{StartError, health, openapi};
 use crate::audit;
 use crate::config::Config;
 use crate::contract::IdentityErrorKind;
@@ -68,8 +68,9 @@ impl Service {
             (Route::Health, &Method::GET | &Method::HEAD) => {
                 health::answer(&self.databases, self.health_patience).await
             }
+            (Route::OpenApi, &Method::GET | &Method::HEAD) => openapi::answer(),
             (Route::Learning(_), _) => answer::no_such_method("DELETE"),
-            (Route::Health, _) => answer::no_such_method("GET, HEAD"),
+            (Route::Health | Route::OpenApi, _) => answer::no_such_method("GET, HEAD"),
             (Route::Nothing, _) => answer::no_such_path(),
         }
     }

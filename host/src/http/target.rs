@@ -13,6 +13,8 @@ pub(super) enum Route<'a> {
     Learning(&'a str),
     /// The state of this server.
     Health,
+    /// The description of this server's endpoint.
+    OpenApi,
     /// Nothing here.
     Nothing,
 }
@@ -21,8 +23,11 @@ impl<'a> Route<'a> {
     pub(super) fn of(path: &'a str) -> Self {
         match path.strip_prefix("/learnings/") {
             Some(id) if !id.is_empty() && !id.contains('/') => Self::Learning(id),
-            _ if path == "/health" => Self::Health,
-            _ => Self::Nothing,
+            _ => match path {
+                "/health" => Self::Health,
+                "/openapi.json" => Self::OpenApi,
+                _ => Self::Nothing,
+            },
         }
     }
 }
@@ -92,6 +97,7 @@ mod tests {
             assert_eq!(Route::of(path), Route::Nothing, "{path}");
         }
         assert_eq!(Route::of("/health"), Route::Health);
+        assert_eq!(Route::of("/openapi.json"), Route::OpenApi);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use rotation::{JwksFile, JwksFileError};
 use crate::contract::{Credential, IdentityError, IdentityErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,8 +53,16 @@ struct Header {
     #[serde(default, deserialize_with = "present")]
     kid: Option<String>,
     /// Extensions that must be understood; none is, so a token that has any is refused (section 4.1.11).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     crit: Option<Value>,
+    /// False where the payload is not encoded (RFC 7797), which no token's is.
+    #[serde(default, deserialize_with = "present")]
+    b64: Option<Value>,
+}
+
+/// A member that is there, so that null is a value like another and not the same as none.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl JwtVerifier {
@@ -81,6 +89,9 @@ impl JwtVerifier {
         }
         if header.crit.is_some() {
             return Err(invalid("it demands an extension (crit)"));
+        }
+        if header.b64 == Some(Value::Bool(false)) {
+            return Err(invalid("its payload is said not to be encoded (b64)"));
         }
         let signature = decode(signature)?;
 
@@ -146,8 +157,11 @@ fn bearer(claims: &Map<String, Value>) -> Result<Bearer, IdentityError> {
     };
     let scopes = match claims.get("scopes") {
         Some(Value::String(scope)) => vec![scope.clone()],
-        Some(Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        // Anything else grants nothing.
+        // Anything but text in it, and the whole list grants nothing.
+        Some(Value::Array(scopes)) => {
+            scopes.iter().map(|scope| scope.as_str().map(str::to_owned)).collect::<Option<_>>().unwrap_or_default()
+        }
+        // So does anything else.
         _ => Vec::new(),
     };
     Ok(Bearer { subject, scopes })
@@ -164,11 +178,6 @@ fn seconds(claims: &Map<String, Value>, claim: &str) -> Result<Option<f64>, Iden
         None => Ok(None),
         Some(value) => value.as_f64().map(Some).ok_or_else(|| invalid("a time in it is not a number")),
     }
-}
-
-/// A member that may be missing, and is not null where it is there.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, IdentityError> {
