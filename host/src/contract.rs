@@ -53,6 +53,30 @@ impl ErrorCode {
     }
 }
 
+impl Learning {
+    /// A record of which only the owner is of account, for tests of policies and hosts: the learning type
+    /// `user_profile`, content `{}`, made in 1970, revision `1`.
+    #[must_use]
+    pub fn owned_by(owner: Option<&str>) -> Self {
+        Self {
+            learning_type: "user_profile".to_owned(),
+            namespace: None,
+            user_id: owner.map(str::to_owned),
+            agent_id: None,
+            team_id: None,
+            workflow_id: None,
+            session_id: None,
+            entity_id: None,
+            entity_type: None,
+            content: "{}".to_owned(),
+            metadata: None,
+            created_at: 0,
+            updated_at: None,
+            revision: "1".to_owned(),
+        }
+    }
+}
+
 impl StorageError {
     /// An error of this kind; `message` is for the log alone and must hold no secret.
     pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {

@@ -21,31 +21,11 @@ pub fn caller() -> Caller {
     }
 }
 
-/// A record of alice's.
-fn learning() -> Learning {
-    Learning {
-        learning_type: "user_profile".to_owned(),
-        namespace: None,
-        user_id: Some("alice".to_owned()),
-        agent_id: None,
-        team_id: None,
-        workflow_id: None,
-        session_id: None,
-        entity_id: None,
-        entity_type: None,
-        content: "{}".to_owned(),
-        metadata: None,
-        created_at: 0,
-        updated_at: None,
-        revision: "1".to_owned(),
-    }
-}
-
 /// Asks a policy to delete a record of alice's with this id, and says what it decided and whether the record is there
 /// still.
 pub async fn decide(plugin: &Plugin, id: &str, db_id: Option<&str>) -> (Decision, bool) {
     let table = Arc::new(MemoryTable::default());
-    table.insert(id, learning());
+    table.insert(id, Learning::owned_by(Some("alice")));
     let databases = Databases(vec![Database {
         id: "main".to_owned(),
         table_name: "learnings".to_owned(),

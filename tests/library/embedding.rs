@@ -20,25 +20,6 @@ fn alice() -> Result<Caller, IdentityError> {
     })
 }
 
-fn learning(owner: Option<&str>) -> Learning {
-    Learning {
-        learning_type: "user_profile".to_owned(),
-        namespace: None,
-        user_id: owner.map(str::to_owned),
-        agent_id: None,
-        team_id: None,
-        workflow_id: None,
-        session_id: None,
-        entity_id: None,
-        entity_type: None,
-        content: "{}".to_owned(),
-        metadata: None,
-        created_at: 0,
-        updated_at: None,
-        revision: "1".to_owned(),
-    }
-}
-
 fn request(id: &str) -> Request {
     Request { learning_id: id.to_owned(), db_id: None, table: None }
 }
@@ -50,9 +31,9 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 #[test]
 fn a_platform_with_records_in_memory_gets_the_same_decisions() {
     let table = Arc::new(MemoryTable::default());
-    table.insert("hers", learning(Some("alice")));
-    table.insert("his", learning(Some("bob")));
-    table.insert("shared", learning(None));
+    table.insert("hers", Learning::owned_by(Some("alice")));
+    table.insert("his", Learning::owned_by(Some("bob")));
+    table.insert("shared", Learning::owned_by(None));
     let databases = Databases(vec![Database {
         id: "memory".to_owned(),
         table_name: "learnings".to_owned(),

@@ -90,32 +90,13 @@ fn is_kept(table: &MemoryTable) -> bool {
 
 fn table(record: Record) -> Arc<MemoryTable> {
     let table = MemoryTable::default();
-    table.insert(BESIDE, learning(Some("alice")));
+    table.insert(BESIDE, Learning::owned_by(Some("alice")));
     match record {
         Record::Absent => {}
-        Record::Unowned => table.insert(ID, learning(None)),
-        Record::OwnedBy(owner) => table.insert(ID, learning(Some(owner))),
+        Record::Unowned => table.insert(ID, Learning::owned_by(None)),
+        Record::OwnedBy(owner) => table.insert(ID, Learning::owned_by(Some(owner))),
     }
     Arc::new(table)
-}
-
-fn learning(owner: Option<&str>) -> Learning {
-    Learning {
-        learning_type: "user_profile".to_owned(),
-        namespace: None,
-        user_id: owner.map(str::to_owned),
-        agent_id: None,
-        team_id: None,
-        workflow_id: None,
-        session_id: None,
-        entity_id: None,
-        entity_type: None,
-        content: "{}".to_owned(),
-        metadata: None,
-        created_at: 0,
-        updated_at: None,
-        revision: "1".to_owned(),
-    }
 }
 
 /// What the host's identity says of the caller.

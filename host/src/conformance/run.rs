@@ -65,7 +65,7 @@ impl Host {
         };
         let table = MemoryTable::default();
         for (id, owner) in &case.storage.records {
-            table.insert(id.clone(), learning(owner.clone()));
+            table.insert(id.clone(), Learning::owned_by(owner.as_deref()));
         }
         Self {
             learning_id: case.request.learning_id.clone(),
@@ -88,26 +88,6 @@ impl Host {
 
     fn note(&self, call: String) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
-    }
-}
-
-/// The record that a case means by an owner: its other columns are of no account.
-fn learning(owner: Option<String>) -> Learning {
-    Learning {
-        learning_type: "user_profile".to_owned(),
-        namespace: None,
-        user_id: owner,
-        agent_id: None,
-        team_id: None,
-        workflow_id: None,
-        session_id: None,
-        entity_id: None,
-        entity_type: None,
-        content: "{}".to_owned(),
-        metadata: None,
-        created_at: 0,
-        updated_at: None,
-        revision: "1".to_owned(),
     }
 }
 
