@@ -3,3 +3,4 @@
 mod component;
 mod conformance;
 mod embedding;
+mod sqlite;
