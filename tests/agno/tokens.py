@@ -6,7 +6,7 @@ In a key set the key named `1` is another one, ALGORITHM.other.pem; the key with
 """
 
 import base64
-import hashlib
+import functools
 import hmac
 import json
 import sys
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jwt.algorithms import get_default_algorithms
 
 ALGORITHMS = get_default_algorithms()
@@ -45,9 +46,15 @@ def base64url(content):
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
+@functools.cache
+def prepared(algorithm, key):
+    """A key as its algorithm takes it; reading a private key takes longer than signing with it."""
+    return ALGORITHMS[algorithm].prepare_key(key)
+
+
 def sign(algorithm, key, message):
     """The signature of a message, by a shared secret or a private key in PEM."""
-    return ALGORITHMS[algorithm].sign(message, ALGORITHMS[algorithm].prepare_key(key))
+    return ALGORITHMS[algorithm].sign(message, prepared(algorithm, key))
 
 
 def token(c, claims, header=None, algorithm=None, key=None):
@@ -122,8 +129,6 @@ def hostile(c):
         if order:
             # The other signature of the same message, which everybody can make: both verify.
             others += [raw[:half] + (order - s).to_bytes(half, "big"), order.to_bytes(half, "big") * 2, (1).to_bytes(half, "big") * 2]
-        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
         others.append(encode_dss_signature(r, s))
     if c["algorithm"][:2] in ("RS", "PS"):
         for algorithm in ("RS256", "RS384", "PS256", "PS384"):
