@@ -49,8 +49,18 @@ pub struct Limits {
     /// Milliseconds that a database is waited for while another process holds it. Then 503. Must be less than
     /// `policy_wall_ms`, or a policy would be stopped before it hears.
     pub database_busy_ms: u64,
-    /// Deletes that share one transaction, at most.
+    /// Deletes that share one transaction of SQLite, at most.
     pub database_batch: usize,
+    /// Connections to each PostgreSQL database, at most.
+    pub database_connections: usize,
+    /// Milliseconds that a request waits for one of them to be free. Then 503.
+    pub database_pool_ms: u64,
+    /// Milliseconds in which each host of a PostgreSQL database must take a connection. Then the next one is tried, or
+    /// 503.
+    pub database_connect_ms: u64,
+    /// Milliseconds that a statement on PostgreSQL may take. Then the server stops it: 503, and nothing was deleted. A
+    /// server that has not answered after a quarter more is given up, and whether it deleted is unknown: 500.
+    pub database_statement_ms: u64,
 }
 
 impl Default for Limits {
@@ -74,6 +84,10 @@ impl Default for Limits {
             policy_host_bytes: 64 * 1024,
             database_busy_ms: 2_000,
             database_batch: 256,
+            database_connections: 16,
+            database_pool_ms: 1_000,
+            database_connect_ms: 2_000,
+            database_statement_ms: 2_000,
         }
     }
 }
@@ -97,6 +111,9 @@ impl Limits {
             .or_else(|| least("policy_host_calls", self.policy_host_calls.into(), 1))
             .or_else(|| least("policy_host_bytes", self.policy_host_bytes as u64, 1024))
             .or_else(|| least("database_batch", self.database_batch as u64, 1))
+            .or_else(|| least("database_connections", self.database_connections as u64, 1))
+            .or_else(|| least("database_connect_ms", self.database_connect_ms, 1))
+            .or_else(|| least("database_statement_ms", self.database_statement_ms, 1))
             .or_else(|| {
                 (self.database_busy_ms >= self.policy_wall_ms)
                     .then(|| ("database_busy_ms", "must be less than policy_wall_ms".to_owned()))
@@ -113,5 +130,30 @@ impl Limits {
 
     pub(crate) fn database_busy(&self) -> Duration {
         Duration::from_millis(self.database_busy_ms)
+    }
+
+    pub(crate) fn database_pool(&self) -> Duration {
+        Duration::from_millis(self.database_pool_ms)
+    }
+
+    pub(crate) fn database_connect(&self) -> Duration {
+        Duration::from_millis(self.database_connect_ms)
+    }
+
+    pub(crate) fn database_statement(&self) -> Duration {
+        Duration::from_millis(self.database_statement_ms)
+    }
+
+    /// What is wrong with these limits where a PostgreSQL database is served.
+    pub(crate) fn fault_with_postgres(&self) -> Option<(&'static str, String)> {
+        let statement = self.database_statement_ms.saturating_add(self.database_statement_ms / 4);
+        let needed = self.database_pool_ms.saturating_add(self.database_connect_ms).saturating_add(statement);
+        (needed >= self.policy_wall_ms).then(|| {
+            let reason = format!(
+                "must be more than database_pool_ms, database_connect_ms and five quarters of database_statement_ms \
+                 together, which are {needed}, or a policy would be stopped before it hears"
+            );
+            ("policy_wall_ms", reason)
+        })
     }
 }

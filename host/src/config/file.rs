@@ -29,6 +29,8 @@ pub(super) struct Database {
     pub(super) id: String,
     pub(super) url: Secret,
     pub(super) table: Option<String>,
+    pub(super) schema: Option<String>,
+    pub(super) transaction_pooling: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -35,10 +35,10 @@ impl Service {
     ///
     /// # Errors
     /// Where it names something that cannot be used.
-    pub fn from_config(config: Config) -> Result<Self, StartError> {
+    pub async fn from_config(config: Config) -> Result<Self, StartError> {
         let plugin = Plugin::load(&config.policy.component, &config.limits)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
-        let databases = config.open_databases()?;
+        let databases = config.open_databases().await?;
         let service_accounts = config.open_accounts()?;
         Ok(Self {
             authenticator: Authenticator { service_accounts, ..config.authenticator },
