@@ -42,9 +42,13 @@ pub struct Limits {
     pub policy_parts: u32,
     /// Calls of a policy to `identity` and `storage` together, in one request. One more stops it: 500.
     pub policy_host_calls: u32,
-    /// Bytes that a policy may pass to the host in one request, in strings of its calls and its answer. More stops it:
-    /// 500.
+    /// Bytes that a policy may pass to the host in one request, in strings of its calls and its answer and in what it
+    /// writes to its outputs; and in one call, whatever it passes. More stops it: 500.
     pub policy_host_bytes: usize,
+    /// Calls of a policy to WASI in one request, where it has WASI. More stop it: 500.
+    pub policy_wasi_calls: u32,
+    /// Bytes of what a policy writes to its outputs in one request that are logged. What is beyond is left out.
+    pub policy_output_bytes: usize,
 
     /// Milliseconds that a database is waited for while another process holds it. Then 503. Must be less than
     /// `policy_wall_ms`, or a policy would be stopped before it hears.
@@ -82,6 +86,8 @@ impl Default for Limits {
             policy_parts: 8,
             policy_host_calls: 32,
             policy_host_bytes: 64 * 1024,
+            policy_wasi_calls: 1000,
+            policy_output_bytes: 4096,
             database_busy_ms: 2_000,
             database_batch: 256,
             database_connections: 16,

@@ -8,7 +8,7 @@ use crate::identity::{
     VerificationKey,
 };
 use crate::limits::Limits;
-use crate::plugin::{self, DELETE_LEARNING};
+use crate::plugin::{self, DELETE_LEARNING, Wasi};
 use crate::storage::{
     Database, Databases, PostgresAccounts, PostgresTable, PostgresUrl, SqliteAccounts, SqliteTable, Table,
 };
@@ -25,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The policy to run.
     pub policy: Policy,
+    /// What of WASI it gets.
+    pub wasi: Wasi,
     /// How callers are authenticated and weighed.
     pub authenticator: Authenticator,
     /// Every limit.
@@ -137,11 +139,15 @@ impl Config {
         if let Some((key, reason)) = file.limits.fault() {
             return Err(source.error(format!("limits.{key}"), reason));
         }
+        if let Some(key) = wasi_fault(file.wasi) {
+            return Err(source.error(key, "has no meaning unless wasi.enabled is true"));
+        }
         let databases = databases(file.databases, &file.limits, &source)?;
         let accounts = accounts(file.auth.service_accounts.as_ref(), file.auth.mode, &databases, &source)?;
         Ok(Self {
             listen: file.listen,
             policy: policy(file.plugin.as_deref(), &file.limits, &source)?,
+            wasi: file.wasi,
             databases,
             accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
@@ -234,6 +240,15 @@ fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Poli
             Policy { name, component }
         }
     })
+}
+
+/// The key that grants a part of what is off.
+fn wasi_fault(wasi: Wasi) -> Option<&'static str> {
+    match wasi {
+        Wasi { enabled: false, clocks: true, .. } => Some("wasi.clocks"),
+        Wasi { enabled: false, random: true, .. } => Some("wasi.random"),
+        _ => None,
+    }
 }
 
 fn databases(
