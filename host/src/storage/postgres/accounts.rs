@@ -1,7 +1,7 @@
 //! Agno's table of service accounts in PostgreSQL.
 
 use super::pool::{AskError, Sessions};
-use super::session::{Connector, Query, with_sources};
+use super::session::{Connector, Query};
 use super::url::PostgresUrl;
 use super::{PostgresError, statements};
 use crate::BoxFuture;
@@ -55,7 +55,7 @@ impl PostgresAccounts {
 impl AccountStore for PostgresAccounts {
     fn by_token_hash(&self, token_hash: String) -> BoxFuture<'_, Result<Option<Account>, String>> {
         Box::pin(async move {
-            let failed = |error: &AskError| format!("PostgreSQL, {}: {}", self.place, with_sources(error));
+            let failed = |error: &AskError| format!("PostgreSQL, {}: {error}", self.place);
             let rows = self.sessions.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
             rows.first()
                 .map(|row| account(row).map_err(|error| format!("PostgreSQL, {}: {error}", self.place)))
@@ -67,7 +67,7 @@ impl AccountStore for PostgresAccounts {
         let (sessions, touch) = (Arc::clone(&self.sessions), Arc::clone(&self.touch));
         tokio::spawn(async move {
             if let Err(error) = sessions.ask(&touch, &[&account_id, &now]).await {
-                tracing::warn!(error = with_sources(&error), "cannot note that a service account was used");
+                tracing::warn!(%error, "cannot note that a service account was used");
             }
         });
     }

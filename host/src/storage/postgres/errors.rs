@@ -1,7 +1,6 @@
 //! What PostgreSQL's errors mean to whoever asked.
 
 use super::pool::AskError;
-use super::session::with_sources;
 use crate::contract::{StorageError, StorageErrorKind};
 use tokio_postgres::error::SqlState;
 
@@ -55,5 +54,5 @@ pub(super) fn explain(place: &str, error: &AskError, writing: bool) -> StorageEr
             Some(_) => StorageErrorKind::Internal,
         },
     };
-    StorageError::new(kind, format!("PostgreSQL, {place}: {}", with_sources(error)))
+    StorageError::new(kind, format!("PostgreSQL, {place}: {error}"))
 }

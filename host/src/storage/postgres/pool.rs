@@ -34,7 +34,7 @@ pub(super) enum AskError {
     #[error("an answer that has no meaning")]
     Unintelligible,
     /// The server refused, or the connection broke.
-    #[error("the statement failed")]
+    #[error("the statement failed: {0}")]
     Failed(#[source] tokio_postgres::Error),
 }
 

@@ -54,7 +54,7 @@ pub enum ConnectError {
     #[error("no connection within {0:?}")]
     Timeout(Duration),
     /// It could not be reached, or refused.
-    #[error("{}", with_sources(.0))]
+    #[error("{0}")]
     Postgres(#[from] tokio_postgres::Error),
     /// Settings were sent and did not arrive.
     #[error(
@@ -71,17 +71,6 @@ pub enum ConnectError {
     /// None of several hosts could be connected to.
     #[error("none of {} hosts: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoHost(Vec<ConnectError>),
-}
-
-/// An error's text with those of its sources, which tokio-postgres leaves to whoever prints it.
-pub(super) fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl ConnectError {
@@ -151,7 +140,7 @@ impl Connector {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::debug!(error = with_sources(&error), "connection to PostgreSQL ended");
+                        tracing::debug!(%error, "connection to PostgreSQL ended");
                         break;
                     }
                 }
