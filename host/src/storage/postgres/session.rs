@@ -1,5 +1,6 @@
 //! One connection to the database, made so that what is asked on it can be believed.
 
+use super::errors;
 use super::tls::{Tls, TlsError};
 use super::url::PostgresUrl;
 use crate::limits::Limits;
@@ -54,7 +55,7 @@ pub enum ConnectError {
     #[error("no connection within {0:?}")]
     Timeout(Duration),
     /// It could not be reached, or refused.
-    #[error("{0}")]
+    #[error("{}", errors::text(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// Settings were sent and did not arrive.
     #[error(
@@ -82,7 +83,7 @@ impl ConnectError {
             Self::SettingsLost | Self::NotDurable => false,
             Self::NoHost(errors) => errors.iter().any(Self::is_temporary),
             Self::Postgres(error) => match error.as_db_error() {
-                Some(error) => super::errors::is_temporary(error.code()),
+                Some(error) => errors::is_temporary(error.code()),
                 None => error.is_closed() || is_network(error),
             },
         }
@@ -140,7 +141,7 @@ impl Connector {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::debug!(%error, "connection to PostgreSQL ended");
+                        tracing::debug!(error = errors::text(&error), "connection to PostgreSQL ended");
                         break;
                     }
                 }
