@@ -2,11 +2,13 @@
 //! unchecked.
 
 mod deadline;
+mod decide;
 mod load;
 mod state;
 mod verdict;
 
-pub use load::{LoadError, ReadError, interface, read};
+pub use decide::Decide;
+pub use load::{LoadError, ReadError, engine, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
 
 use crate::contract::{PluginPre, Request};
