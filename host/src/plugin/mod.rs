@@ -2,12 +2,14 @@
 //! unchecked.
 
 mod deadline;
+mod decide;
 mod load;
 mod state;
 mod verdict;
 mod wasi;
 
-pub use load::{LoadError, ReadError, interface, read};
+pub use decide::Decide;
+pub use load::{LoadError, ReadError, engine, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
 pub use wasi::{NotAllowed, Output, Wasi};
 
