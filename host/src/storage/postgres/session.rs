@@ -24,6 +24,9 @@ pub(super) struct Query {
     pub(super) types: &'static [Type],
 }
 
+/// A connection that was not used for so long is tried before it is used.
+const IDLE: Duration = Duration::from_secs(30);
+
 /// Makes connections: to the host that was good last, or else to the next.
 pub(super) struct Connector {
     hosts: Vec<Config>,
@@ -201,8 +204,17 @@ impl managed::Manager for Connector {
         }
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
-        if session.is_good() { Ok(()) } else { Err(RecycleError::message("not to be used again")) }
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<ConnectError> {
+        if !session.is_good() {
+            return Err(RecycleError::message("not to be used again"));
+        }
+        // Something on the way may have forgotten it meanwhile without a word; a delete sent into the void would end in
+        // doubt.
+        if metrics.last_used() > IDLE {
+            let alive = tokio::time::timeout(self.connect, session.client.check_connection()).await;
+            alive.map_err(|_| ConnectError::Timeout(self.connect))?.map_err(ConnectError::from)?;
+        }
+        Ok(())
     }
 }
 
