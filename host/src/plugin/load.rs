@@ -1,6 +1,7 @@
 //! From the bytes of a component to a policy that is ready to run.
 
 use super::state::State;
+use super::wasi::{self, Wasi};
 use crate::contract::{Plugin as World, PluginPre};
 use crate::limits::Limits;
 use std::fs::File;
@@ -26,12 +27,18 @@ pub enum LoadError {
     /// It is no valid component.
     #[error("this is not a valid WebAssembly component: {0:#}")]
     Invalid(#[source] wasmtime::Error),
-    /// It is a component, and made of more than the limits on memory, tables and parts have room for.
-    #[error("the component needs more than a policy gets: {0:#}")]
+    /// It is a component, and made of more than the limits `policy_memory_bytes`, `policy_table_elements` and
+    /// `policy_parts` have room for.
+    #[error(
+        "the component needs more than a policy gets by the limits policy_memory_bytes, policy_table_elements and policy_parts: {0:#}"
+    )]
     Outsized(#[source] wasmtime::Error),
     /// It imports what no policy gets.
     #[error("the component imports {}; a policy gets `identity` and `storage` of learnings:plugin@0.1.0 and nothing else", .0.join(", "))]
     ForeignImports(Vec<String>),
+    /// It imports WASI, and none is granted.
+    #[error("the component imports {}; WASI is off unless the configuration has `enabled = true` under `[wasi]`", .0.join(", "))]
+    WasiIsOff(Vec<String>),
     /// It does not fit the contract.
     #[error("the component does not fit the contract learnings:plugin@0.1.0: {0:#}")]
     Unfit(#[source] wasmtime::Error),
@@ -50,7 +57,7 @@ const IMPORTS: [&str; 3] =
 /// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, LoadError> {
+pub(super) fn load(bytes: &[u8], limits: &Limits, granted: Wasi) -> Result<PluginPre<State>, LoadError> {
     examine(bytes, limits)?;
     let engine = engine(limits)?;
     // `from_binary` takes binary alone, whatever the bytes look like.
@@ -62,16 +69,20 @@ pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, Lo
         }
     })?;
     let component_type = component.component_type();
-    let foreign: Vec<String> = component_type
-        .imports(&engine)
-        .map(|(name, _)| name.to_owned())
-        .filter(|name| !IMPORTS.contains(&name.as_str()))
-        .collect();
+    let beyond = component_type.imports(&engine).map(|(name, _)| name.to_owned());
+    let beyond = beyond.filter(|name| !IMPORTS.contains(&name.as_str()));
+    let (wasi, foreign): (Vec<String>, Vec<String>) = beyond.partition(|name| wasi::is_wasi(name));
     if !foreign.is_empty() {
         return Err(LoadError::ForeignImports(foreign));
     }
+    if !wasi.is_empty() && !granted.enabled {
+        return Err(LoadError::WasiIsOff(wasi));
+    }
     let mut linker = Linker::new(&engine);
     World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(LoadError::Engine)?;
+    if !wasi.is_empty() {
+        wasi::link(&mut linker, granted).map_err(LoadError::Engine)?;
+    }
     linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(LoadError::Unfit)
 }
 
@@ -126,8 +137,11 @@ pub enum ReadError {
     Load(#[from] LoadError),
 }
 
-/// An engine with a pool of instances; without a pool where this machine has no room for one.
-fn engine(limits: &Limits) -> Result<Engine, LoadError> {
+/// The engine that policies run in: one with a pool of instances; without a pool where this machine has no room for one.
+///
+/// # Errors
+/// Where the sandbox cannot be set up on this machine.
+pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.max_wasm_stack(limits.policy_stack_bytes);
