@@ -77,6 +77,20 @@ fn verifying(folder: &Path) -> Vec<Configuration> {
 }
 
 #[test]
+fn every_row_of_the_differences_is_a_rule_or_has_a_test() {
+    // The script holds the two against each other the other way round, too; this is for machines without the real Agno.
+    let rules = include_str!("rules.py");
+    let rows = include_str!("../../host/DIFFERENCES.md").lines().filter_map(|line| line.strip_prefix("| "));
+    let rows: Vec<&str> = rows.filter_map(|row| row.split(" | ").next()).filter(|name| *name != "what").collect();
+    assert!(rows.len() > 30);
+    let unknown: Vec<&str> = rows.into_iter().filter(|name| !rules.contains(&format!("\"{name}\""))).collect();
+    assert!(
+        unknown.is_empty(),
+        "tests/agno/rules.py has neither a rule for these, nor a test that shows them: {unknown:#?}"
+    );
+}
+
+#[test]
 fn agno_answers_the_same_but_for_the_differences_that_are_listed() {
     let Some(python) = agno_python("comparing answers with the real Agno's") else { return };
     let mut described = Vec::new();
