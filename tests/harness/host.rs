@@ -21,6 +21,8 @@ pub struct Setup {
     pub limits: String,
     /// Ids of the databases; each is a file of this name that Agno filled.
     pub databases: Vec<&'static str>,
+    /// Text of further `[[databases]]`.
+    pub further_databases: String,
     /// The component to run, where not the embedded one.
     pub plugin: Option<String>,
     pub environment: Vec<(&'static str, String)>,
@@ -49,6 +51,7 @@ impl Setup {
             authorization: String::new(),
             limits: String::new(),
             databases: vec!["main"],
+            further_databases: String::new(),
             plugin: None,
             environment: Vec::new(),
         }
@@ -63,6 +66,7 @@ impl Setup {
         for id in &self.databases {
             writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"sqlite:{id}.db\"").expect("text can be written");
         }
+        text += &self.further_databases;
         text + &format!(
             "[auth]\n{}\n[authorization]\n{}\n[limits]\n{}\n[log]\nformat = \"json\"\n",
             self.auth, self.authorization, self.limits
