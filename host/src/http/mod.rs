@@ -63,7 +63,7 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let limits = config.limits.clone();
         let address = config.listen;
-        let service = Arc::new(Service::from_config(config)?);
+        let service = Arc::new(Service::from_config(config).await?);
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -35,10 +35,10 @@ impl Service {
     ///
     /// # Errors
     /// Where it names something that cannot be used.
-    pub fn from_config(config: Config) -> Result<Self, StartError> {
-        let plugin = Plugin::load(&config.policy.component, &config.limits)
+    pub async fn from_config(config: Config) -> Result<Self, StartError> {
+        let plugin = Plugin::load_with_wasi(&config.policy.component, &config.limits, config.wasi)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
-        let databases = config.open_databases()?;
+        let databases = config.open_databases().await?;
         let service_accounts = config.open_accounts()?;
         Ok(Self {
             authenticator: Authenticator { service_accounts, ..config.authenticator },
@@ -143,6 +143,10 @@ fn log(request_id: &str, named: &Named<'_>, decision: &Decision, duration: Durat
         {
             tracing::error!(request_id, kind = ?error.kind, cause = error.message, "storage failed");
         }
+    }
+    if let Some(output) = &decision.output {
+        // As a quoted value, as everything that others chose.
+        tracing::info!(target: "policy", request_id, output = output.text, left_out = output.left_out);
     }
     if let Some(fault) = &decision.fault {
         tracing::error!(request_id, %fault, record = ?decision.fate, "the policy did what it may not");

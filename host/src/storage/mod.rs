@@ -1,11 +1,14 @@
 //! The one record that a request names: the trait that a platform implements, and this host's own implementations.
 
+mod columns;
 mod databases;
 mod memory;
+mod postgres;
 mod sqlite;
 
 pub use databases::{Database, Databases, Named};
 pub use memory::MemoryTable;
+pub use postgres::{ConnectError, PostgresAccounts, PostgresError, PostgresTable, PostgresUrl, TlsError, UrlError};
 pub use sqlite::{OpenError, SqliteAccounts, SqliteTable};
 
 use crate::BoxFuture;
