@@ -83,6 +83,11 @@ impl Setup {
 
     /// Starts on whatever database files are in the folder.
     pub fn start_in(self, folder: TempDir) -> Host {
+        self.try_start_in(folder).unwrap_or_else(|said| panic!("the host did not start: {said}"))
+    }
+
+    /// As [`start_in`](Self::start_in). Where the host does not start, what it said.
+    pub fn try_start_in(self, folder: TempDir) -> Result<Host, String> {
         let config = folder.path().join("delete-learning.toml");
         std::fs::write(&config, self.text()).expect("the configuration can be written");
         let mut child = command(&config).envs(self.environment).spawn().expect("the binary starts");
@@ -100,10 +105,12 @@ impl Setup {
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its output can be read");
         let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         let Some(address) = address else {
+            let _ = child.kill();
+            let _ = child.wait();
             thread::sleep(Duration::from_millis(100));
-            panic!("the host did not start: {line:?}\n{}", log.lock().expect("no panic while writing"));
+            return Err(format!("{line}{}", log.lock().expect("no panic while writing")));
         };
-        Host { child, address, folder, log }
+        Ok(Host { child, address, folder, log })
     }
 }
 

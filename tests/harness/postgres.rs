@@ -39,11 +39,6 @@ impl Client {
         rows.unwrap_or_else(|error| panic!("{sql}: {error:?}"))
     }
 
-    /// The first column of the only row.
-    pub fn text(&self, sql: &str) -> String {
-        self.query(sql, &[]).first().expect("a row").get(0)
-    }
-
     /// Waits until this question is answered with true.
     pub fn wait_for(&self, sql: &str) {
         for _ in 0..600 {

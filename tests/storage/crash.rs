@@ -1,9 +1,8 @@
 //! The host killed in the middle of its work, again and again.
 
-use super::number;
 use super::store::Store;
+use super::{number, token};
 use crate::harness::load::{Client, Unanswered};
-use crate::harness::token::user;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -62,7 +61,7 @@ fn what_was_answered_204_stays_deleted_when_the_host_is_killed_and_nothing_else_
         let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let asked: Vec<Asked> = thread::scope(|scope| {
             let clients = (0..CLIENTS).map(|_| {
-                let (client, ids, next, answered) = (Client::of(&host, &user("alice")), &ids, &next, &answered);
+                let (client, ids, next, answered) = (Client::of(&host, &token("alice")), &ids, &next, &answered);
                 scope.spawn(move || ask(client, ids, next, answered))
             });
             let clients: Vec<_> = clients.collect();

@@ -6,16 +6,16 @@
 //! more of the former is a record deleted that its owner of that moment did not give up. An implementation that looks
 //! first and deletes by the id alone afterwards fails this within a few hundred requests.
 
-use super::number;
 use super::store::{Records, Store};
+use super::{StopAtEnd, number, token};
 use crate::harness::load::{Client, middle_and_longest};
-use crate::harness::token::user;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// Requests on each kind of database; `STORAGE_RACES` sets another number.
-const REQUESTS: usize = 6_000;
+const REQUESTS: usize = 3_000;
 
 /// Users who ask for the deletion of every record all the time.
 const ASKING: [&str; 2] = ["alice", "bob"];
@@ -45,7 +45,10 @@ type Gone = BTreeMap<Option<&'static str>, usize>;
 fn mover(mut records: Box<dyn Records>, mine: &[&'static str], seed: u64, stop: &AtomicBool) -> (Gone, usize) {
     let (mut gone, mut moves, mut numbers) = (Gone::new(), 0, Numbers(seed));
     let mut owners: BTreeMap<&str, Option<&'static str>> = mine.iter().map(|id| (*id, Some("alice"))).collect();
+    let _stop = StopAtEnd(stop);
     while !stop.load(Ordering::Relaxed) {
+        // Other programs do something between two transactions.
+        thread::sleep(Duration::from_micros(u64::try_from(numbers.below(1_000)).expect("small")));
         let id = mine[numbers.below(mine.len())];
         // Every other time to somebody who asks, so that there is something to delete.
         let among = if numbers.below(2) == 0 { ASKING.len() } else { OWNERS.len() };
@@ -94,8 +97,10 @@ fn race(store: &Store, requests: usize) {
         let movers: Vec<_> = movers.collect();
         let each = requests / ASKING.len() / 2;
         let asking = ASKING.iter().chain(&ASKING).zip(7..).map(|(name, seed)| {
-            let mut client = Client::of(&host, &user(name));
+            let mut client = Client::of(&host, &token(name));
+            let stop = &stop;
             scope.spawn(move || {
+                let stop = StopAtEnd(stop);
                 let (mut numbers, mut statuses, mut times) = (Numbers(seed), BTreeMap::new(), Vec::new());
                 for _ in 0..each {
                     let id = RECORDS[numbers.below(RECORDS.len())];
@@ -103,6 +108,7 @@ fn race(store: &Store, requests: usize) {
                     *statuses.entry((*name, reply.status)).or_insert(0) += 1;
                     times.push(reply.after);
                 }
+                std::mem::forget(stop);
                 (statuses, times)
             })
         });

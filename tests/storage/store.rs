@@ -7,6 +7,7 @@ use crate::harness::postgres::{Client, agno_tables};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A database of one test.
@@ -65,7 +66,11 @@ impl Store {
     /// A connection of another program.
     pub fn connect(&self) -> Box<dyn Records> {
         match self {
-            Self::Sqlite { file, .. } => Box::new(AgnoDatabase::open(file.clone()).connect()),
+            Self::Sqlite { file, .. } => {
+                let connection = AgnoDatabase::open(file.clone()).connect();
+                connection.busy_timeout(Duration::from_secs(60)).expect("a timeout can be set");
+                Box::new(connection)
+            }
             Self::Postgres { cluster, database } => Box::new(cluster.connect(database)),
         }
     }
