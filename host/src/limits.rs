@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What a request, a connection and a policy may use. The keys of `[limits]` in the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +51,9 @@ pub struct Limits {
     /// Bytes of what a policy writes to its outputs in one request that are logged. What is beyond is left out.
     pub policy_output_bytes: usize,
 
+    /// Requests that are at work on one database at once. A further one waits for its turn, as `queue_ms` has it. Less
+    /// than `concurrent_policies` where there are several databases, so that one which hangs leaves room for the others.
+    pub database_requests: usize,
     /// Milliseconds that a database is waited for while another process holds it. Then 503. Must be less than
     /// `policy_wall_ms`, or a policy would be stopped before it hears.
     pub database_busy_ms: u64,
@@ -88,6 +92,7 @@ impl Default for Limits {
             policy_host_bytes: 64 * 1024,
             policy_wasi_calls: 1000,
             policy_output_bytes: 4096,
+            database_requests: 192,
             database_busy_ms: 2_000,
             database_batch: 256,
             database_connections: 16,
@@ -116,6 +121,7 @@ impl Limits {
             .or_else(|| least("policy_parts", self.policy_parts.into(), 1))
             .or_else(|| least("policy_host_calls", self.policy_host_calls.into(), 1))
             .or_else(|| least("policy_host_bytes", self.policy_host_bytes as u64, 1024))
+            .or_else(|| least("database_requests", self.database_requests as u64, 1))
             .or_else(|| least("database_batch", self.database_batch as u64, 1))
             .or_else(|| least("database_connections", self.database_connections as u64, 1))
             .or_else(|| least("database_connect_ms", self.database_connect_ms, 1))
@@ -136,6 +142,10 @@ impl Limits {
 
     pub(crate) fn database_busy(&self) -> Duration {
         Duration::from_millis(self.database_busy_ms)
+    }
+
+    pub(crate) fn database_turns(&self) -> Semaphore {
+        Semaphore::new(self.database_requests.min(Semaphore::MAX_PERMITS))
     }
 
     pub(crate) fn database_pool(&self) -> Duration {

@@ -143,6 +143,13 @@ impl Config {
             return Err(source.error(key, "has no meaning unless wasi.enabled is true"));
         }
         let databases = databases(file.databases, &file.limits, &source)?;
+        for DatabaseSettings { id, kind, .. } in &databases {
+            if matches!(kind, DatabaseKind::Postgres { url, .. } if url.is_unverified()) {
+                warnings.push(format!(
+                    "database {id:?}: the server's certificate is not checked; sslmode=verify-full in its url checks it"
+                ));
+            }
+        }
         let accounts = accounts(file.auth.service_accounts.as_ref(), file.auth.mode, &databases, &source)?;
         Ok(Self {
             listen: file.listen,

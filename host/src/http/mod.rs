@@ -10,7 +10,7 @@ pub use service::Service;
 
 use crate::config::{Config, ConfigError};
 use crate::limits::Limits;
-use crate::plugin::LoadError;
+use crate::plugin::{Decide, LoadError};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -61,13 +61,24 @@ impl Server {
     /// # Errors
     /// Where the configuration names something that cannot be used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let limits = config.limits.clone();
-        let address = config.listen;
-        let service = Arc::new(Service::from_config(config).await?);
+        let (limits, address) = (config.limits.clone(), config.listen);
+        Self::listen(Service::from_config(config).await?, limits, address).await
+    }
+
+    /// As [`bind`](Self::bind), with something else than the configured policy to decide.
+    ///
+    /// # Errors
+    /// Where the configuration names something that cannot be used.
+    pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Self, StartError> {
+        let (limits, address) = (config.limits.clone(), config.listen);
+        Self::listen(Service::with_policy(config, policy).await?, limits, address).await
+    }
+
+    async fn listen(service: Service, limits: Limits, address: SocketAddr) -> Result<Self, StartError> {
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, service, limits })
+        Ok(Self { listener, address, service: Arc::new(service), limits })
     }
 
     /// The address that it is bound to.

@@ -7,7 +7,7 @@ use crate::audit;
 use crate::config::Config;
 use crate::contract::IdentityErrorKind;
 use crate::identity::Authenticator;
-use crate::plugin::{Decision, Plugin};
+use crate::plugin::{Decide, Decision, Plugin};
 use crate::storage::{Databases, Named};
 use aws_lc_rs::rand;
 use hyper::body::Incoming;
@@ -22,7 +22,7 @@ use tokio::sync::RwLock;
 pub struct Service {
     authenticator: Authenticator,
     databases: Databases,
-    plugin: Plugin,
+    policy: Arc<dyn Decide>,
     learning_id_bytes: usize,
     health_patience: Duration,
     request_ids: RequestIds,
@@ -38,12 +38,20 @@ impl Service {
     pub async fn from_config(config: Config) -> Result<Self, StartError> {
         let plugin = Plugin::load_with_wasi(&config.policy.component, &config.limits, config.wasi)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
+        Self::with_policy(config, Arc::new(plugin)).await
+    }
+
+    /// Opens what the configuration names, but for the policy, of which this takes the place.
+    ///
+    /// # Errors
+    /// Where it names something that cannot be used.
+    pub async fn with_policy(config: Config, policy: Arc<dyn Decide>) -> Result<Self, StartError> {
         let databases = config.open_databases().await?;
         let service_accounts = config.open_accounts()?;
         Ok(Self {
             authenticator: Authenticator { service_accounts, ..config.authenticator },
             databases,
-            plugin,
+            policy,
             learning_id_bytes: config.limits.learning_id_bytes,
             health_patience: config.limits.database_busy(),
             request_ids: RequestIds::new(),
@@ -92,7 +100,7 @@ impl Service {
             // A task of its own: a client that goes away does not stop a deletion half-way, nor its audit record.
             tokio::spawn(async move {
                 let storage = service.databases.record(&parameters.named());
-                let decision = service.plugin.decide(parameters.request(), Arc::new(caller.clone()), storage).await;
+                let decision = service.policy.decide(parameters.request(), Arc::new(caller.clone()), storage).await;
                 let duration = arrived.elapsed();
                 let named = parameters.named();
                 let record = audit::Record {

@@ -134,8 +134,11 @@ pub enum ReadError {
     Load(#[from] LoadError),
 }
 
-/// An engine with a pool of instances; without a pool where this machine has no room for one.
-fn engine(limits: &Limits) -> Result<Engine, LoadError> {
+/// The engine that policies run in: one with a pool of instances; without a pool where this machine has no room for one.
+///
+/// # Errors
+/// Where the sandbox cannot be set up on this machine.
+pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.max_wasm_stack(limits.policy_stack_bytes);

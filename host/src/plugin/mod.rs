@@ -2,12 +2,14 @@
 //! unchecked.
 
 mod deadline;
+mod decide;
 mod load;
 mod state;
 mod verdict;
 mod wasi;
 
-pub use load::{LoadError, ReadError, interface, read};
+pub use decide::Decide;
+pub use load::{LoadError, ReadError, engine, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
 pub use wasi::{NotAllowed, Output, Wasi};
 
@@ -19,7 +21,7 @@ use deadline::Deadline;
 use state::{State, Terms};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
 /// The policy that is shipped with this library, as a component.
@@ -60,7 +62,8 @@ impl Plugin {
     /// Whatever the policy does, there is an answer, and with it what became of the record. Do not drop the future: a
     /// deletion that has begun would go on without anybody to hear of it. (Spawn it where a caller may go away.)
     pub async fn decide(&self, request: Request, identity: Arc<dyn Identity>, storage: Arc<dyn Storage>) -> Decision {
-        let Ok(Ok(_turn)) = tokio::time::timeout(self.terms.limits.queue(), self.turns.acquire()).await else {
+        let turns = (Arc::clone(&storage), &self.turns);
+        let Ok(Ok(_turns)) = tokio::time::timeout(self.terms.limits.queue(), both(&turns)).await else {
             return Decision::overloaded();
         };
         let state = State::new(identity, storage, Arc::clone(&self.terms));
@@ -78,4 +81,15 @@ impl Plugin {
         let end = self.deadline.bound(&mut store, run).await;
         Decision::of(end, store.into_data())
     }
+}
+
+/// A turn at what holds the record, and then, so that nobody waits there with a turn in the sandbox, one in the sandbox.
+async fn both<'a>(
+    (storage, sandbox): &'a (Arc<dyn Storage>, &Semaphore),
+) -> Result<(Option<SemaphorePermit<'a>>, SemaphorePermit<'a>), AcquireError> {
+    let storage = match storage.turns() {
+        Some(turns) => Some(turns.acquire().await?),
+        None => None,
+    };
+    Ok((storage, sandbox.acquire().await?))
 }

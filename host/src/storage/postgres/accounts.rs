@@ -1,7 +1,7 @@
 //! Agno's table of service accounts in PostgreSQL.
 
 use super::pool::{AskError, Sessions};
-use super::session::{Connector, Query, with_sources};
+use super::session::{Connector, Query};
 use super::url::PostgresUrl;
 use super::{PostgresError, statements};
 use crate::BoxFuture;
@@ -55,11 +55,9 @@ impl PostgresAccounts {
 impl AccountStore for PostgresAccounts {
     fn by_token_hash(&self, token_hash: String) -> BoxFuture<'_, Result<Option<Account>, String>> {
         Box::pin(async move {
-            let failed = |error: &AskError| format!("PostgreSQL, {}: {}", self.place, with_sources(error));
+            let failed = |error: &AskError| format!("PostgreSQL, {}: {error}", self.place);
             let rows = self.sessions.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
-            rows.first()
-                .map(|row| account(row).map_err(|error| format!("PostgreSQL, {}: {error}", self.place)))
-                .transpose()
+            rows.first().map(account).transpose().map_err(|error| failed(&AskError::Failed(error)))
         })
     }
 
@@ -67,18 +65,17 @@ impl AccountStore for PostgresAccounts {
         let (sessions, touch) = (Arc::clone(&self.sessions), Arc::clone(&self.touch));
         tokio::spawn(async move {
             if let Err(error) = sessions.ask(&touch, &[&account_id, &now]).await {
-                tracing::warn!(error = with_sources(&error), "cannot note that a service account was used");
+                tracing::warn!(%error, "cannot note that a service account was used");
             }
         });
     }
 }
 
-fn account(row: &Row) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
-    let scopes: String = row.try_get(2)?;
+fn account(row: &Row) -> Result<Account, tokio_postgres::Error> {
     Ok(Account {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
-        scopes: serde_json::from_str(&scopes)?,
+        scopes: Account::scopes_of(row.try_get(2)?),
         expires_at: row.try_get(3)?,
         revoked_at: row.try_get(4)?,
     })

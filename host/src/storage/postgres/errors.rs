@@ -1,8 +1,8 @@
 //! What PostgreSQL's errors mean to whoever asked.
 
 use super::pool::AskError;
-use super::session::with_sources;
 use crate::contract::{StorageError, StorageErrorKind};
+use std::error::Error;
 use tokio_postgres::error::SqlState;
 
 /// Whether what failed may succeed another time (PostgreSQL's appendix A, "Error Codes").
@@ -33,6 +33,17 @@ fn is_end_of_connection(code: &SqlState) -> bool {
     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code)
 }
 
+/// An error with its causes, which tokio-postgres leaves to whoever prints it.
+pub(super) fn text(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// What is told of an error. `writing` is whether a deletion may have been under way.
 pub(super) fn explain(place: &str, error: &AskError, writing: bool) -> StorageError {
     let kind = match error {
@@ -55,5 +66,5 @@ pub(super) fn explain(place: &str, error: &AskError, writing: bool) -> StorageEr
             Some(_) => StorageErrorKind::Internal,
         },
     };
-    StorageError::new(kind, format!("PostgreSQL, {place}: {}", with_sources(error)))
+    StorageError::new(kind, format!("PostgreSQL, {place}: {error}"))
 }

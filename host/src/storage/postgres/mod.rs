@@ -25,8 +25,9 @@ use pool::{AskError, Sessions};
 use schema::Found;
 use session::Connector;
 use statements::{Ending, Statements};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 
 /// The table of learnings in a PostgreSQL database.
@@ -37,8 +38,9 @@ pub struct PostgresTable {
     table: String,
     /// For how long a record that changes hands again and again is tried for.
     patience: Duration,
-    /// Set once the table was found or made.
-    prepared: OnceCell<()>,
+    /// Set once the table was found or made. Until then every request looks, and none waits for another.
+    prepared: AtomicBool,
+    turns: Semaphore,
 }
 
 /// Why a PostgreSQL database cannot be used.
@@ -52,7 +54,7 @@ pub enum PostgresError {
     Pool(#[from] deadpool::managed::BuildError),
     /// The database refuses, and will until something is changed.
     #[error("{0}")]
-    Refused(StorageError),
+    Refused(String),
 }
 
 impl PostgresTable {
@@ -72,8 +74,9 @@ impl PostgresTable {
         let connector = Connector::new(url, transaction_pooling, limits)?;
         let sessions = Sessions::new(connector, limits.database_connections, limits)?;
         let (schema, table) = (schema.to_owned(), table.to_owned());
-        let prepared = OnceCell::new();
-        let opened = Self { sessions, statements, schema, table, patience: limits.database_statement(), prepared };
+        let prepared = AtomicBool::new(false);
+        let (patience, turns) = (limits.database_statement(), limits.database_turns());
+        let opened = Self { sessions, statements, schema, table, patience, prepared, turns };
         match opened.prepare().await {
             Ok(()) => {}
             Err(error) if error.kind == StorageErrorKind::Unavailable => {
@@ -82,7 +85,7 @@ impl PostgresTable {
                     "a database cannot be reached yet; its requests are answered 503"
                 );
             }
-            Err(error) => return Err(PostgresError::Refused(error)),
+            Err(error) => return Err(PostgresError::Refused(error.message)),
         }
         Ok(opened)
     }
@@ -91,15 +94,20 @@ impl PostgresTable {
 impl PostgresTable {
     /// Makes sure, once, that the table is there and holds learnings.
     async fn prepare(&self) -> Result<(), StorageError> {
-        let prepare = async || match schema::prepare(&self.sessions, &self.schema, &self.table).await {
-            Ok(Found::Learnings) => Ok(()),
+        if self.prepared.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match schema::prepare(&self.sessions, &self.schema, &self.table).await {
+            Ok(Found::Learnings) => {
+                self.prepared.store(true, Ordering::Release);
+                Ok(())
+            }
             Ok(Found::Foreign(column)) => {
                 let reason = format!("the table {} has no column {column}, so it holds no learnings", self.place());
                 Err(StorageError::new(StorageErrorKind::Internal, reason))
             }
             Err(error) => Err(self.explain(&error, false)),
-        };
-        self.prepared.get_or_try_init(prepare).await.map(drop)
+        }
     }
 
     async fn delete(&self, id: &str, condition: &Condition) -> Result<Outcome, StorageError> {
@@ -197,5 +205,9 @@ impl Table for PostgresTable {
 
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(Self::check(self))
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.turns)
     }
 }

@@ -1,5 +1,6 @@
 //! One connection to the database, made so that what is asked on it can be believed.
 
+use super::errors;
 use super::tls::{Tls, TlsError};
 use super::url::PostgresUrl;
 use crate::limits::Limits;
@@ -22,6 +23,9 @@ pub(super) struct Query {
     pub(super) sql: String,
     pub(super) types: &'static [Type],
 }
+
+/// A connection that was not used for so long is tried before it is used.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes connections: to the host that was good last, or else to the next.
 pub(super) struct Connector {
@@ -54,7 +58,7 @@ pub enum ConnectError {
     #[error("no connection within {0:?}")]
     Timeout(Duration),
     /// It could not be reached, or refused.
-    #[error("{}", with_sources(.0))]
+    #[error("{}", errors::text(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// Settings were sent and did not arrive.
     #[error(
@@ -73,17 +77,6 @@ pub enum ConnectError {
     NoHost(Vec<ConnectError>),
 }
 
-/// An error's text with those of its sources, which tokio-postgres leaves to whoever prints it.
-pub(super) fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 impl ConnectError {
     /// Whether it may be another time: the network, a server that starts or stops or is a standby. What the server or
     /// the certificate refuses stays refused until somebody changes something.
@@ -93,7 +86,7 @@ impl ConnectError {
             Self::SettingsLost | Self::NotDurable => false,
             Self::NoHost(errors) => errors.iter().any(Self::is_temporary),
             Self::Postgres(error) => match error.as_db_error() {
-                Some(error) => super::errors::is_temporary(error.code()),
+                Some(error) => errors::is_temporary(error.code()),
                 None => error.is_closed() || is_network(error),
             },
         }
@@ -151,7 +144,7 @@ impl Connector {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::debug!(error = with_sources(&error), "connection to PostgreSQL ended");
+                        tracing::debug!(error = errors::text(&error), "connection to PostgreSQL ended");
                         break;
                     }
                 }
@@ -211,8 +204,17 @@ impl managed::Manager for Connector {
         }
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
-        if session.is_good() { Ok(()) } else { Err(RecycleError::message("not to be used again")) }
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<ConnectError> {
+        if !session.is_good() {
+            return Err(RecycleError::message("not to be used again"));
+        }
+        // Something on the way may have forgotten it meanwhile without a word; a delete sent into the void would end in
+        // doubt.
+        if metrics.last_used() > IDLE {
+            let alive = tokio::time::timeout(self.connect, session.client.check_connection()).await;
+            alive.map_err(|_| ConnectError::Timeout(self.connect))?.map_err(ConnectError::from)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::tls::CertificateCheck;
 use percent_encoding::percent_decode_str;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -69,6 +70,19 @@ impl PostgresUrl {
     #[must_use]
     pub fn has_scheme(url: &str) -> bool {
         SCHEMES.iter().any(|scheme| url.starts_with(scheme))
+    }
+
+    /// Whether what goes to the database may go to somebody else: its certificate is not checked, and it is not on this
+    /// machine.
+    #[must_use]
+    pub fn is_unverified(&self) -> bool {
+        let is_here = |host: &Config| {
+            host.get_hosts().iter().all(|host| match host {
+                Host::Unix(_) => true,
+                Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+            }) && host.get_hostaddrs().iter().all(IpAddr::is_loopback)
+        };
+        self.check == CertificateCheck::Nothing && !self.hosts.iter().all(is_here)
     }
 
     /// Reads a URL. A file that it names is looked for in this folder, where its path is relative.
@@ -247,6 +261,21 @@ mod tests {
         let root = parse("postgres://u@h/d?sslmode=verify-full&sslrootcert=ca.pem").expect("a URL").root_certificates;
         assert_eq!(root.as_deref(), Some(Path::new("/etc/host/ca.pem")));
         assert!(matches!(parse("postgres://u@h/d?sslmode=on"), Err(UrlError::Value("sslmode", _))));
+    }
+
+    #[test]
+    fn a_database_elsewhere_whose_certificate_is_not_checked_is_seen() {
+        for (url, is_unverified) in [
+            ("postgres://u@db.example/d", true),
+            ("postgres://u@db.example/d?sslmode=require", true),
+            ("postgres://u@db.example/d?sslmode=verify-ca", false),
+            ("postgres://u@127.0.0.1,[::1],localhost/d", false),
+            ("postgres://u@127.0.0.1,db.example/d", true),
+            ("postgres:///d?host=/run/postgresql", false),
+            ("postgres://u@localhost/d?hostaddr=192.0.2.1", true),
+        ] {
+            assert_eq!(parse(url).expect(url).is_unverified(), is_unverified, "{url}");
+        }
     }
 
     #[test]
