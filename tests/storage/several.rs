@@ -20,7 +20,7 @@ fn a_request_reaches_the_database_that_it_names_and_no_other() {
     // A schema and a table of other names, with what must be quoted.
     let database = cluster.make_database();
     let other = agno_tables()
-        .replace("EXISTS ai", "EXISTS \"Our AI\"")
+        .replace("EXISTS ai;", "EXISTS \"Our AI\";")
         .replace("ai.agno_learnings", "\"Our AI\".\"What's learned\"");
     let named = cluster.connect(&database);
     named.run(&other);
