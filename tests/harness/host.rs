@@ -26,6 +26,8 @@ pub struct Setup {
     /// The component to run, where not the embedded one.
     pub plugin: Option<String>,
     pub environment: Vec<(&'static str, String)>,
+    /// A program that runs the host, with its first arguments; it must become the host's process (`exec`).
+    pub through: Vec<String>,
 }
 
 impl Setup {
@@ -54,6 +56,7 @@ impl Setup {
             further_databases: String::new(),
             plugin: None,
             environment: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -90,7 +93,11 @@ impl Setup {
     pub fn try_start_in(self, folder: TempDir) -> Result<Host, String> {
         let config = folder.path().join("delete-learning.toml");
         std::fs::write(&config, self.text()).expect("the configuration can be written");
-        let mut child = command(&config).envs(self.environment).spawn().expect("the binary starts");
+        let mut command = command(&config);
+        if let [program, arguments @ ..] = self.through.as_slice() {
+            command = through(command, program, arguments);
+        }
+        let mut child = command.envs(self.environment).spawn().expect("the binary starts");
 
         let log = Arc::new(Mutex::new(String::new()));
         let (sink, stderr) = (Arc::clone(&log), child.stderr.take().expect("a pipe"));
@@ -112,6 +119,17 @@ impl Setup {
         };
         Ok(Host { child, address, folder, log })
     }
+}
+
+/// The command, run by another program.
+fn through(command: Command, program: &str, arguments: &[String]) -> Command {
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in command.get_envs() {
+        outer.env_remove(name);
+    }
+    outer
 }
 
 /// The command that serves this configuration, its output in pipes, without this environment's secrets.
@@ -200,6 +218,11 @@ impl Host {
             assert!(Instant::now() < end, "no line of the log has {parts:?}:\n{log}");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
