@@ -96,7 +96,9 @@ impl Server {
             "$@" </dev/null >>"$folder/log" 2>&1 &
             echo $! >"$folder/pid"
             read -r _
+            # PostgreSQL ends at once by the first, PgBouncer by the second.
             kill -QUIT $! 2>/dev/null
+            kill -TERM $! 2>/dev/null
             ( sleep 10; kill -KILL $! 2>/dev/null ) &
             slow=$!
             wait %1

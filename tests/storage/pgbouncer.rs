@@ -110,13 +110,7 @@ fn pgbouncer_in_transaction_mode_is_refused_where_the_configuration_does_not_say
         cluster.connect(&database).run(&agno_tables());
         let setup =
             Setup { databases: vec![], further_databases: table("main", &bouncer.url(&database)), ..Setup::jwt() };
-        let said = match setup.try_start_in(TempDir::new().expect("a folder")) {
-            Err(s) => s,
-            Ok(h) => {
-                println!("STARTED {settings}: {}", h.log());
-                continue;
-            }
-        };
+        let said = setup.try_start_in(TempDir::new().expect("a folder")).err().expect("it does not start");
         println!("PgBouncer, {settings:?}: {said}");
         assert!(said.contains("transaction_pooling = true"), "it says what to do: {said}");
         assert!(!said.contains(PASSWORD), "{said}");

@@ -99,7 +99,7 @@ impl Drop for Disk {
 
 #[test]
 fn a_full_disk_is_500_and_served_again_when_there_is_room() {
-    let Some(disk) = Disk::mount(1024) else {
+    let Some(disk) = Disk::mount(16 * 1024) else {
         assert!(std::env::var_os("CI").is_none(), "no small disk can be mounted, and CI leaves nothing out");
         eprintln!("left out, as this account may not mount a small disk: SQLite on a full disk");
         return;

@@ -3,7 +3,7 @@
 use super::statements::Statements;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
 use crate::storage::Condition;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +48,12 @@ impl File {
     fn open(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
         let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
+        // What cannot be written is opened for reading. Used so, it would get a log that nobody can write, either, also once
+        // the file can be.
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            let reason = "attempt to write a readonly database".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), Some(reason)));
+        }
         connection.busy_timeout(self.busy)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -246,27 +252,14 @@ pub(super) fn read(file: &File, mut queue: mpsc::Receiver<Read>) {
                 let _ = reply.send(answer(&mut connected, |connection| statements.find(connection, &id)));
             }
             Read::Check { reply } => {
-                let _ = reply.send(check(&mut connected, &statements));
+                let _ = reply.send(answer(&mut connected, |connection| statements.find(connection, "").map(drop)));
             }
         }
     }
 }
 
-/// Whether the table is there, in a file that can be written.
-fn check(connected: &mut Connected<'_>, statements: &Statements) -> Result<(), StorageError> {
-    let file = connected.file;
-    let is_read_only = answer(connected, |connection| {
-        statements.find(connection, "")?;
-        connection.is_readonly(rusqlite::MAIN_DB)
-    })?;
-    if is_read_only {
-        connected.mistrust(StorageErrorKind::Internal);
-        return Err(file.fault(StorageErrorKind::Internal, "it cannot be written: readonly"));
-    }
-    Ok(())
-}
-
-fn answer<T>(
+/// Asks on the connection, which is made anew after an error.
+pub(super) fn answer<T>(
     connected: &mut Connected<'_>,
     question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, StorageError> {
