@@ -6,7 +6,7 @@ use crate::harness::host::Setup;
 use crate::harness::postgres::{Client, agno_tables};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -63,6 +63,18 @@ impl Store {
         Setup { databases: vec![], further_databases: self.table("main"), ..Setup::jwt() }
     }
 
+    /// What whoever comes next finds after the host was killed: an SQLite file that is whole, with the log that the host
+    /// left; and in PostgreSQL nothing that is still going on.
+    pub fn check_after_crash(&self) {
+        match self {
+            Self::Sqlite { file, .. } => passes_integrity_check(file),
+            Self::Postgres { cluster, database } => cluster.connect(database).wait_for(
+                "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity
+                 WHERE application_name = 'delete-learning' AND datname = current_database())",
+            ),
+        }
+    }
+
     /// A connection of another program.
     pub fn connect(&self) -> Box<dyn Records> {
         match self {
@@ -74,6 +86,11 @@ impl Store {
             Self::Postgres { cluster, database } => Box::new(cluster.connect(database)),
         }
     }
+}
+
+pub fn passes_integrity_check(file: &Path) {
+    let ask = |file: Connection| file.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
+    assert_eq!(Connection::open(file).and_then(ask).expect("it can be read"), "ok");
 }
 
 /// Text of a configuration that names a database by its address.

@@ -2,7 +2,7 @@
 //! and write. Each time: the right answer, a log line that says what the matter is, nothing deleted that was not answered
 //! 204, and service again once it is mended.
 
-use super::store::{Records, Store, table};
+use super::store::{Records, Store, passes_integrity_check, table};
 use super::{StopAtEnd, token};
 use crate::harness::cluster::Account;
 use crate::harness::database::AgnoDatabase;
@@ -57,11 +57,6 @@ fn log_says(host: &Host, cause: &str) {
 
 fn health(host: &Host) -> u16 {
     host.request("GET", "/health", &[]).status
-}
-
-fn passes_integrity_check(file: &Path) {
-    let ask = |file: Connection| file.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0));
-    assert_eq!(Connection::open(file).and_then(ask).expect("it can be read"), "ok");
 }
 
 /// A small disk of its own, taken away when dropped.
