@@ -5,7 +5,7 @@ use super::{number, token};
 use crate::harness::load::{Client, Unanswered};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 /// Kills; `STORAGE_KILLS` sets another number.
@@ -15,6 +15,9 @@ const CLIENTS: usize = 16;
 
 /// Records at the start of each life of the host: more than it can delete in that life.
 const RECORDS: usize = 6_000;
+
+/// Answers after which the host is at work with every client.
+const WARM: usize = 100;
 
 /// What became of the requests of one life.
 #[derive(Default)]
@@ -73,7 +76,7 @@ fn crash(store: &Store, kills: usize) {
                 scope.spawn(move || ask(client, ids, next, answered))
             });
             let clients: Vec<_> = clients.collect();
-            while answered.load(Ordering::Relaxed) == 0 {
+            while answered.load(Ordering::Relaxed) < WARM && !clients.iter().any(ScopedJoinHandle::is_finished) {
                 thread::sleep(Duration::from_micros(200));
             }
             // At another point of the work each time.

@@ -9,7 +9,6 @@ use crate::harness::database::AgnoDatabase;
 use crate::harness::host::{Host, Setup};
 use crate::harness::load::{Client, Reply, middle_and_longest};
 use crate::harness::optional::tools;
-use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

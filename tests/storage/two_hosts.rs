@@ -22,23 +22,27 @@ fn of_two_hosts_on_one_database_one_deletes_each_record_once() {
         other.insert(&ids.iter().map(|id| (id.clone(), Some("alice"))).collect::<Vec<_>>());
         let hosts = [store.setup().start(), store.setup().start()];
         let begun = Instant::now();
-        let answers: Vec<(usize, BTreeMap<&str, u16>)> = thread::scope(|scope| {
+        let answers: Vec<(usize, Vec<(&str, u16)>)> = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS * hosts.len())
                 .map(|index| {
-                    let (ids, at) = (&ids, index % hosts.len());
+                    let (ids, at, mine) = (&ids, index % hosts.len(), index / hosts.len());
                     let mut client = Client::of(&hosts[at], &token("alice"));
-                    // The same client of each host asks for the same records in the same order, so that the two meet.
-                    let mine = index / hosts.len();
+                    // One client of each host asks for the same records as one of the other, in nearly the same order, so
+                    // that the two meet and each is first with some.
                     scope.spawn(move || {
-                        let ask =
-                            |id: &'_ String| client.delete(&format!("/learnings/{id}")).expect("an answer").status;
-                        let mine = ids.iter().skip(mine).step_by(CLIENTS);
-                        (
-                            at,
-                            mine.map(String::as_str)
-                                .zip(ids.iter().skip(index / 2).step_by(CLIENTS).map(ask))
-                                .collect(),
-                        )
+                        let mut answers = Vec::new();
+                        for few in ids.chunks(CLIENTS * 8) {
+                            let mut few: Vec<&str> =
+                                few.iter().skip(mine).step_by(CLIENTS).map(String::as_str).collect();
+                            if at == 1 {
+                                few.reverse();
+                            }
+                            for id in few {
+                                answers
+                                    .push((id, client.delete(&format!("/learnings/{id}")).expect("an answer").status));
+                            }
+                        }
+                        (at, answers)
                     })
                 })
                 .collect();
