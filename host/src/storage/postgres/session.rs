@@ -66,6 +66,13 @@ pub enum ConnectError {
          mode stands between, set transaction_pooling = true for this database"
     )]
     SettingsLost,
+    /// Settings were sent and refused.
+    #[error(
+        "the settings of this host's connections are refused ({}): where PgBouncer or another pooler in transaction mode \
+         stands between, set transaction_pooling = true for this database",
+        errors::text(.0)
+    )]
+    SettingsRefused(#[source] tokio_postgres::Error),
     /// What is deleted would not be durable.
     #[error(
         "synchronous_commit is off for this user or database, so that a deletion could be undone after it was \
@@ -83,7 +90,7 @@ impl ConnectError {
     pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
-            Self::SettingsLost | Self::NotDurable => false,
+            Self::SettingsLost | Self::SettingsRefused(_) | Self::NotDurable => false,
             Self::NoHost(errors) => errors.iter().any(Self::is_temporary),
             Self::Postgres(error) => match error.as_db_error() {
                 Some(error) => errors::is_temporary(error.code()),
@@ -131,7 +138,12 @@ impl Connector {
     }
 
     async fn open(&self, host: &Config) -> Result<Session, ConnectError> {
-        let (client, mut connection) = host.connect(self.tls.clone()).await?;
+        let connected = host.connect(self.tls.clone()).await;
+        let (client, mut connection) = connected.map_err(|error| match error.code() {
+            // What PgBouncer says of parameters that it does not pass on.
+            Some(&SqlState::PROTOCOL_VIOLATION) if !self.transaction_pooling => ConnectError::SettingsRefused(error),
+            _ => ConnectError::Postgres(error),
+        })?;
         let unreplicated = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&unreplicated);
         // Ends when the client is dropped, or the connection breaks.

@@ -1,6 +1,6 @@
 //! Agno's table of service accounts in an SQLite file.
 
-use super::worker::File;
+use super::worker::{Connected, File, answer};
 use super::{OpenError, QUEUE, spawn};
 use crate::BoxFuture;
 use crate::identity::{Account, AccountStore};
@@ -63,42 +63,27 @@ impl AccountStore for SqliteAccounts {
 fn find(file: &File, mut finds: mpsc::Receiver<Find>) {
     let table = quoted(&file.table);
     let sql = format!("SELECT id, name, scopes, expires_at, revoked_at FROM {table} WHERE token_hash = ?1");
-    let mut connection = None;
+    let mut connected = Connected::to(file);
     while let Some(Find { token_hash, reply }) = finds.blocking_recv() {
         // Who has given up waiting need not be told.
         if reply.is_closed() {
             continue;
         }
-        let found = on_connection(file, &mut connection, |connection| account(connection, &sql, &token_hash));
-        let _ = reply.send(found.map_err(|error| format!("{}: {error}", file.path.display())));
+        let found = answer(&mut connected, |connection| account(connection, &sql, &token_hash));
+        let _ = reply.send(found.map_err(|error| error.message));
     }
 }
 
 /// Notes uses until nobody can ask any more.
 fn touch(file: &File, mut touches: mpsc::Receiver<Touch>) {
     let sql = format!("UPDATE {} SET last_used_at = ?2 WHERE id = ?1", quoted(&file.table));
-    let mut connection = None;
+    let mut connected = Connected::to(file);
     while let Some(Touch { account_id, now }) = touches.blocking_recv() {
-        let touched = on_connection(file, &mut connection, |connection| {
-            connection.prepare_cached(&sql)?.execute((account_id, now))
-        });
+        let touched = answer(&mut connected, |connection| connection.prepare_cached(&sql)?.execute((account_id, now)));
         if let Err(error) = touched {
-            tracing::warn!(%error, "cannot note that a service account was used");
+            tracing::warn!(error = error.message, "cannot note that a service account was used");
         }
     }
-}
-
-/// Does something on the connection, which is opened where there is none, and made anew after an error: the error may
-/// lie in it.
-fn on_connection<T>(
-    file: &File,
-    connection: &mut Option<Connection>,
-    job: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    let open = connection.take().map_or_else(|| file.connect(), Ok)?;
-    let done = job(&open)?;
-    *connection = Some(open);
-    Ok(done)
 }
 
 fn account(connection: &Connection, sql: &str, token_hash: &str) -> rusqlite::Result<Option<Account>> {
