@@ -10,6 +10,7 @@ mod pgbouncer;
 mod races;
 mod several;
 mod store;
+mod synchronous_commit;
 mod tls;
 mod trouble;
 mod two_hosts;
