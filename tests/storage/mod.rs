@@ -20,9 +20,13 @@ use crate::harness::token::{now, with_claims};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A number that a variable of the environment sets, for a run at length; where it does not, this one.
-fn number(variable: &str, usual: usize) -> usize {
-    std::env::var(variable).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+/// The first number; with `STORAGE_PROOFS=full`, the second.
+fn number(shortened: usize, full: usize) -> usize {
+    match std::env::var("STORAGE_PROOFS").as_deref() {
+        Err(_) => shortened,
+        Ok("full") => full,
+        Ok(other) => panic!("STORAGE_PROOFS is {other:?}, and only \"full\" has a meaning"),
+    }
 }
 
 /// A token of this user that outlasts every run.

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;
 
-/// Records; `STORAGE_TWO_HOSTS` sets another number.
-const RECORDS: usize = 1_500;
+/// Records, shortened and in full.
+const RECORDS: [usize; 2] = [1_500, 20_000];
 
 /// Clients of each host.
 const CLIENTS: usize = 6;
 
 #[test]
 fn of_two_hosts_on_one_database_one_deletes_each_record_once() {
-    let records = number("STORAGE_TWO_HOSTS", RECORDS);
+    let records = number(RECORDS[0], RECORDS[1]);
     for store in Store::each("two hosts on one PostgreSQL database") {
         let ids: Vec<String> = (0..records).map(|index| format!("record_{index}")).collect();
         let mut other = store.connect();
