@@ -9,6 +9,7 @@ use crate::harness::database::AgnoDatabase;
 use crate::harness::host::{Host, Setup};
 use crate::harness::load::{Client, Reply, middle_and_longest};
 use crate::harness::optional::tools;
+use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -426,4 +427,35 @@ fn a_reader_that_stays_does_not_keep_the_host_from_writing_nor_the_other_way_rou
     reader.execute_batch("COMMIT").expect("a transaction");
     assert_eq!(count(), 0);
     println!("SQLite under a reader that stays: 300 deletes, middle {middle:.1?}, longest {longest:.1?}");
+}
+
+#[test]
+fn a_service_account_that_is_revoked_in_the_file_put_in_its_place_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let make = |folder: &Path, revoked_at: &str| {
+        let file = file_with(folder, 1);
+        let token: String =
+            digest(&SHA256, b"agno_pat_of_a_bot").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        AgnoDatabase::open(file.clone()).execute(&format!(
+            "CREATE TABLE agno_service_accounts (id VARCHAR NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, user_id VARCHAR,
+             token_hash VARCHAR NOT NULL UNIQUE, token_prefix VARCHAR NOT NULL, scopes JSON NOT NULL,
+             created_at BIGINT NOT NULL, expires_at BIGINT, last_used_at BIGINT, revoked_at BIGINT, created_by VARCHAR);
+             INSERT INTO agno_service_accounts (id, name, token_hash, token_prefix, scopes, created_at, revoked_at)
+             VALUES ('bot', 'bot', '{token}', 'agno_pat_', '[\"agent_os:admin\"]', 1, {revoked_at});
+             PRAGMA wal_checkpoint(TRUNCATE)"
+        ));
+        file
+    };
+    let file = make(folder.path(), "NULL");
+    let auth = Setup::jwt().auth + "[auth.service_accounts]\ndatabase = \"main\"\ncache_seconds = 0\n";
+    let host = Setup { auth, ..setup(&file) }.start();
+    let ask = || Client::of(&host, "agno_pat_of_a_bot").delete("/learnings/none").expect("an answer").status;
+    assert_eq!(ask(), 404);
+    let aside = TempDir::new_in(folder.path()).expect("a folder");
+    let other = make(aside.path(), "2");
+    for name in ["learnings.db-wal", "learnings.db-shm"] {
+        let _ = fs::remove_file(folder.path().join(name));
+    }
+    fs::rename(other, &file).expect("it can be put in its place");
+    assert_eq!(ask(), 401, "{}", host.log());
 }
