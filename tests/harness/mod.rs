@@ -1,5 +1,6 @@
 //! What the tests share: a host to ask, callers to ask as, databases to ask about.
 
+pub mod accounts;
 pub mod cluster;
 pub mod database;
 pub mod host;

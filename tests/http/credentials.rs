@@ -429,6 +429,12 @@ fn whatever_bytes_stand_for_a_credential_there_is_an_answer_that_says_no() {
             let lines = [b"authorization: Bearer ", good.as_bytes(), &[byte, b'x'], b"\r\n"].concat();
             assert_eq!(status_of(&host, &lines), 400, "the byte {byte}");
         }
+        // So is a name with white space after it, and a value that goes on in the next line (RFC 9112, section 5).
+        for lines in
+            ["authorization : Bearer {}\r\n", "authorization: Bearer\r\n {}\r\n", "authorization: Bearer\r\n\t{}\r\n"]
+        {
+            assert_eq!(status_of(&host, lines.replace("{}", good).as_bytes()), 400, "{lines:?}");
+        }
         for prefix in ["", "agno_pat_"] {
             let lines = format!("authorization: Bearer {prefix}{long}\r\n");
             assert_eq!(status_of(&host, lines.as_bytes()), 431);

@@ -1,8 +1,8 @@
 //! Service accounts: the tokens of machines, from Agno's own table.
 
+use crate::harness::accounts::{Account, make_table};
 use crate::harness::host::{Host, Setup};
 use crate::harness::token;
-use aws_lc_rs::digest::{SHA256, digest};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,21 +21,15 @@ fn with_accounts(more: &str) -> Setup {
 /// Starts a host whose database has Agno's table of service accounts.
 fn start(setup: Setup) -> Host {
     let host = setup.start();
-    host.database("main").execute(
-        "CREATE TABLE agno_service_accounts (id VARCHAR NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, user_id VARCHAR,
-         token_hash VARCHAR NOT NULL UNIQUE, token_prefix VARCHAR NOT NULL, scopes JSON NOT NULL,
-         created_at BIGINT NOT NULL, expires_at BIGINT, last_used_at BIGINT, revoked_at BIGINT, created_by VARCHAR)",
-    );
+    make_table(&host.database("main"));
     host
 }
 
 /// Stores an account of this name, and returns its token.
 fn account(host: &Host, name: &str, scopes: &str, expires_at: Option<i64>) -> String {
     let token = format!("agno_pat_{name}0123456789");
-    let hash: String = digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let sql = "INSERT INTO agno_service_accounts (id, name, token_hash, token_prefix, scopes, created_at, expires_at)
-               VALUES (?1, ?1, ?2, 'agno_pat_', ?3, 1, ?4)";
-    host.database("main").connect().execute(sql, (name, hash, scopes, expires_at)).expect("an account");
+    let account = Account { expires_at, ..Account::new(name, &token, scopes) };
+    account.store(&host.database("main").connect());
     token
 }
 
@@ -136,7 +130,7 @@ fn a_store_that_cannot_be_asked_is_503() {
 fn scopes_that_are_no_list_of_texts_are_told_like_missing_ones() {
     let host = start(with_accounts(""));
     for (index, scopes) in
-        ["[]", "null", "{}", "\"agent_os:admin\"", "[7, \"agent_os:admin\"]", "no JSON"].iter().enumerate()
+        ["[]", "null", "{}", "\"agent_os:admin\"", "7", "[7, \"agent_os:admin\"]", "no JSON"].iter().enumerate()
     {
         let token = account(&host, &format!("bot{index}"), scopes, None);
         let answer = host.delete("/learnings/decision_1", Some(&token));

@@ -109,8 +109,8 @@ impl ServiceAccounts {
     ///
     /// # Errors
     /// `invalid` for a token that is unknown, revoked or expired; `rate-limited` for such a one from a client that has
-    /// sent too many of them; `unavailable` where the store cannot be asked. A valid token is never refused for what
-    /// others send, nor for what its own client sends beside it.
+    /// sent too many of them; `unavailable` where the store cannot be asked, or is so slow that the token's turn and its
+    /// answer do not come in 5 seconds. A valid token is never rate-limited, whatever else its client sends.
     pub async fn verify(&self, token: &str, client: IpAddr) -> Result<Account, IdentityError> {
         let token_hash = token_hash(token);
         let account = match self.remembered(&token_hash) {

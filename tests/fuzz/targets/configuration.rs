@@ -37,7 +37,9 @@ fn planted(text: &str) -> String {
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // A file that a configuration names is read; those of the system that have no end are not for here.
-    if ["/dev", "/proc", "/sys"].iter().any(|folder| text.contains(folder)) || text.contains('\\') {
+    let is_outside = ["/dev", "/proc", "/sys", "\\"].iter().any(|folder| text.contains(folder));
+    // Nor is one that has the secret's words where none was planted.
+    if is_outside || text.contains("hunter2") {
         return;
     }
     let file = FOLDER.path().join("c.toml");
@@ -46,7 +48,9 @@ fuzz_target!(|bytes: &[u8]| {
     match Config::read(&file, &variable) {
         Ok(config) => {
             let limits = &config.limits;
-            assert!(limits.connections > 0 && limits.policy_cpu_ms > 0 && limits.policy_wall_ms > limits.database_busy_ms);
+            assert!(
+                limits.connections > 0 && limits.policy_cpu_ms > 0 && limits.policy_wall_ms > limits.database_busy_ms
+            );
             assert!(config.wasi.enabled || !(config.wasi.clocks || config.wasi.random));
             assert!(!config.authenticator.admin_scope.is_empty());
             assert!(config.warnings.iter().all(|warning| !warning.contains(SECRET)));

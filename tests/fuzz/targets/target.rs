@@ -51,7 +51,9 @@ fn values(query: &str, parameter: &str) -> Vec<String> {
 
 /// As a client encodes an id: every byte that could mean something else.
 fn encoded(id: &str) -> String {
-    id.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    id.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fuzz_target!(|bytes: &[u8]| {

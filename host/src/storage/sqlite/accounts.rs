@@ -88,7 +88,8 @@ fn touch(file: &File, mut touches: mpsc::Receiver<Touch>) {
 
 fn account(connection: &Connection, sql: &str, token_hash: &str) -> rusqlite::Result<Option<Account>> {
     let row = |row: &rusqlite::Row<'_>| {
-        let scopes = Account::scopes_of(row.get::<_, Option<String>>(2)?.as_deref());
+        // SQLite lets a row hold another type than its column says, and keeps JSON that is a number as a number.
+        let scopes = Account::scopes_of(row.get_ref(2)?.as_str().ok());
         let (id, name, expires_at, revoked_at) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
         Ok(Account { id, name, scopes, expires_at, revoked_at })
     };
