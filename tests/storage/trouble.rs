@@ -357,7 +357,7 @@ fn beside_another_program_that_writes_all_the_time_every_delete_is_done() {
     const EACH: usize = 60;
     let folder = TempDir::new().expect("a folder");
     let file = file_with(folder.path(), CLIENTS * EACH);
-    let host = setup(&file).start();
+    let host = Setup { limits: "database_busy_ms = 4000".to_owned(), ..setup(&file) }.start();
     let other = AgnoDatabase::open(file).connect();
     other.busy_timeout(Duration::from_secs(60)).expect("a timeout can be set");
     let stop = AtomicBool::new(false);
