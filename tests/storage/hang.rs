@@ -67,16 +67,19 @@ fn a_database_that_hangs_costs_its_own_requests_a_bounded_time_and_others_nothin
 
     // It stops under load, so that some requests are with it and some on their way.
     let (mut refused, mut unknown, mut longest) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let count = AtomicUsize::new(0);
     let (meanwhile, its_health) = thread::scope(|scope| {
-        let (ask, count) = (&ask, &AtomicUsize::new(0));
+        let (ask, count) = (&ask, &count);
         let asked: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 scope.spawn(move || {
-                    let mut asked =
-                        (client + CLIENTS..HUNG - CLIENTS).step_by(CLIENTS).map(|index| (index, ask(index)));
-                    asked
-                        .find(|(_, reply)| count.fetch_add(1, Ordering::Relaxed) == usize::MAX || reply.status != 204)
-                        .expect("it hangs before all is deleted")
+                    let mine = (client + CLIENTS..HUNG - CLIENTS).step_by(CLIENTS);
+                    let mut asked = mine.map(|index| (index, ask(index)));
+                    let hangs = asked.find(|(_, reply)| {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        reply.status != 204
+                    });
+                    hangs.expect("it hangs before all is deleted")
                 })
             })
             .collect();

@@ -3,7 +3,7 @@
 //! 204, and service again once it is mended.
 
 use super::store::{Records, Store, passes_integrity_check, table};
-use super::{StopAtEnd, token};
+use super::{StopAtEnd, token, wait_for_more};
 use crate::harness::cluster::Account;
 use crate::harness::database::AgnoDatabase;
 use crate::harness::host::{Host, Setup};
@@ -14,7 +14,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -275,24 +275,28 @@ fn a_table_that_is_dropped_under_load_is_500_and_served_again_when_it_is_there()
     let file = file_with(folder.path(), 1_000);
     let host = setup(&file).start();
     let database = AgnoDatabase::open(file.clone());
-    let stop = AtomicBool::new(false);
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let statuses: Vec<Vec<u16>> = thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|worker| {
-                let (mut client, stop) = (client(&host), &stop);
+                let (mut client, stop, answered) = (client(&host), &stop, &answered);
                 scope.spawn(move || {
                     let indices = (worker..).step_by(4).take_while(|_| !stop.load(Ordering::Relaxed));
-                    indices.map(|index| delete(&mut client, index % 1_000).status).collect()
+                    let ask = |index| {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        delete(&mut client, index % 1_000).status
+                    };
+                    indices.map(ask).collect()
                 })
             })
             .collect();
         let _stop = StopAtEnd(&stop);
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         database.execute("CREATE TABLE kept AS SELECT * FROM agno_learnings; DROP TABLE agno_learnings");
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         drop(host_makes_it_again(&file));
         database.execute("INSERT INTO agno_learnings SELECT * FROM kept");
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         stop.store(true, Ordering::Relaxed);
         clients.into_iter().map(|client| client.join().expect("every request is answered")).collect()
     });
