@@ -282,7 +282,7 @@ fn a_table_that_is_dropped_under_load_is_500_and_served_again_when_it_is_there()
                 let (mut client, stop, answered) = (client(&host), &stop, &answered);
                 scope.spawn(move || {
                     let indices = (worker..).step_by(4).take_while(|_| !stop.load(Ordering::Relaxed));
-                    let ask = |index| {
+                    let ask = |index: usize| {
                         answered.fetch_add(1, Ordering::Relaxed);
                         delete(&mut client, index % 1_000).status
                     };
