@@ -102,7 +102,7 @@ impl Server {
             ( sleep 10; kill -KILL $! 2>/dev/null ) &
             slow=$!
             wait %1
-            kill $slow
+            kill -KILL $slow
             rm -rf "$folder"
         "#;
         let mut command = Command::new("sh");

@@ -34,9 +34,9 @@ pub enum Unanswered {
 }
 
 impl Client {
-    /// A client that asks with this bearer token and gives up after half a minute.
+    /// A client that asks with this bearer token and gives up after a minute.
     pub fn of(host: &Host, token: &str) -> Self {
-        Self::with_patience(host.address, token, Duration::from_secs(30))
+        Self::with_patience(host.address, token, Duration::from_secs(60))
     }
 
     pub fn with_patience(address: SocketAddr, token: &str, patience: Duration) -> Self {

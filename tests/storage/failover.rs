@@ -1,7 +1,7 @@
 //! A primary that dies and a standby that takes its place.
 
 use super::store::table;
-use super::{StopAtEnd, number, token};
+use super::{StopAtEnd, number, token, wait_for_more};
 use crate::harness::cluster::{Cluster, PASSWORD, USER, installed};
 use crate::harness::host::{Host, Setup};
 use crate::harness::load::Client;
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 const FAILOVERS: [usize; 2] = [1, 5];
 
 const CLIENTS: usize = 8;
+
+/// Answers of 204 before the primary is killed, and after the standby was promoted.
+const BETWEEN: usize = 1_000;
 
 /// More records than are deleted in one run.
 const RECORDS: usize = 40_000;
@@ -65,7 +68,7 @@ struct Asked {
     longest: Duration,
 }
 
-fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool) -> Asked {
+fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool, deleted: &AtomicUsize) -> Asked {
     let mut asked = Asked::default();
     let _stop = StopAtEnd(stop);
     while !stop.load(Ordering::Relaxed) {
@@ -75,7 +78,10 @@ fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool) -> Asked {
             let reply = client.delete(&format!("/learnings/{id}")).expect("an answer");
             asked.longest = asked.longest.max(reply.after);
             match reply.status {
-                204 => asked.deleted.push((id, sent, Instant::now())),
+                204 => {
+                    asked.deleted.push((id, sent, Instant::now()));
+                    deleted.fetch_add(1, Ordering::Relaxed);
+                }
                 500 => asked.unknown.push(id),
                 // Nothing was deleted, and it says when to come again; a test is in more of a hurry.
                 503 if !stop.load(Ordering::Relaxed) => {
@@ -98,16 +104,17 @@ fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
     for _ in 0..number(FAILOVERS[0], FAILOVERS[1]) {
         let Some(pair) = Pair::start(RECORDS) else { return };
         let host = pair.host();
-        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (next, stop, count) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
         let (killed, promoted, asked) = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|_| {
-                    let (client, next, stop) = (Client::of(&host, &token("alice")), &next, &stop);
-                    scope.spawn(move || ask(client, next, stop))
+                    let client = Client::of(&host, &token("alice"));
+                    let (next, stop, count) = (&next, &stop, &count);
+                    scope.spawn(move || ask(client, next, stop, count))
                 })
                 .collect();
             let stop = StopAtEnd(&stop);
-            thread::sleep(Duration::from_millis(1_500));
+            wait_for_more(&count, BETWEEN);
             pair.primary.server.kill();
             let killed = Instant::now();
             let standby = pair.standby.connect("postgres");
@@ -115,7 +122,7 @@ fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
             let promoted = Instant::now();
             // There is nobody who must have a commit first any more.
             standby.run("ALTER SYSTEM RESET synchronous_standby_names");
-            thread::sleep(Duration::from_secs(4));
+            wait_for_more(&count, BETWEEN);
             drop(stop);
             let asked: Vec<Asked> =
                 clients.into_iter().map(|client| client.join().expect("every answer is right")).collect();

@@ -1,12 +1,13 @@
 //! A database that stops answering without closing a connection, beside databases that answer.
 
 use super::store::{Records, Store, table};
-use super::token;
+use super::{token, wait_for_more};
 use crate::harness::cluster::{Cluster, PASSWORD, USER};
 use crate::harness::host::Setup;
 use crate::harness::load::{Client, middle_and_longest};
 use crate::harness::postgres::agno_tables;
 use crate::harness::proxy::Proxy;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,11 @@ const CLIENTS: usize = 12;
 /// Records in it: more than are deleted before it hangs.
 const HUNG: usize = 10_000;
 
-const LIMITS: &str = "database_connect_ms = 700\ndatabase_statement_ms = 800\ndatabase_pool_ms = 500\n\
-                      database_connections = 4\ndatabase_busy_ms = 1000\n";
+const LIMITS: &str = "database_connect_ms = 1500\ndatabase_statement_ms = 1200\ndatabase_pool_ms = 700\n\
+                      database_connections = 4\ndatabase_busy_ms = 2000\n";
 
 /// Wait for a connection, make it, ask and wait for a quarter longer than the server may take; and a busy machine's slack.
-const WITHIN: Duration = Duration::from_millis(500 + 700 + 1000 + 1500);
+const WITHIN: Duration = Duration::from_millis(700 + 1500 + 1500 + 2500);
 
 #[test]
 fn a_database_that_hangs_costs_its_own_requests_a_bounded_time_and_others_nothing() {
@@ -66,18 +67,23 @@ fn a_database_that_hangs_costs_its_own_requests_a_bounded_time_and_others_nothin
 
     // It stops under load, so that some requests are with it and some on their way.
     let (mut refused, mut unknown, mut longest) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let count = AtomicUsize::new(0);
     let (meanwhile, its_health) = thread::scope(|scope| {
-        let ask = &ask;
+        let (ask, count) = (&ask, &count);
         let asked: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 scope.spawn(move || {
-                    let mut asked =
-                        (client + CLIENTS..HUNG - CLIENTS).step_by(CLIENTS).map(|index| (index, ask(index)));
-                    asked.find(|(_, reply)| reply.status != 204).expect("it hangs before all is deleted")
+                    let mine = (client + CLIENTS..HUNG - CLIENTS).step_by(CLIENTS);
+                    let mut asked = mine.map(|index| (index, ask(index)));
+                    let hangs = asked.find(|(_, reply)| {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        reply.status != 204
+                    });
+                    hangs.expect("it hangs before all is deleted")
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(300));
+        wait_for_more(count, 10 * CLIENTS);
         proxy.hang();
         let its_health = scope.spawn(health);
         let meanwhile = ["lite", "beside"].map(|id| speed("meanwhile", id));
@@ -132,6 +138,6 @@ fn a_database_that_hangs_costs_its_own_requests_a_bounded_time_and_others_nothin
     for ((name, usual), meanwhile) in ["SQLite", "PostgreSQL"].iter().zip(usual).zip(meanwhile) {
         println!("  {name} beside it: middle {:.2?} as usual, {:.2?} meanwhile", usual.0, meanwhile.0);
         // On a busy machine times differ by themselves; waiting for the other database would be hundreds of milliseconds.
-        assert!(meanwhile.0 < usual.0 * 3 + Duration::from_millis(20), "{name}: {usual:?}, {meanwhile:?}");
+        assert!(meanwhile.0 < usual.0 * 3 + Duration::from_millis(100), "{name}: {usual:?}, {meanwhile:?}");
     }
 }

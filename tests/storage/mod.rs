@@ -8,6 +8,7 @@ mod failover;
 mod hang;
 mod pgbouncer;
 mod races;
+mod reconnect;
 mod several;
 mod store;
 mod synchronous_commit;
@@ -18,7 +19,9 @@ mod unchanged;
 
 use crate::harness::token::{now, with_claims};
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The first number; with `STORAGE_PROOFS=full`, the second.
 fn number(shortened: usize, full: usize) -> usize {
@@ -32,6 +35,15 @@ fn number(shortened: usize, full: usize) -> usize {
 /// A token of this user that outlasts every run.
 fn token(name: &str) -> String {
     with_claims(json!({ "sub": name, "scopes": ["learnings:delete"], "exp": now() + 86_400 }))
+}
+
+/// Waits until this count has grown by so much; for at most a minute.
+fn wait_for_more(count: &AtomicUsize, more: usize) {
+    let (enough, end) = (count.load(Ordering::Relaxed) + more, Instant::now() + Duration::from_secs(60));
+    while count.load(Ordering::Relaxed) < enough {
+        assert!(Instant::now() < end, "it does not go on");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Tells other threads to stop when the one that holds this ends, also by a panic.

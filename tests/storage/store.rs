@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Limits of a host on a machine that does much else: what is tested with them is whether answers are right, and how long
+/// they took is printed.
+const PATIENT: &str = "database_busy_ms = 8000\ndatabase_connect_ms = 8000\ndatabase_pool_ms = 8000\n\
+                       database_statement_ms = 8000\npolicy_wall_ms = 40000\nqueue_ms = 8000\n";
+
 /// A database of one test.
 pub enum Store {
     Sqlite { _folder: TempDir, file: PathBuf },
@@ -60,7 +65,8 @@ impl Store {
 
     /// A deployment of users with tokens on this database alone.
     pub fn setup(&self) -> Setup {
-        Setup { databases: vec![], further_databases: self.table("main"), ..Setup::jwt() }
+        let (further_databases, limits) = (self.table("main"), PATIENT.to_owned());
+        Setup { databases: vec![], further_databases, limits, ..Setup::jwt() }
     }
 
     /// What whoever comes next finds after the host was killed: an SQLite file that is whole, with the log that the host
@@ -72,6 +78,14 @@ impl Store {
                 "SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity
                  WHERE application_name = 'delete-learning' AND datname = current_database())",
             ),
+        }
+    }
+
+    /// A connection to PostgreSQL.
+    pub fn client(&self) -> Client {
+        match self {
+            Self::Sqlite { .. } => panic!("it is SQLite"),
+            Self::Postgres { cluster, database } => cluster.connect(database),
         }
     }
 

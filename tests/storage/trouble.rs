@@ -3,17 +3,18 @@
 //! 204, and service again once it is mended.
 
 use super::store::{Records, Store, passes_integrity_check, table};
-use super::{StopAtEnd, token};
+use super::{StopAtEnd, token, wait_for_more};
 use crate::harness::cluster::Account;
 use crate::harness::database::AgnoDatabase;
 use crate::harness::host::{Host, Setup};
 use crate::harness::load::{Client, Reply, middle_and_longest};
 use crate::harness::optional::tools;
+use aws_lc_rs::digest::{SHA256, digest};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -274,24 +275,28 @@ fn a_table_that_is_dropped_under_load_is_500_and_served_again_when_it_is_there()
     let file = file_with(folder.path(), 1_000);
     let host = setup(&file).start();
     let database = AgnoDatabase::open(file.clone());
-    let stop = AtomicBool::new(false);
+    let (stop, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let statuses: Vec<Vec<u16>> = thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|worker| {
-                let (mut client, stop) = (client(&host), &stop);
+                let (mut client, stop, answered) = (client(&host), &stop, &answered);
                 scope.spawn(move || {
                     let indices = (worker..).step_by(4).take_while(|_| !stop.load(Ordering::Relaxed));
-                    indices.map(|index| delete(&mut client, index % 1_000).status).collect()
+                    let ask = |index: usize| {
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        delete(&mut client, index % 1_000).status
+                    };
+                    indices.map(ask).collect()
                 })
             })
             .collect();
         let _stop = StopAtEnd(&stop);
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         database.execute("CREATE TABLE kept AS SELECT * FROM agno_learnings; DROP TABLE agno_learnings");
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         drop(host_makes_it_again(&file));
         database.execute("INSERT INTO agno_learnings SELECT * FROM kept");
-        thread::sleep(Duration::from_millis(150));
+        wait_for_more(&answered, 60);
         stop.store(true, Ordering::Relaxed);
         clients.into_iter().map(|client| client.join().expect("every request is answered")).collect()
     });
@@ -356,7 +361,7 @@ fn beside_another_program_that_writes_all_the_time_every_delete_is_done() {
     const EACH: usize = 60;
     let folder = TempDir::new().expect("a folder");
     let file = file_with(folder.path(), CLIENTS * EACH);
-    let host = setup(&file).start();
+    let host = Setup { limits: "database_busy_ms = 4000".to_owned(), ..setup(&file) }.start();
     let other = AgnoDatabase::open(file).connect();
     other.busy_timeout(Duration::from_secs(60)).expect("a timeout can be set");
     let stop = AtomicBool::new(false);
@@ -426,4 +431,35 @@ fn a_reader_that_stays_does_not_keep_the_host_from_writing_nor_the_other_way_rou
     reader.execute_batch("COMMIT").expect("a transaction");
     assert_eq!(count(), 0);
     println!("SQLite under a reader that stays: 300 deletes, middle {middle:.1?}, longest {longest:.1?}");
+}
+
+#[test]
+fn a_service_account_that_is_revoked_in_the_file_put_in_its_place_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let make = |folder: &Path, revoked_at: &str| {
+        let file = file_with(folder, 1);
+        let token: String =
+            digest(&SHA256, b"agno_pat_of_a_bot").as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        AgnoDatabase::open(file.clone()).execute(&format!(
+            "CREATE TABLE agno_service_accounts (id VARCHAR NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, user_id VARCHAR,
+             token_hash VARCHAR NOT NULL UNIQUE, token_prefix VARCHAR NOT NULL, scopes JSON NOT NULL,
+             created_at BIGINT NOT NULL, expires_at BIGINT, last_used_at BIGINT, revoked_at BIGINT, created_by VARCHAR);
+             INSERT INTO agno_service_accounts (id, name, token_hash, token_prefix, scopes, created_at, revoked_at)
+             VALUES ('bot', 'bot', '{token}', 'agno_pat_', '[\"agent_os:admin\"]', 1, {revoked_at});
+             PRAGMA wal_checkpoint(TRUNCATE)"
+        ));
+        file
+    };
+    let file = make(folder.path(), "NULL");
+    let auth = Setup::jwt().auth + "[auth.service_accounts]\ndatabase = \"main\"\ncache_seconds = 0\n";
+    let host = Setup { auth, ..setup(&file) }.start();
+    let ask = || Client::of(&host, "agno_pat_of_a_bot").delete("/learnings/none").expect("an answer").status;
+    assert_eq!(ask(), 404);
+    let aside = TempDir::new_in(folder.path()).expect("a folder");
+    let other = make(aside.path(), "2");
+    for name in ["learnings.db-wal", "learnings.db-shm"] {
+        let _ = fs::remove_file(folder.path().join(name));
+    }
+    fs::rename(other, &file).expect("it can be put in its place");
+    assert_eq!(ask(), 401, "{}", host.log());
 }

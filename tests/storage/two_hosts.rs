@@ -68,7 +68,9 @@ fn of_two_hosts_on_one_database_one_deletes_each_record_once() {
             by_host[1],
         );
         assert!(ids.iter().all(|id| deleted.get(id.as_str()) == Some(&1)), "each once: {deleted:?}");
-        assert!(by_host.iter().all(|count| *count > 0), "both had a part in it");
+        // Whom SQLite gives its one lock is chance.
+        let is_even = matches!(store, Store::Sqlite { .. }) || by_host.iter().all(|count| *count > 0);
+        assert!(is_even, "both had a part in it: {by_host:?}");
         assert!(other.ids().is_empty());
     }
 }

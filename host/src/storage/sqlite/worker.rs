@@ -75,10 +75,10 @@ impl File {
             }
             _ => StorageErrorKind::Internal,
         };
-        // Of an input or output error SQLite's text says no more than that; its extended code says at what.
+        // Of an input or output error SQLite's text says no more than that; its extended code tells at what.
         let detail = match error {
             rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::SystemIoFailure => {
-                format!(" ({failure})")
+                format!(" (extended code {})", failure.extended_code)
             }
             _ => String::new(),
         };
