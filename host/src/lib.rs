@@ -28,7 +28,7 @@ pub use contract::{
 pub use http::Server;
 pub use identity::Identity;
 pub use limits::Limits;
-pub use plugin::{DELETE_LEARNING, Decision, Plugin};
+pub use plugin::{DELETE_LEARNING, Decision, Plugin, Wasi};
 pub use storage::{Condition, Storage};
 
 /// What the asynchronous functions of the traits return.

@@ -19,7 +19,7 @@ pub(crate) fn start(log: Log) {
     // Of the libraries underneath only what goes wrong.
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        .with_targets([("delete_learning", level), ("request", level)])
+        .with_targets([("delete_learning", level), ("request", level), ("policy", level)])
         .with_target("audit", LevelFilter::INFO);
     let layer = match log.format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),

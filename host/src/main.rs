@@ -4,6 +4,7 @@ mod commands;
 mod logging;
 
 use clap::{Parser, Subcommand};
+use delete_learning::Wasi;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +42,15 @@ enum Command {
         /// Print one line of JSON for every case, as the hosts in other languages do, and nothing else
         #[arg(long, conflicts_with = "json")]
         lines: bool,
+        /// Give it WASI, empty, as `enabled = true` under `[wasi]` does
+        #[arg(long)]
+        wasi: bool,
+        /// Let it ask for the time, too, as `clocks = true` does
+        #[arg(long, requires = "wasi")]
+        wasi_clocks: bool,
+        /// Let it ask for random bytes, too, as `random = true` does
+        #[arg(long, requires = "wasi")]
+        wasi_random: bool,
     },
     /// Serves the endpoint as a configuration file says, until Ctrl-C or SIGTERM
     ///
@@ -79,13 +89,14 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(commands::demo()),
-        Command::Check { component, json, lines } => {
+        Command::Check { component, json, lines, wasi, wasi_clocks, wasi_random } => {
             let form = match (json, lines) {
                 (true, _) => commands::CheckForm::Json,
                 (_, true) => commands::CheckForm::Lines,
                 _ => commands::CheckForm::Table,
             };
-            runtime.block_on(commands::check(&component, form))
+            let wasi = Wasi { enabled: wasi, clocks: wasi_clocks, random: wasi_random };
+            runtime.block_on(commands::check(&component, form, wasi))
         }
         Command::Serve { config } => runtime.block_on(commands::serve(&config)),
     };

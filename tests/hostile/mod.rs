@@ -6,6 +6,7 @@ mod http;
 mod limits;
 mod record;
 mod text;
+mod wasi;
 
 use crate::harness::database::project;
 use delete_learning::plugin::{Fate, Fault, LoadError};
@@ -108,8 +109,8 @@ hostile! {
     exports_another_name: refused(LoadError::Unfit(_), "delete-learning");
     exports_another_type: refused(LoadError::Unfit(_), "delete-learning");
     exports_another_kind: refused(LoadError::Unfit(_), "delete-learning");
-    imports_the_network: refused(LoadError::ForeignImports(_), "imports wasi:sockets/tcp@0.2.0;");
-    imports_the_environment: refused(LoadError::ForeignImports(_), "imports wasi:cli/environment@0.2.0;");
+    imports_the_network: refused(LoadError::WasiIsOff(_), "imports wasi:sockets/tcp@0.2.0; WASI is off");
+    imports_the_environment: refused(LoadError::WasiIsOff(_), "imports wasi:cli/environment@0.2.0; WASI is off");
     imports_a_function: refused(LoadError::ForeignImports(_), "imports delete-everything;");
     imports_a_module: refused(LoadError::ForeignImports(_), "imports code;");
     imports_another_version: refused(LoadError::ForeignImports(_), "imports learnings:plugin/storage@0.2.0;");

@@ -1,13 +1,16 @@
 //! From the text of a hostile component to its bytes.
 
 /// What the components have in common, by the names that `;; include` lines call them.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 9] = [
     ("imports", include_str!("parts/imports.wat")),
     ("memory", include_str!("parts/memory.wat")),
     ("host", include_str!("parts/host.wat")),
     ("core", include_str!("parts/core.wat")),
     ("export", include_str!("parts/export.wat")),
     ("lift", include_str!("parts/lift.wat")),
+    ("wasi", include_str!("parts/wasi.wat")),
+    ("wasi-streams", include_str!("parts/wasi-streams.wat")),
+    ("wasi-clocks", include_str!("parts/wasi-clocks.wat")),
 ];
 
 /// The text with every `;; include` line replaced by the part that it names.

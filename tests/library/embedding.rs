@@ -8,6 +8,7 @@ use delete_learning::{
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 fn alice() -> Result<Caller, IdentityError> {
     Ok(Caller {
@@ -56,8 +57,14 @@ fn a_platform_with_records_in_memory_gets_the_same_decisions() {
     assert_eq!(table.ids(), ["his", "shared"]);
 }
 
-/// Storage that takes a delete and does not answer for a long time.
-struct Silent;
+/// Storage that takes a delete and does not answer for a long time, from so many at once.
+struct Silent(Semaphore);
+
+impl Silent {
+    fn with_turns(turns: usize) -> Arc<Self> {
+        Arc::new(Self(Semaphore::new(turns)))
+    }
+}
 
 impl Storage for Silent {
     fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
@@ -71,6 +78,39 @@ impl Storage for Silent {
     fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
         Box::pin(std::future::pending())
     }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn a_database_that_hangs_leaves_room_in_the_sandbox_for_the_others() {
+    let limits = Limits { concurrent_policies: 3, queue_ms: 200, ..Limits::default() };
+    let plugin = Arc::new(Plugin::load(DELETE_LEARNING, &limits).expect("the policy fits"));
+    let silent = Silent::with_turns(2);
+    run(async {
+        let mut hanging = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (plugin, silent) = (Arc::clone(&plugin), Arc::clone(&silent));
+            hanging.spawn(async move { plugin.decide(request("x"), Arc::new(alice()), silent).await });
+        }
+        tokio::task::yield_now().await;
+        let absent = Databases(vec![Database {
+            id: "memory".to_owned(),
+            table_name: "learnings".to_owned(),
+            table: Arc::new(MemoryTable::default()),
+        }])
+        .record(&Named { learning_id: Some("x"), ..Named::default() });
+        let decision = plugin.decide(request("x"), Arc::new(alice()), absent).await;
+        assert_eq!(decision.rule(), "learning-absent");
+        // Of those that hang, two have a turn, and the others are told so.
+        for _ in 0..6 {
+            let waited = hanging.join_next().await.expect("one more").expect("no panic");
+            assert_eq!((waited.rule(), waited.fate), ("sandbox-overloaded", Fate::Kept));
+        }
+        hanging.abort_all();
+    });
 }
 
 #[test]
@@ -78,7 +118,7 @@ fn storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_sa
     let limits = Limits { policy_wall_ms: 200, database_busy_ms: 100, ..Limits::default() };
     let plugin = Plugin::load(DELETE_LEARNING, &limits).expect("the policy fits");
     let decision = run(async {
-        let decision = plugin.decide(request("x"), Arc::new(alice()), Arc::new(Silent));
+        let decision = plugin.decide(request("x"), Arc::new(alice()), Silent::with_turns(1));
         tokio::time::timeout(Duration::from_secs(5), decision).await.expect("it ends by itself")
     });
     assert!(matches!(decision.fault, Some(Fault::OutOfTime)), "{decision:?}");

@@ -59,6 +59,9 @@ fn every_key_of_the_configuration_is_there_and_its_defaults_are_the_defaults() {
     let example: toml::Table = text.parse().expect("TOML");
     let limits: delete_learning::Limits = example["limits"].clone().try_into().expect("limits");
     assert_eq!(format!("{limits:?}"), format!("{:?}", delete_learning::Limits::default()));
+    let wasi: delete_learning::Wasi = example["wasi"].clone().try_into().expect("what is granted of WASI");
+    assert_eq!(wasi, delete_learning::Wasi::default());
+    assert_eq!(example["wasi"].as_table().map(toml::Table::len), Some(format!("{wasi:?}").matches(": ").count()));
     let count = format!("{limits:?}").matches(": ").count();
     assert_eq!(example["limits"].as_table().map(toml::Table::len), Some(count), "every limit is listed");
 

@@ -3,7 +3,7 @@
 use super::Ended;
 use delete_learning::conformance::{Case, Expected, cases, run};
 use delete_learning::plugin::{self, ReadError, interface};
-use delete_learning::{Limits, Plugin};
+use delete_learning::{Limits, Plugin, Wasi};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,6 +16,8 @@ struct Report {
     file: String,
     bytes: u64,
     imports: Vec<String>,
+    /// Those of the imports that are WASI's, which a policy gets only where the configuration says so.
+    wasi: Vec<String>,
     exports: Vec<String>,
     /// Whether it can be loaded as a policy.
     fits: bool,
@@ -54,9 +56,9 @@ pub(crate) enum CheckForm {
 }
 
 /// Checks a component: does it fit the contract, and does it decide as the specification says?
-pub(crate) async fn check(file: &Path, form: CheckForm) -> Ended {
+pub(crate) async fn check(file: &Path, form: CheckForm, wasi: Wasi) -> Ended {
     let report = match plugin::read(file, &Limits::default()) {
-        Ok(bytes) => examine(file, &bytes).await?,
+        Ok(bytes) => examine(file, &bytes, wasi).await?,
         Err(ReadError::Load(error)) => Report { reason: Some(error.to_string()), ..Report::of(file) },
         Err(ReadError::Io(error)) => return Err(format!("{}: {error}", file.display()).into()),
     };
@@ -81,6 +83,7 @@ impl Report {
             file: file.display().to_string(),
             bytes: file.metadata().map_or(0, |metadata| metadata.len()),
             imports: Vec::new(),
+            wasi: Vec::new(),
             exports: Vec::new(),
             fits: false,
             reason: None,
@@ -93,11 +96,12 @@ impl Report {
     }
 }
 
-async fn examine(file: &Path, bytes: &[u8]) -> Result<Report, Box<dyn std::error::Error>> {
+async fn examine(file: &Path, bytes: &[u8], wasi: Wasi) -> Result<Report, Box<dyn std::error::Error>> {
     let (imports, exports) = interface(bytes, &Limits::default()).unwrap_or_default();
-    let mut report = Report { imports, exports, ..Report::of(file) };
+    let of_wasi = imports.iter().filter(|name| name.starts_with("wasi:")).cloned().collect();
+    let mut report = Report { imports, wasi: of_wasi, exports, ..Report::of(file) };
     let start = Instant::now();
-    let plugin = match Plugin::load(bytes, &Limits::default()) {
+    let plugin = match Plugin::load_with_wasi(bytes, &Limits::default(), wasi) {
         Ok(plugin) => plugin,
         Err(error) => {
             report.reason = Some(error.to_string());
@@ -128,6 +132,10 @@ fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "size        {} bytes", report.bytes)?;
     writeln!(out, "imports     {}", list(&report.imports))?;
     writeln!(out, "exports     {}", list(&report.exports))?;
+    if !report.wasi.is_empty() {
+        writeln!(out, "WASI        {} of the imports; needs `enabled = true` under `[wasi]`", report.wasi.len())?;
+        writeln!(out, "            (here: --wasi, and --wasi-clocks and --wasi-random for what is off even then)")?;
+    }
     if let Some(reason) = &report.reason {
         return writeln!(out, "contract    does not fit: {reason}");
     }

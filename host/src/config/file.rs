@@ -3,6 +3,7 @@
 use super::Log;
 use super::secret::{Secret, Secrets};
 use crate::limits::Limits;
+use crate::plugin::Wasi;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -12,6 +13,8 @@ pub(super) struct File {
     #[serde(default = "default_listen")]
     pub(super) listen: SocketAddr,
     pub(super) plugin: Option<String>,
+    #[serde(default)]
+    pub(super) wasi: Wasi,
     #[serde(default)]
     pub(super) databases: Vec<Database>,
     pub(super) auth: Auth,
@@ -29,6 +32,8 @@ pub(super) struct Database {
     pub(super) id: String,
     pub(super) url: Secret,
     pub(super) table: Option<String>,
+    pub(super) schema: Option<String>,
+    pub(super) transaction_pooling: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

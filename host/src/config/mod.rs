@@ -4,11 +4,14 @@ mod file;
 mod secret;
 
 use crate::identity::{
-    Algorithm, Authenticator, JwksFile, JwtVerifier, Method, SecurityKey, ServiceAccounts, VerificationKey,
+    AccountStore, Algorithm, Authenticator, JwksFile, JwtVerifier, Method, SecurityKey, ServiceAccounts,
+    VerificationKey,
 };
 use crate::limits::Limits;
-use crate::plugin::{self, DELETE_LEARNING};
-use crate::storage::{Database, Databases, SqliteAccounts, SqliteTable};
+use crate::plugin::{self, DELETE_LEARNING, Wasi};
+use crate::storage::{
+    Database, Databases, PostgresAccounts, PostgresTable, PostgresUrl, SqliteAccounts, SqliteTable, Table,
+};
 use std::collections::HashSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -22,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The policy to run.
     pub policy: Policy,
+    /// What of WASI it gets.
+    pub wasi: Wasi,
     /// How callers are authenticated and weighed.
     pub authenticator: Authenticator,
     /// Every limit.
@@ -98,7 +103,12 @@ pub struct ConfigError {
 struct DatabaseSettings {
     id: String,
     table: String,
-    path: PathBuf,
+    kind: DatabaseKind,
+}
+
+enum DatabaseKind {
+    Sqlite { path: PathBuf },
+    Postgres { url: Box<PostgresUrl>, schema: String, transaction_pooling: bool },
 }
 
 struct AccountSettings {
@@ -129,11 +139,22 @@ impl Config {
         if let Some((key, reason)) = file.limits.fault() {
             return Err(source.error(format!("limits.{key}"), reason));
         }
-        let databases = databases(file.databases, &source)?;
+        if let Some(key) = wasi_fault(file.wasi) {
+            return Err(source.error(key, "has no meaning unless wasi.enabled is true"));
+        }
+        let databases = databases(file.databases, &file.limits, &source)?;
+        for DatabaseSettings { id, kind, .. } in &databases {
+            if matches!(kind, DatabaseKind::Postgres { url, .. } if url.is_unverified()) {
+                warnings.push(format!(
+                    "database {id:?}: the server's certificate is not checked; sslmode=verify-full in its url checks it"
+                ));
+            }
+        }
         let accounts = accounts(file.auth.service_accounts.as_ref(), file.auth.mode, &databases, &source)?;
         Ok(Self {
             listen: file.listen,
             policy: policy(file.plugin.as_deref(), &file.limits, &source)?,
+            wasi: file.wasi,
             databases,
             accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
@@ -148,18 +169,25 @@ impl Config {
     ///
     /// # Errors
     /// Where one cannot be opened, or its table holds no learnings.
-    pub(crate) fn open_databases(&self) -> Result<Databases, ConfigError> {
-        let open = |(index, settings): (usize, &DatabaseSettings)| {
-            let table = SqliteTable::open(&settings.path, &settings.table, &self.limits)
-                .map_err(|error| self.source.error(format!("databases[{index}].url"), error.to_string()))?;
-            let (id, table_name) = (settings.id.clone(), settings.table.clone());
-            Ok(Database { id, table_name, table: Arc::new(table) })
-        };
-        self.databases.iter().enumerate().map(open).collect::<Result<_, _>>().map(Databases)
+    pub(crate) async fn open_databases(&self) -> Result<Databases, ConfigError> {
+        let mut databases = Vec::with_capacity(self.databases.len());
+        for (index, DatabaseSettings { id, table: name, kind }) in self.databases.iter().enumerate() {
+            let failed =
+                |error: &dyn std::error::Error| self.source.error(format!("databases[{index}].url"), error.to_string());
+            let table: Arc<dyn Table> = match kind {
+                DatabaseKind::Sqlite { path } => {
+                    Arc::new(SqliteTable::open(path, name, &self.limits).map_err(|error| failed(&error))?)
+                }
+                DatabaseKind::Postgres { url, schema, transaction_pooling } => {
+                    let table = PostgresTable::open(url, *transaction_pooling, schema, name, &self.limits).await;
+                    Arc::new(table.map_err(|error| failed(&error))?)
+                }
+            };
+            databases.push(Database { id: id.clone(), table_name: name.clone(), table });
+        }
+        Ok(Databases(databases))
     }
-}
 
-impl Config {
     /// Prepares to verify service accounts, where there are any.
     ///
     /// # Errors
@@ -167,10 +195,20 @@ impl Config {
     pub(crate) fn open_accounts(&self) -> Result<Option<ServiceAccounts>, ConfigError> {
         let settings = self.accounts.as_ref();
         let database = settings.and_then(|settings| self.databases.get(settings.database));
-        let (Some(settings), Some(database)) = (settings, database) else { return Ok(None) };
-        let store = SqliteAccounts::open(&database.path, &settings.table, &self.limits)
-            .map_err(|error| self.source.error("auth.service_accounts", error.to_string()))?;
-        Ok(Some(ServiceAccounts::new(Arc::new(store), settings.cache)))
+        let (Some(AccountSettings { table, cache, .. }), Some(database)) = (settings, database) else {
+            return Ok(None);
+        };
+        let failed = |error: &dyn std::error::Error| self.source.error("auth.service_accounts", error.to_string());
+        let store: Arc<dyn AccountStore> = match &database.kind {
+            DatabaseKind::Sqlite { path } => {
+                Arc::new(SqliteAccounts::open(path, table, &self.limits).map_err(|error| failed(&error))?)
+            }
+            DatabaseKind::Postgres { url, schema, transaction_pooling } => {
+                let store = PostgresAccounts::open(url, *transaction_pooling, schema, table, &self.limits);
+                Arc::new(store.map_err(|error| failed(&error))?)
+            }
+        };
+        Ok(Some(ServiceAccounts::new(store, *cache)))
     }
 }
 
@@ -211,7 +249,20 @@ fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Poli
     })
 }
 
-fn databases(databases: Vec<file::Database>, source: &Source) -> Result<Vec<DatabaseSettings>, ConfigError> {
+/// The key that grants a part of what is off.
+fn wasi_fault(wasi: Wasi) -> Option<&'static str> {
+    match wasi {
+        Wasi { enabled: false, clocks: true, .. } => Some("wasi.clocks"),
+        Wasi { enabled: false, random: true, .. } => Some("wasi.random"),
+        _ => None,
+    }
+}
+
+fn databases(
+    databases: Vec<file::Database>,
+    limits: &Limits,
+    source: &Source,
+) -> Result<Vec<DatabaseSettings>, ConfigError> {
     if databases.is_empty() {
         return Err(source.error("databases", "there must be at least one [[databases]]"));
     }
@@ -228,8 +279,30 @@ fn databases(databases: Vec<file::Database>, source: &Source) -> Result<Vec<Data
         if table.is_empty() || table.contains('\0') {
             return Err(error("table", "must be the name of a table".to_owned()));
         }
-        let path = sqlite_path(database.url.expose()).map_err(|reason| error("url", reason.to_owned()))?;
-        Ok(DatabaseSettings { id: database.id, table, path: source.path(path) })
+        let url = database.url.expose();
+        let kind = if PostgresUrl::has_scheme(url) {
+            if let Some((key, reason)) = limits.fault_with_postgres() {
+                return Err(source.error(format!("limits.{key}"), reason));
+            }
+            let url = PostgresUrl::parse(url, &source.folder).map_err(|reason| error("url", reason.to_string()))?;
+            let schema = database.schema.unwrap_or_else(|| "ai".to_owned());
+            if schema.is_empty() || schema.contains('\0') {
+                return Err(error("schema", "must be the name of a schema".to_owned()));
+            }
+            let transaction_pooling = database.transaction_pooling.unwrap_or_default();
+            DatabaseKind::Postgres { url: Box::new(url), schema, transaction_pooling }
+        } else {
+            let path = sqlite_path(url).map_err(|reason| error("url", reason.to_owned()))?;
+            for (key, is_given) in
+                [("schema", database.schema.is_some()), ("transaction_pooling", database.transaction_pooling.is_some())]
+            {
+                if is_given {
+                    return Err(error(key, "has a meaning for PostgreSQL alone".to_owned()));
+                }
+            }
+            DatabaseKind::Sqlite { path: source.path(path) }
+        };
+        Ok(DatabaseSettings { id: database.id, table, kind })
     };
     databases.into_iter().enumerate().map(check).collect()
 }
@@ -258,7 +331,7 @@ fn accounts(
 /// The file of `sqlite:FILE`, or of the form that Agno's Python takes: `sqlite:///FILE`, with a fourth slash where FILE
 /// begins at the root.
 fn sqlite_path(url: &str) -> Result<&str, &'static str> {
-    let path = url.strip_prefix("sqlite:").ok_or("must begin with 'sqlite:'; other databases are not served yet")?;
+    let path = url.strip_prefix("sqlite:").ok_or("must begin with sqlite: or postgres://")?;
     let path = match path.strip_prefix("///") {
         Some(path) => path,
         None if path.starts_with("//") => return Err("must be sqlite:FILE or sqlite:///FILE"),

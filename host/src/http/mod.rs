@@ -62,7 +62,7 @@ impl Server {
     /// Where the configuration names something that cannot be used.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let (limits, address) = (config.limits.clone(), config.listen);
-        Self::listen(Service::from_config(config)?, limits, address).await
+        Self::listen(Service::from_config(config).await?, limits, address).await
     }
 
     /// As [`bind`](Self::bind), with something else than the configured policy to decide.
@@ -71,7 +71,7 @@ impl Server {
     /// Where the configuration names something that cannot be used.
     pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Self, StartError> {
         let (limits, address) = (config.limits.clone(), config.listen);
-        Self::listen(Service::with_policy(config, policy)?, limits, address).await
+        Self::listen(Service::with_policy(config, policy).await?, limits, address).await
     }
 
     async fn listen(service: Service, limits: Limits, address: SocketAddr) -> Result<Self, StartError> {

@@ -35,18 +35,18 @@ impl Service {
     ///
     /// # Errors
     /// Where it names something that cannot be used.
-    pub fn from_config(config: Config) -> Result<Self, StartError> {
-        let plugin = Plugin::load(&config.policy.component, &config.limits)
+    pub async fn from_config(config: Config) -> Result<Self, StartError> {
+        let plugin = Plugin::load_with_wasi(&config.policy.component, &config.limits, config.wasi)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
-        Self::with_policy(config, Arc::new(plugin))
+        Self::with_policy(config, Arc::new(plugin)).await
     }
 
     /// Opens what the configuration names, but for the policy, of which this takes the place.
     ///
     /// # Errors
     /// Where it names something that cannot be used.
-    pub fn with_policy(config: Config, policy: Arc<dyn Decide>) -> Result<Self, StartError> {
-        let databases = config.open_databases()?;
+    pub async fn with_policy(config: Config, policy: Arc<dyn Decide>) -> Result<Self, StartError> {
+        let databases = config.open_databases().await?;
         let service_accounts = config.open_accounts()?;
         Ok(Self {
             authenticator: Authenticator { service_accounts, ..config.authenticator },
@@ -151,6 +151,10 @@ fn log(request_id: &str, named: &Named<'_>, decision: &Decision, duration: Durat
         {
             tracing::error!(request_id, kind = ?error.kind, cause = error.message, "storage failed");
         }
+    }
+    if let Some(output) = &decision.output {
+        // As a quoted value, as everything that others chose.
+        tracing::info!(target: "policy", request_id, output = output.text, left_out = output.left_out);
     }
     if let Some(fault) = &decision.fault {
         tracing::error!(request_id, %fault, record = ?decision.fate, "the policy did what it may not");

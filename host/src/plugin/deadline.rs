@@ -1,8 +1,9 @@
 //! How long a policy may run: deadline, ticker and timeout, made by one constructor so that none is on without the
 //! others.
 
-use super::state::State;
-use crate::limits::Limits;
+use super::state::{State, Terms};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::{io, thread};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -32,20 +33,24 @@ pub(super) struct OutOfProcessorTime;
 
 impl Deadline {
     /// Starts the ticker of this engine. It ends by itself when the engine does.
-    pub(super) fn start(engine: &Engine, limits: &Limits) -> io::Result<Self> {
+    pub(super) fn start(engine: &Engine, terms: &Arc<Terms>) -> io::Result<Self> {
         // An OS thread of its own: a runtime whose threads all spin could not tick.
-        let tick = (Duration::from_millis(limits.policy_cpu_ms) / TICKS).max(Duration::from_millis(1));
+        let tick = (Duration::from_millis(terms.limits.policy_cpu_ms) / TICKS).max(Duration::from_millis(1));
         let engine = engine.weak();
+        let ticking = Arc::clone(terms);
         thread::Builder::new().name("policy-ticker".to_owned()).spawn(move || {
             loop {
                 thread::sleep(tick);
                 match engine.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
+                    Some(engine) => {
+                        ticking.ticks.fetch_add(1, Ordering::Relaxed);
+                        engine.increment_epoch();
+                    }
                     None => return,
                 }
             }
         })?;
-        Ok(Self { wall: limits.policy_wall(), ticks: TICKS })
+        Ok(Self { wall: terms.limits.policy_wall(), ticks: TICKS })
     }
 
     /// Runs a policy within the bounds.
@@ -58,6 +63,7 @@ impl Deadline {
         store.set_epoch_deadline(1);
         // Called once for every tick in which the policy ran. After each the runtime gets to do other work.
         store.epoch_deadline_callback(move |mut context| {
+            context.data().check_calls()?;
             let used = context.data_mut().tick();
             // One more than the limit: the first tick may come right after the start.
             if used > ticks { Err(OutOfProcessorTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }

@@ -1,6 +1,7 @@
 //! From the bytes of a component to a policy that is ready to run.
 
 use super::state::State;
+use super::wasi::{self, Wasi};
 use crate::contract::{Plugin as World, PluginPre};
 use crate::limits::Limits;
 use std::fs::File;
@@ -32,6 +33,9 @@ pub enum LoadError {
     /// It imports what no policy gets.
     #[error("the component imports {}; a policy gets `identity` and `storage` of learnings:plugin@0.1.0 and nothing else", .0.join(", "))]
     ForeignImports(Vec<String>),
+    /// It imports WASI, and none is granted.
+    #[error("the component imports {}; WASI is off unless the configuration has `enabled = true` under `[wasi]`", .0.join(", "))]
+    WasiIsOff(Vec<String>),
     /// It does not fit the contract.
     #[error("the component does not fit the contract learnings:plugin@0.1.0: {0:#}")]
     Unfit(#[source] wasmtime::Error),
@@ -50,7 +54,7 @@ const IMPORTS: [&str; 3] =
 /// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, LoadError> {
+pub(super) fn load(bytes: &[u8], limits: &Limits, granted: Wasi) -> Result<PluginPre<State>, LoadError> {
     examine(bytes, limits)?;
     let engine = engine(limits)?;
     // `from_binary` takes binary alone, whatever the bytes look like.
@@ -62,16 +66,20 @@ pub(super) fn load(bytes: &[u8], limits: &Limits) -> Result<PluginPre<State>, Lo
         }
     })?;
     let component_type = component.component_type();
-    let foreign: Vec<String> = component_type
-        .imports(&engine)
-        .map(|(name, _)| name.to_owned())
-        .filter(|name| !IMPORTS.contains(&name.as_str()))
-        .collect();
+    let beyond = component_type.imports(&engine).map(|(name, _)| name.to_owned());
+    let beyond = beyond.filter(|name| !IMPORTS.contains(&name.as_str()));
+    let (wasi, foreign): (Vec<String>, Vec<String>) = beyond.partition(|name| wasi::is_wasi(name));
     if !foreign.is_empty() {
         return Err(LoadError::ForeignImports(foreign));
     }
+    if !wasi.is_empty() && !granted.enabled {
+        return Err(LoadError::WasiIsOff(wasi));
+    }
     let mut linker = Linker::new(&engine);
     World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state).map_err(LoadError::Engine)?;
+    if !wasi.is_empty() {
+        wasi::link(&mut linker, granted).map_err(LoadError::Engine)?;
+    }
     linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(LoadError::Unfit)
 }
 

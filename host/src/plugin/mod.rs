@@ -6,19 +6,22 @@ mod decide;
 mod load;
 mod state;
 mod verdict;
+mod wasi;
 
 pub use decide::Decide;
 pub use load::{LoadError, ReadError, engine, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
+pub use wasi::{NotAllowed, Output, Wasi};
 
 use crate::contract::{PluginPre, Request};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::storage::Storage;
 use deadline::Deadline;
-use state::State;
+use state::{State, Terms};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::sync::atomic::AtomicU64;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
 /// The policy that is shipped with this library, as a component.
@@ -28,21 +31,30 @@ pub const DELETE_LEARNING: &[u8] = include_bytes!("../../../guest/component/dele
 pub struct Plugin {
     policy: PluginPre<State>,
     deadline: Deadline,
-    limits: Limits,
+    terms: Arc<Terms>,
     /// As many as the pool has room for, so that instantiating never fails for want of room.
     turns: Semaphore,
 }
 
 impl Plugin {
-    /// Compiles and links a policy.
+    /// Compiles and links a policy that imports the contract and nothing else.
     ///
     /// # Errors
     /// Where the bytes are no component, too many, or a component that does not fit the contract or the limits.
     pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
-        let policy = load::load(component, limits)?;
-        let deadline = Deadline::start(policy.engine(), limits).map_err(LoadError::Thread)?;
+        Self::load_with_wasi(component, limits, Wasi::default())
+    }
+
+    /// Compiles and links a policy that may import WASI as well, as far as it is granted.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) has them.
+    pub fn load_with_wasi(component: &[u8], limits: &Limits, wasi: Wasi) -> Result<Self, LoadError> {
+        let policy = load::load(component, limits, wasi)?;
+        let terms = Arc::new(Terms { limits: limits.clone(), wasi, ticks: AtomicU64::new(0) });
+        let deadline = Deadline::start(policy.engine(), &terms).map_err(LoadError::Thread)?;
         let turns = Semaphore::new(usize::try_from(limits.concurrent_policies).unwrap_or(Semaphore::MAX_PERMITS));
-        Ok(Self { policy, deadline, limits: limits.clone(), turns })
+        Ok(Self { policy, deadline, terms, turns })
     }
 
     /// Decides on one request, and carries the decision out.
@@ -50,15 +62,16 @@ impl Plugin {
     /// Whatever the policy does, there is an answer, and with it what became of the record. Do not drop the future: a
     /// deletion that has begun would go on without anybody to hear of it. (Spawn it where a caller may go away.)
     pub async fn decide(&self, request: Request, identity: Arc<dyn Identity>, storage: Arc<dyn Storage>) -> Decision {
-        let Ok(Ok(_turn)) = tokio::time::timeout(self.limits.queue(), self.turns.acquire()).await else {
+        let turns = (Arc::clone(&storage), &self.turns);
+        let Ok(Ok(_turns)) = tokio::time::timeout(self.terms.limits.queue(), both(&turns)).await else {
             return Decision::overloaded();
         };
-        let state = State::new(identity, storage, &self.limits);
+        let state = State::new(identity, storage, Arc::clone(&self.terms));
         let mut store = Store::new(self.policy.engine(), state);
         store.limiter(State::limiter);
         // Of one call or answer: this much the host may copy. `State` counts all of a request together.
-        store.set_hostcall_fuel(self.limits.policy_host_bytes);
-        store.set_max_component_handles(self.limits.policy_table_elements);
+        store.set_hostcall_fuel(self.terms.limits.policy_host_bytes);
+        store.set_max_component_handles(self.terms.limits.policy_table_elements);
 
         let run = async |store: &mut Store<State>| {
             let policy = self.policy.instantiate_async(&mut *store).await?;
@@ -68,4 +81,15 @@ impl Plugin {
         let end = self.deadline.bound(&mut store, run).await;
         Decision::of(end, store.into_data())
     }
+}
+
+/// A turn at what holds the record, and then, so that nobody waits there with a turn in the sandbox, one in the sandbox.
+async fn both<'a>(
+    (storage, sandbox): &'a (Arc<dyn Storage>, &Semaphore),
+) -> Result<(Option<SemaphorePermit<'a>>, SemaphorePermit<'a>), AcquireError> {
+    let storage = match storage.turns() {
+        Some(turns) => Some(turns.acquire().await?),
+        None => None,
+    };
+    Ok((storage, sandbox.acquire().await?))
 }

@@ -2,6 +2,7 @@
 //! what it did.
 
 use super::verdict::{Call, Performed};
+use super::wasi::{self, Output, Wasi};
 use crate::contract::storage::Lookup;
 use crate::contract::{
     Caller, IdentityError, Outcome, StorageError, StorageErrorKind, Target, identity, storage, types,
@@ -10,7 +11,16 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::storage::{Condition, Storage};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::ResourceLimiter;
+
+/// What every request of a policy has in common.
+pub(super) struct Terms {
+    pub(super) limits: Limits,
+    pub(super) wasi: Wasi,
+    /// How often the ticker has ticked.
+    pub(super) ticks: AtomicU64,
+}
 
 /// The host's side of one request.
 pub(super) struct State {
@@ -19,11 +29,16 @@ pub(super) struct State {
     calls_left: u32,
     /// Bytes that the policy may still pass to the host.
     host_bytes_left: usize,
+    terms: Arc<Terms>,
     /// Ticks in which the policy ran, without those that passed while the host worked for it.
     ticks: u32,
-    /// Whether the host has worked for the policy since the last tick that was counted.
+    /// Whether a tick has passed while the host worked, which the policy is not to be charged with.
     excused: bool,
     growth: Growth,
+    /// Calls to WASI so far; it cannot refuse one, so that this may be more than the limit.
+    wasi_calls: u32,
+    /// None until the policy calls it; most never do.
+    wasi: Option<Box<wasi::Context>>,
     /// What the policy asked of storage, in order; the last one without an answer where it was cut off.
     pub(super) calls: Vec<Call>,
 }
@@ -39,7 +54,8 @@ pub(super) struct TooManyCalls;
 pub(super) struct TooManyBytes;
 
 impl State {
-    pub(super) fn new(identity: Arc<dyn Identity>, storage: Arc<dyn Storage>, limits: &Limits) -> Self {
+    pub(super) fn new(identity: Arc<dyn Identity>, storage: Arc<dyn Storage>, terms: Arc<Terms>) -> Self {
+        let limits = &terms.limits;
         Self {
             identity,
             storage,
@@ -54,7 +70,10 @@ impl State {
                 refused_at_start: false,
                 is_starting: true,
             },
+            wasi_calls: 0,
+            wasi: None,
             calls: Vec::new(),
+            terms,
         }
     }
 
@@ -62,8 +81,8 @@ impl State {
         &mut self.growth
     }
 
-    /// Counts a tick against the policy, and says how many there are. A tick that passed while the host worked is
-    /// seen only when the policy goes on, and is not counted.
+    /// Counts a tick against the policy, and says how many there are. One that passed while the host worked is seen only
+    /// when the policy goes on, and is not counted.
     pub(super) fn tick(&mut self) -> u32 {
         if !std::mem::take(&mut self.excused) {
             self.ticks += 1;
@@ -71,16 +90,41 @@ impl State {
         self.ticks
     }
 
-    /// Counts a call of the policy to its host.
-    fn enter(&mut self) -> wasmtime::Result<()> {
+    /// Counts a call of the policy to its host, and says at which tick it began.
+    fn enter(&mut self) -> Result<u64, TooManyCalls> {
+        self.check_calls()?;
         self.calls_left = self.calls_left.checked_sub(1).ok_or(TooManyCalls)?;
-        self.excused = true;
-        Ok(())
+        Ok(self.terms.ticks.load(Ordering::Relaxed))
     }
 
-    /// Counts what the policy has passed to its host.
+    /// Ends a call that began at this tick: what passed meanwhile is the host's.
+    fn leave(&mut self, begun: u64) {
+        self.excused |= self.terms.ticks.load(Ordering::Relaxed) != begun;
+    }
+
+    /// Counts a call of the policy to WASI. It is not refused here, where nothing can be: one call too many stops the
+    /// policy at the next tick, at its next call to identity or storage, or at its end. Time spent in WASI, waiting too,
+    /// is the policy's own.
+    pub(super) fn enter_wasi(&mut self) -> &mut wasi::Context {
+        self.wasi_calls = self.wasi_calls.saturating_add(1);
+        self.wasi.get_or_insert_with(|| Box::new(wasi::Context::new(&self.terms)))
+    }
+
+    /// Whether the policy has kept to the number of calls to WASI.
+    pub(super) fn check_calls(&self) -> Result<(), TooManyCalls> {
+        if self.wasi_calls > self.terms.limits.policy_wasi_calls { Err(TooManyCalls) } else { Ok(()) }
+    }
+
+    /// What the policy has written, if anything.
+    pub(super) fn output(&self) -> Option<Output> {
+        self.wasi.as_ref().and_then(|wasi| wasi.output())
+    }
+
+    /// Counts what the policy has passed to its host, beside what it has written.
     pub(super) fn receive(&mut self, bytes: usize) -> Result<(), TooManyBytes> {
-        self.host_bytes_left = self.host_bytes_left.checked_sub(bytes).ok_or(TooManyBytes)?;
+        let written = self.wasi.as_ref().map_or(0, |wasi| wasi.passed());
+        let left = self.host_bytes_left.checked_sub(bytes).filter(|left| *left >= written);
+        self.host_bytes_left = left.ok_or(TooManyBytes)?;
         Ok(())
     }
 
@@ -95,7 +139,7 @@ impl State {
     }
 
     async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
-        self.enter()?;
+        let begun = self.enter()?;
         self.receive(match &condition {
             Condition::Any => 0,
             Condition::OwnedBy(text) | Condition::Unchanged(text) => text.len(),
@@ -106,6 +150,7 @@ impl State {
         if let Some(call) = self.calls.last_mut() {
             call.answer = Some(answer.clone());
         }
+        self.leave(begun);
         Ok(answer)
     }
 
@@ -119,15 +164,18 @@ impl types::Host for State {}
 
 impl identity::Host for State {
     async fn current(&mut self) -> wasmtime::Result<Result<Caller, IdentityError>> {
-        self.enter()?;
-        Ok(self.identity.current().await)
+        let begun = self.enter()?;
+        let answer = self.identity.current().await;
+        self.leave(begun);
+        Ok(answer)
     }
 }
 
 impl storage::Host for State {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
-        self.enter()?;
+        let begun = self.enter()?;
         let answer = self.storage.locate().await;
+        self.leave(begun);
         if let Err(error) = &answer {
             self.note_failure(Performed::Locate, error);
         }
@@ -135,8 +183,10 @@ impl storage::Host for State {
     }
 
     async fn find(&mut self) -> wasmtime::Result<Result<Lookup, StorageError>> {
-        self.enter()?;
-        let answer = match self.storage.find().await {
+        let begun = self.enter()?;
+        let found = self.storage.find().await;
+        self.leave(begun);
+        let answer = match found {
             // What the answer takes in the policy's memory counts as growth there, and is refused there.
             Ok(learning) => Ok(Lookup { learning }),
             // Reading deletes nothing, so its outcome cannot be unknown.

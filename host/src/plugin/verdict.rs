@@ -2,9 +2,11 @@
 
 use super::deadline::{End, OutOfProcessorTime};
 use super::state::{State, TooManyBytes, TooManyCalls};
+use super::wasi::{NotAllowed, Output};
 use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorKind};
 use crate::storage::Condition;
 use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
 
 /// A decision, carried out.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct Decision {
     pub calls: Vec<Call>,
     /// What the policy did that it may not, if anything. The caller was told 500.
     pub fault: Option<Fault>,
+    /// What the policy wrote to its standard output and standard error, if it did. For the log alone.
+    pub output: Option<Output>,
 }
 
 /// What became of a record.
@@ -68,6 +72,12 @@ pub enum Fault {
     /// It passed more bytes to its host in one request than it may.
     #[error("it passed more to its host than it may")]
     TooManyBytes,
+    /// It asked WASI for what the operator does not allow.
+    #[error("{0}")]
+    NotAllowed(NotAllowed),
+    /// It ended itself with this exit status instead of answering.
+    #[error("it ended itself with exit status {0} instead of answering")]
+    Exited(i32),
     /// It needs more memory or tables than it may have to start with.
     #[error("it needs more memory or tables than it may have")]
     Outsized,
@@ -127,16 +137,24 @@ impl Decision {
             detail: "The service is busy; nothing was deleted".to_owned(),
             rule: "sandbox-overloaded".to_owned(),
         };
-        Self { answer: Err(rejection), fate: Fate::Kept, calls: Vec::new(), fault: Some(Fault::Overloaded) }
+        Self {
+            answer: Err(rejection),
+            fate: Fate::Kept,
+            calls: Vec::new(),
+            fault: Some(Fault::Overloaded),
+            output: None,
+        }
     }
 
     /// The decision that a run comes to. A success is believed only if storage deleted, a refusal only if it did not.
     pub(super) fn of(end: End<Result<(), Rejection>>, mut state: State) -> Self {
         let calls = std::mem::take(&mut state.calls);
-        let fate = fate(&calls);
+        let (fate, output) = (fate(&calls), state.output());
         let judged = match end {
             End::OutOfTime => Err(Fault::OutOfTime),
             End::Ended(Err(error)) => Err(stopped(error, &state)),
+            End::Ended(Ok(_)) if state.check_calls().is_err() => Err(Fault::TooManyCalls),
+            End::Ended(Ok(Ok(()))) if state.receive(0).is_err() => Err(Fault::TooManyBytes),
             End::Ended(Ok(Ok(()))) if fate == Fate::Deleted => Ok(Ok(())),
             End::Ended(Ok(Ok(()))) => Err(Fault::ClaimedDeletion),
             End::Ended(Ok(Err(rejection))) => match breach(&rejection) {
@@ -147,8 +165,8 @@ impl Decision {
             },
         };
         match judged {
-            Ok(answer) => Self { answer, fate, calls, fault: None },
-            Err(fault) => Self { answer: Err(failure()), fate, calls, fault: Some(fault) },
+            Ok(answer) => Self { answer, fate, calls, fault: None, output },
+            Err(fault) => Self { answer: Err(failure()), fate, calls, fault: Some(fault), output },
         }
     }
 }
@@ -185,6 +203,10 @@ fn stopped(error: wasmtime::Error, state: &State) -> Fault {
         Fault::TooManyBytes
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         Fault::Trapped(*trap)
+    } else if let Some(asked) = error.downcast_ref::<NotAllowed>() {
+        Fault::NotAllowed(*asked)
+    } else if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        Fault::Exited(*status)
     } else if state.is_outsized() {
         Fault::Outsized
     } else {

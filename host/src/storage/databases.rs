@@ -4,6 +4,7 @@ use super::{Condition, Storage, Table};
 use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind, Target};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// A database that holds learnings in one table.
 #[derive(Clone)]
@@ -108,6 +109,10 @@ impl Storage for Record {
             let deleted = self.database.table.delete(self.learning_id.clone(), condition).await;
             deleted.map_err(|error| self.blame(error))
         })
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        self.database.table.turns()
     }
 }
 

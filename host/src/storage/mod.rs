@@ -1,15 +1,19 @@
 //! The one record that a request names: the trait that a platform implements, and this host's own implementations.
 
+mod columns;
 mod databases;
 mod memory;
+mod postgres;
 mod sqlite;
 
 pub use databases::{Database, Databases, Named};
 pub use memory::MemoryTable;
+pub use postgres::{ConnectError, PostgresAccounts, PostgresError, PostgresTable, PostgresUrl, TlsError, UrlError};
 pub use sqlite::{OpenError, SqliteAccounts, SqliteTable};
 
 use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError, Target};
+use tokio::sync::Semaphore;
 
 /// What must hold for a record to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Deletes the record if the condition holds, testing and deleting in one atomic step; `Deleted` is answered only
     /// once the deletion is durable.
     fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>>;
+
+    /// The turns of whatever holds the record: a request takes one before its turn in the sandbox, so that a database
+    /// which hangs keeps none of the sandbox from the others. None where there is no such bound.
+    fn turns(&self) -> Option<&Semaphore> {
+        None
+    }
 }
 
 /// A table of learnings in some database: [`Storage`] for whichever record is named.
@@ -45,4 +55,9 @@ pub trait Table: Send + Sync + 'static {
 
     /// Whether the table can be asked now. An error of the kind `unknown-table` says that it does not exist.
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// As [`Storage::turns`].
+    fn turns(&self) -> Option<&Semaphore> {
+        None
+    }
 }

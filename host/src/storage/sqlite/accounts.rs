@@ -1,11 +1,11 @@
 //! Agno's table of service accounts in an SQLite file.
 
-use super::schema::quoted;
 use super::worker::File;
 use super::{OpenError, QUEUE, spawn};
 use crate::BoxFuture;
 use crate::identity::{Account, AccountStore};
 use crate::limits::Limits;
+use crate::storage::columns::quoted;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 use tokio::sync::{mpsc, oneshot};

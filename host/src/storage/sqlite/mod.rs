@@ -16,13 +16,14 @@ use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
 use crate::limits::Limits;
 use std::path::{Path, PathBuf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use worker::{Read, Reply, Write};
 
 /// The table of learnings in an SQLite file.
 pub struct SqliteTable {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<Read>,
+    turns: Semaphore,
 }
 
 /// Why an SQLite file cannot be used.
@@ -72,7 +73,7 @@ impl SqliteTable {
         spawn(&file, "sqlite-write", move |file| worker::write(&file, queue, batch))?;
         let (reads, queue) = mpsc::channel(QUEUE);
         spawn(&file, "sqlite-read", move |file| worker::read(&file, queue))?;
-        Ok(Self { writes, reads })
+        Ok(Self { writes, reads, turns: limits.database_turns() })
     }
 }
 
@@ -111,5 +112,9 @@ impl Table for SqliteTable {
 
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(ask(&self.reads, |reply| Read::Check { reply }, StorageErrorKind::Internal))
+    }
+
+    fn turns(&self) -> Option<&Semaphore> {
+        Some(&self.turns)
     }
 }

@@ -1,8 +1,8 @@
 //! What is asked of the table, on a connection that the caller holds.
 
-use super::schema::{COLUMNS, quoted};
 use crate::contract::{Learning, Outcome};
 use crate::storage::Condition;
+use crate::storage::columns::{COLUMNS, quoted};
 use aws_lc_rs::digest::{Context, SHA256};
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};

@@ -1,0 +1,85 @@
+//! Agno's table of service accounts in PostgreSQL.
+
+use super::pool::{AskError, Sessions};
+use super::session::{Connector, Query};
+use super::url::PostgresUrl;
+use super::{PostgresError, statements};
+use crate::BoxFuture;
+use crate::identity::{Account, AccountStore};
+use crate::limits::Limits;
+use std::sync::Arc;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+/// The service accounts of a PostgreSQL database, on connections of their own.
+pub struct PostgresAccounts {
+    sessions: Arc<Sessions>,
+    find: Query,
+    touch: Arc<Query>,
+    place: String,
+}
+
+/// Connections to the account store: look-ups are short, and remembered.
+const SESSIONS: usize = 2;
+
+impl PostgresAccounts {
+    /// Prepares to ask this table. The table is Agno's, and is not made here; until Agno has made it, tokens cannot be
+    /// verified.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn open(
+        url: &PostgresUrl,
+        transaction_pooling: bool,
+        schema: &str,
+        table: &str,
+        limits: &Limits,
+    ) -> Result<Self, PostgresError> {
+        let place = statements::place(schema, table);
+        let find = Query {
+            name: "find-account",
+            sql: format!("SELECT id, name, scopes::text, expires_at, revoked_at FROM {place} WHERE token_hash = $1"),
+            types: &[Type::TEXT],
+        };
+        let touch = Query {
+            name: "touch-account",
+            sql: format!("UPDATE {place} SET last_used_at = $2 WHERE id = $1"),
+            types: &[Type::TEXT, Type::INT8],
+        };
+        let connector = Connector::new(url, transaction_pooling, limits)?;
+        let sessions = Arc::new(Sessions::new(connector, SESSIONS, limits)?);
+        Ok(Self { sessions, find, touch: Arc::new(touch), place })
+    }
+}
+
+impl AccountStore for PostgresAccounts {
+    fn by_token_hash(&self, token_hash: String) -> BoxFuture<'_, Result<Option<Account>, String>> {
+        Box::pin(async move {
+            let failed = |error: &AskError| format!("PostgreSQL, {}: {error}", self.place);
+            let rows = self.sessions.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
+            rows.first()
+                .map(|row| account(row).map_err(|error| format!("PostgreSQL, {}: {error}", self.place)))
+                .transpose()
+        })
+    }
+
+    fn touch(&self, account_id: String, now: i64) {
+        let (sessions, touch) = (Arc::clone(&self.sessions), Arc::clone(&self.touch));
+        tokio::spawn(async move {
+            if let Err(error) = sessions.ask(&touch, &[&account_id, &now]).await {
+                tracing::warn!(%error, "cannot note that a service account was used");
+            }
+        });
+    }
+}
+
+fn account(row: &Row) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
+    let scopes: String = row.try_get(2)?;
+    Ok(Account {
+        id: row.try_get(0)?,
+        name: row.try_get(1)?,
+        scopes: serde_json::from_str(&scopes)?,
+        expires_at: row.try_get(3)?,
+        revoked_at: row.try_get(4)?,
+    })
+}

@@ -1,0 +1,18 @@
+  ;; What WASI has of streams, as far as the policies here use it.
+  (import "wasi:io/error@0.2.0" (instance $io-error (export "error" (type (sub resource)))))
+  (alias export $io-error "error" (type $io-failure))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (alias outer 1 $io-failure (type $io-failure))
+    (type $error' (variant (case "last-operation-failed" (own $io-failure)) (case "closed")))
+    (export "stream-error" (type $error (eq $error')))
+    (export "input-stream" (type $input (sub resource)))
+    (export "output-stream" (type $output (sub resource)))
+    (export "[method]input-stream.blocking-read" (func (param "self" (borrow $input)) (param "len" u64)
+      (result (result (list u8) (error $error)))))
+    (export "[method]output-stream.write" (func (param "self" (borrow $output)) (param "contents" (list u8))
+      (result (result (error $error)))))
+    (export "[method]output-stream.write-zeroes" (func (param "self" (borrow $output)) (param "len" u64)
+      (result (result (error $error)))))
+  ))
+  (alias export $streams "input-stream" (type $input))
+  (alias export $streams "output-stream" (type $output))
