@@ -22,3 +22,4 @@ mod library;
 mod model;
 mod program;
 mod schemathesis;
+mod storage;

@@ -1,4 +1,7 @@
 //! Every limit of the server and the sandbox, in one place.
+//!
+//! What a policy says to a caller has limits of its own, which are the contract's and not to be configured: a detail of
+//! at most 1024 bytes, a rule of at most 64 (`wit/types.wit`). Saying more is answered 500.
 
 use serde::Deserialize;
 use std::time::Duration;
@@ -87,7 +90,7 @@ impl Default for Limits {
             policy_memory_bytes: 16 * 1024 * 1024,
             policy_table_elements: 10_000,
             policy_stack_bytes: 256 * 1024,
-            policy_parts: 8,
+            policy_parts: 16,
             policy_host_calls: 32,
             policy_host_bytes: 64 * 1024,
             policy_wasi_calls: 1000,

@@ -6,22 +6,22 @@
 an AgentOS of the same configuration is started on a copy of the same rows; then both are sent the same requests over HTTP,
 one by one: status, detail, and which rows are gone are compared, and the rows are put back.
 
-The requests are the matrix of the model (callers, records, targets), a few that are odd, and some that are generated.
-SEED repeats a run; GENERATED says how many are generated; MATRIX=all asks the whole matrix instead of a share of it.
+The requests are the matrix of the model (callers, records, targets), a few that are odd, tokens of whoever wants in, and
+some that are generated. SEED repeats a run; GENERATED says how many are generated; MATRIX=all asks the whole matrix
+instead of a share of it.
 
-Whatever differs must be one of RULES, and each rule's name must be a row of DIFFERENCES.md.
+Whatever differs must be one of the RULES of rules.py, and their names must be rows of DIFFERENCES.md; for a row that is
+no rule, rules.py names the test that shows it.
 """
 
-import base64
 import collections
-import hashlib
-import hmac
+import contextlib
 import http.client
+import itertools
 import json
 import logging
 import os
 import random
-import re
 import shutil
 import sqlite3
 import sys
@@ -29,180 +29,32 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote_to_bytes
+from urllib.parse import quote
 
+import accounts
 import uvicorn
 from agno.agent import Agent
 from agno.db.sqlite import SqliteDb
 from agno.models.base import Model
 from agno.os import AgentOS
+from agno.os.authz import Authorization
 from agno.os.config import AuthorizationConfig
 from agno.os.settings import AgnoAPISettings
+from asked import Answer, Asked, is_of_an_account, part
+from rules import ALWAYS, ELSEWHERE, RULES
+from tokens import bearer, hostile, token
 
 TABLE = "agno_learnings"
-# Of the matrix, for each configuration, where not all of it is asked.
+# Of what a configuration is not mainly about, and of the matrix where not all of it is asked.
 SHARE = 150
 
 # Every record, in every database: id and owner.
 ROWS = {
-    "alice's": "alice", "bob's": "bob", "shared": None, "empty": "", "Alice's": "Alice", "bot's": "sa:bot", "7's": "7",
+    "alice's": "alice", "bob's": "bob", "shared": None, "empty": "", "Alice's": "Alice", "7's": "7",
     "a": "alice", "a/b": "alice", "a/": "alice", "a%2Fb": "alice", "with space": "alice", "plus+": "alice",
     "ü🦀": "alice", "x\ufffd": "alice", "users": "alice", "users/alice": "alice", "..": "alice", "nul\0": "alice",
-    "L" * 5000: "alice", "?x=1&y": "alice", "'; DROP TABLE agno_learnings; --": "alice",
-}  # fmt: skip
-
-Answer = collections.namedtuple("Answer", "status detail gone")
-Asked = collections.namedtuple("Asked", "path query headers")
-
-
-# --- the differences -------------------------------------------------------------------------------------------------
-
-
-def sent_id(asked):
-    """The id as it was sent."""
-    return asked.path.removeprefix("/learnings/")
-
-
-def learning_id(asked):
-    """The id as bytes, decoded once."""
-    return unquote_to_bytes(sent_id(asked))
-
-
-def parameters(asked, name):
-    return [value for key, value in parse_qsl(asked.query, keep_blank_values=True) if key == name]
-
-
-def credentials(asked):
-    return [value for name, value in asked.headers if name.lower() == "authorization"]
-
-
-def part(asked, index):
-    """A part of the token, as JSON; empty where it is none."""
-    try:
-        text = credentials(asked)[0].split()[-1].split(".")[index]
-        decoded = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return decoded if isinstance(decoded, dict) else {}
-    except (IndexError, ValueError):
-        return {}
-
-
-def refused(answer, status, detail):
-    return (answer.status, answer.detail, answer.gone) == (status, detail, [])
-
-
-def is_taken_for_number(claim):
-    try:
-        return isinstance(claim, str | bool) and int(claim) is not None
-    except ValueError:
-        return False
-
-
-def is_repeated(asked):
-    return len(parameters(asked, "db_id")) > 1 or len(parameters(asked, "table")) > 1
-
-
-def quotes_what_was_sent(asked, ours, theirs):
-    names = parameters(asked, "db_id") + parameters(asked, "table")
-    is_changed = any(len(name.encode()) > 400 or any(unprintable(one) for one in name) for name in names)
-    return is_changed and (ours.status, ours.gone) == (theirs.status, theirs.gone) == (404, [])
-
-
-def unprintable(character):
-    return ord(character) < 32 or 127 <= ord(character) < 160
-
-
-# name, as DIFFERENCES.md has it; when it explains what differs: configuration, request, our answer, Agno's.
-RULES = [
-    (
-        "why a token was refused",
-        lambda c, asked, ours, theirs: refused(ours, 401, "Invalid token")
-        and theirs.status == 401
-        and re.match("Invalid token: |Error decoding token: ", theirs.detail),
-    ),
-    (
-        "a confined token without `sub`",
-        lambda c, asked, ours, theirs: c["isolation"]
-        and not part(asked, 1).get("sub")
-        and refused(ours, 403, "Authenticated request is missing a user identity")
-        and refused(theirs, 404, "Learning not found"),
-    ),
-    (
-        "`db_id` or `table` given twice",
-        lambda c, asked, ours, theirs: is_repeated(asked) and (ours.status, ours.gone) == (400, []),
-    ),
-    (
-        "a trailing slash, `/learnings/a/`",
-        lambda c, asked, ours, theirs: asked.path.endswith("/") and refused(ours, 404, "Not Found"),
-    ),
-    (
-        "an id with `/` in it, encoded",
-        lambda c, asked, ours, theirs: "/" not in sent_id(asked)
-        and b"/" in learning_id(asked)
-        # Whatever Agno makes of it, here nothing but this record may be gone.
-        and {id.encode() for _, id in ours.gone} <= {learning_id(asked)},
-    ),
-    (
-        "an id that is not UTF-8, or longer than 4096 bytes",
-        lambda c, asked, ours, theirs: (not is_utf8(learning_id(asked)) or len(learning_id(asked)) > 4096)
-        and refused(ours, 400, "The learning_id must be UTF-8, percent-encoded, and not overlong"),
-    ),
-    (
-        "`table=` names another table of Agno's",
-        lambda c, asked, ours, theirs: parameters(asked, "table") == ["agno_sessions"]
-        and [refused(ours, 404, f"No database with id '{id}' has table 'agno_sessions'") for id in parameters(asked, "db_id")]
-        == [True],
-    ),
-    (
-        "a token without the `Bearer` scheme, or two `Authorization` headers",
-        lambda c, asked, ours, theirs: refused(ours, 401, "Authorization header must be one 'Bearer <token>'"),
-    ),
-    (
-        "an `exp`, `nbf` or `iat` that is text holding a number, or `true`",
-        lambda c, asked, ours, theirs: any(is_taken_for_number(part(asked, 1).get(name)) for name in ("exp", "nbf", "iat"))
-        and refused(ours, 401, "Invalid token"),
-    ),
-    (
-        "`Bearer` with no token after it",
-        lambda c, asked, ours, theirs: [one.strip().lower() for one in credentials(asked)] == ["bearer"]
-        and refused(ours, 401, "Authorization header " + ("missing" if c["mode"] == "jwt" else "required"))
-        and (theirs.status, theirs.gone) == (401, []),
-    ),
-    (
-        "a token whose parts end in `=`",
-        lambda c, asked, ours, theirs: any("=" in value for value in credentials(asked)) and refused(ours, 401, "Invalid token"),
-    ),
-    (
-        "the scope `learnings::delete`",
-        lambda c, asked, ours, theirs: part(asked, 1).get("scopes") == ["learnings::delete"]
-        and refused(ours, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
-    ),
-    (
-        "a list of scopes with something in it that is no text",
-        lambda c, asked, ours, theirs: not c["enforce"]
-        and any(not isinstance(scope, str) for scope in part(asked, 1).get("scopes") or [])
-        and c["admin_scope"] in part(asked, 1)["scopes"]
-        and ours.gone == [],
-    ),
-    (
-        "other routes",
-        lambda c, asked, ours, theirs: "/" in sent_id(asked) and refused(ours, 404, "Not Found"),
-    ),
-    (
-        "a token's `crit` header",
-        lambda c, asked, ours, theirs: "crit" in part(asked, 0) and refused(ours, 401, "Invalid token"),
-    ),
-    (
-        "a name that is repeated in `detail`",
-        lambda c, asked, ours, theirs: quotes_what_was_sent(asked, ours, theirs),
-    ),
-]
-
-
-def is_utf8(content):
-    try:
-        return content.decode() is not None
-    except UnicodeDecodeError:
-        return False
+    "L" * 5000: "alice", "?x=1&y": "alice", "'; DROP TABLE agno_learnings; --": "alice", "bot without sa": "bot",
+} | {name: f"sa:{name}" for name in accounts.SCOPES}  # fmt: skip
 
 
 def explanation(configuration, asked, ours, theirs):
@@ -210,20 +62,6 @@ def explanation(configuration, asked, ours, theirs):
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
-
-
-def base64url(content):
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def token(secret, claims, header=None, hash="sha256"):
-    header = {"alg": "HS256", "typ": "JWT"} | (header or {})
-    signed = ".".join(base64url(json.dumps(one).encode()) for one in (header, claims))
-    return f"{signed}.{base64url(hmac.new(secret.encode(), signed.encode(), hash).digest())}"
-
-
-def bearer(value):
-    return [("Authorization", f"Bearer {value}")]
 
 
 SCOPES = [
@@ -234,14 +72,14 @@ SCOPES = [
 
 def callers(c):
     """The headers of each caller of the matrix."""
-    all = [[]]
+    all = [[]] + [bearer(accounts.token(name)) for name in (*accounts.SCOPES, "expired", "revoked", "unknown")]
     if c["mode"] == "jwt":
-        all += [bearer(token("another secret, of more than 32 bytes", {"sub": "alice", "scopes": ["agent_os:admin"]}))]
-        all += [bearer(token(c["secret"], {"sub": "alice", "exp": int(time.time()) - 60}))]
+        another = "another secret, of more than 32 bytes"
+        all += [bearer(token(c, {"sub": "alice", "scopes": ["agent_os:admin"]}, algorithm="HS256", key=another))]
+        all += [bearer(token(c, {"sub": "alice", "exp": int(time.time()) - 60}))]
         for scopes in SCOPES:
             for sub in (None, "", "alice", "bob"):
-                claims = {"scopes": scopes} | ({} if sub is None else {"sub": sub})
-                all += [bearer(token(c["secret"], claims))]
+                all += [bearer(token(c, {"scopes": scopes} | ({} if sub is None else {"sub": sub})))]
     elif c["mode"] == "security-key":
         all += [bearer("another key"), bearer(c["secret"])]
     else:
@@ -264,12 +102,13 @@ def targets():
 
 
 def matrix(c):
-    records = ["absent", "shared", "alice's", "bob's", "bot's", "empty"]
+    records = ["absent", "shared", "alice's", "bob's", "bot", "empty", "bot without sa"]
+    own = {accounts.token(name): [name] for name in accounts.SCOPES if name != "bot"}
     return [
         Asked("/learnings/" + quote(record), query, headers)
         for headers in callers(c)
         for query in targets()
-        for record in records
+        for record in records + own.get(headers[0][1].removeprefix("Bearer ") if headers else None, [])
     ]
 
 
@@ -283,37 +122,44 @@ ODD_QUERIES = ["db_id=main&table=agno_sessions", "table=agno_sessions", "DB_ID=n
     "db_id=main&table=%22", "db_id=second", "user_id=bob", "db_id=%F0%9F%A6%80"]  # fmt: skip
 
 
+def forms(key):
+    """A token or key in the forms that a header may have."""
+    return [
+        [("authorization", key)], [("Authorization", f"bearer {key}")], [("Authorization", f"Bearer   {key}  ")],
+        [("Authorization", f"BEARER {key}")], [("Authorization", "Bearer")], [("Authorization", "Bearer ")],
+        [("Authorization", f"Basic {key}")], bearer(key) * 2, bearer(key) + bearer("another"), bearer("another") + bearer(key),
+        bearer(key + "x"), [("Authorization", "")], bearer(f"{key} {key}"), bearer("é"), [("Authorization", f"Bearer\t{key}")],
+    ]  # fmt: skip
+
+
 def odd_headers(c):
     """Credentials that nobody should send."""
+    of_accounts = [bearer(one) for one in accounts.odd_tokens()] + forms(accounts.token("bot"))
     if c["mode"] != "jwt":
-        key = c["secret"] or "anything"
-        return [
-            [("authorization", key)], [("Authorization", f"bearer {key}")], [("Authorization", f"Bearer   {key}  ")],
-            [("Authorization", "Bearer")], [("Authorization", "Bearer ")], [("Authorization", f"Basic {key}")],
-            bearer(key) * 2, bearer(key) + bearer("another"), bearer("another") + bearer(key), bearer(key + "x"),
-            [("Authorization", "")], bearer(f"{key} {key}"), bearer("é"),
-        ]  # fmt: skip
-    now, secret = int(time.time()), c["secret"]
+        return of_accounts + forms(c["secret"] or "anything")
+    now = int(time.time())
     # Not so soon that it could come while this runs.
     soon = now + 7200
     good = {"sub": "alice", "scopes": ["learnings:delete"]}
-    of = lambda **claims: bearer(token(secret, good | claims))
-    plain = token(secret, good)
+    of = lambda **claims: bearer(token(c, good | claims))
+    # The right secret by another algorithm than the one that is configured; there is no such thing for a key pair.
+    shared = c["secret"] if c["algorithm"].startswith("HS") else "s" * 64
+    plain = token(c, good)
     head, claims, signature = plain.split(".")
-    admin = token(secret, {"scopes": ["agent_os:admin"]})
-    return [
+    admin = token(c, {"scopes": ["agent_os:admin"]})
+    return of_accounts + [
         [("Authorization", plain)], [("Authorization", f"bearer {plain}")], [("Authorization", f"BEARER  {plain} ")],
         [("Authorization", f"Basic {plain}")], [("Authorization", "Bearer")], [("Authorization", "Bearer ")],
         [("Authorization", "")], [("Authorization", f"Bearer\t{plain}")], bearer(plain) * 2, bearer(plain) + bearer("x"),
         bearer("x") + bearer(plain), bearer(plain) + bearer(admin), bearer(f"{plain} {plain}"), bearer("é"),
         bearer(head + "." + claims), bearer(plain + "."), bearer(f"{head}.{claims}."), bearer(plain + "="), bearer(".."),
-        bearer(plain[:-1]), bearer(plain.replace(".", "..", 1)), bearer(admin),
-        bearer(token(secret, good, {"alg": "none"})), bearer(token(secret, good, {"alg": "HS512"}, "sha512")),
-        bearer(token(secret, good, {"alg": "hs256"})), bearer(token(secret, good, {"typ": "other"})),
-        bearer(token(secret, good, {"typ": 7})), bearer(token(secret, good, {"kid": "any"})),
-        bearer(token(secret, good, {"kid": 7})), bearer(token(secret, good, {"crit": ["b64"], "b64": True})),
-        bearer(token(secret, good, {"crit": []})), bearer(token(secret, good, {"crit": ["exp"]})),
-        bearer(token(secret, good, {"b64": False})), bearer(token(secret, [good])), bearer(token(secret, "text")),
+        bearer(plain[:-1]), bearer(plain.replace(".", "..", 1)), bearer(admin), bearer(token(c, {"scopes": ["learnings:delete"]})),
+        bearer(token(c, good, {"alg": "none"})), bearer(token(c, good, {"alg": "HS384"}, algorithm="HS384", key=shared)),
+        bearer(token(c, good, {"alg": "hs256"})), bearer(token(c, good, {"typ": "other"})),
+        bearer(token(c, good, {"typ": 7})), bearer(token(c, good, {"kid": "any"})),
+        bearer(token(c, good, {"kid": 7})), bearer(token(c, good, {"crit": ["b64"], "b64": True})),
+        bearer(token(c, good, {"crit": []})), bearer(token(c, good, {"crit": ["exp"]})),
+        bearer(token(c, good, {"b64": False})), bearer(token(c, [good])), bearer(token(c, "text")),
         of(exp=soon), of(exp=soon + 0.5), of(exp=now - 60), of(exp=str(soon)), of(exp=str(now - 60)),
         of(exp="soon"), of(exp=None), of(exp=True), of(exp=0), of(exp=-1), of(exp=1e30), of(exp=[soon]), of(exp={}),
         of(nbf=soon), of(nbf=now - 60), of(nbf=now + 5), of(nbf=str(now - 60)), of(nbf=str(soon)), of(nbf=None),
@@ -334,7 +180,7 @@ def odd_headers(c):
 
 def odd(c):
     """Each oddity by itself, on a request that is otherwise plain."""
-    usual = callers(c)[-1] if c["mode"] != "jwt" else bearer(token(c["secret"], {"sub": "alice", "scopes": ["learnings:delete"]}))
+    usual = callers(c)[-1] if c["mode"] != "jwt" else bearer(token(c, {"sub": "alice", "scopes": ["learnings:delete"]}))
     all = [Asked("/learnings/" + id, "", headers) for id in ODD_IDS for headers in ([], usual)]
     all += [Asked("/learnings/a", query, headers) for query in ODD_QUERIES for headers in ([], usual)]
     all += [Asked(f"/learnings/{id}", "", headers) for headers in odd_headers(c) for id in ("a", "shared", "absent")]
@@ -345,6 +191,7 @@ def generated(c, number, dice):
     """Oddities together, at random."""
     ids = [quote(id, safe="") for id in ROWS] + ["absent"] + ODD_IDS
     plain, odd = callers(c), odd_headers(c)
+    odd += hostile(c) if c["mode"] == "jwt" else []
     for _ in range(number):
         headers = dice.choice(odd if dice.random() < 0.5 else plain)
         query = ""
@@ -354,6 +201,9 @@ def generated(c, number, dice):
 
 
 # --- the two sides ---------------------------------------------------------------------------------------------------
+
+# A client for each request with the token of an account: of each, only so many that fail are told why.
+CLIENTS = itertools.count()
 
 
 class Side:
@@ -374,29 +224,41 @@ class Side:
         sql = f"INSERT INTO {TABLE} (learning_id, learning_type, user_id, content, created_at) VALUES (?, 'test', ?, '{{}}', 1)"
         database.executemany(sql, [(id, ROWS[id]) for id in ids])
 
-    def ask(self, asked):
-        """Sends the request, sees which rows are gone, and puts them back. Its answer, and what else is in it."""
+    def answer(self, connection, asked):
+        connection.putrequest("DELETE", asked.path + ("?" + asked.query if asked.query else ""))
+        for name, value in asked.headers:
+            connection.putheader(name, value.encode())
+        connection.endheaders()
+        response = connection.getresponse()
+        return response, response.read()
+
+    def send(self, asked, client):
+        if client is not None:
+            with contextlib.closing(http.client.HTTPConnection(self.address, timeout=30, source_address=(client, 0))) as connection:
+                return self.answer(connection, asked)
         for is_last in (False, True):
             try:
                 self.connection = self.connection or http.client.HTTPConnection(self.address, timeout=30)
-                self.connection.putrequest("DELETE", asked.path + ("?" + asked.query if asked.query else ""))
-                for name, value in asked.headers:
-                    self.connection.putheader(name, value.encode())
-                self.connection.endheaders()
-                response = self.connection.getresponse()
-                body = response.read()
-                break
+                return self.answer(self.connection, asked)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 self.connection = None
                 if is_last:
                     raise
+
+    def ask(self, asked, client):
+        """Sends the request, sees which rows are gone, and puts them back. Its answer, and what else is in it."""
+        response, body = self.send(asked, client)
         gone = []
         for id, database in self.databases.items():
             left = {row[0] for row in database.execute(f"SELECT learning_id FROM {TABLE}")}
             lost = sorted(set(ROWS) - left)
             gone += [(id, one) for one in lost]
             self.restore(database, lost)
-        error = json.loads(body) if body else {}
+        try:
+            error = json.loads(body) if body else {}
+        except ValueError:
+            # What an exception makes of it.
+            error = {"detail": body.decode(errors="replace")}
         return Answer(response.status, error.get("detail"), gone), error, response.headers
 
 
@@ -414,11 +276,20 @@ def agno(c, files):
     agents = [Agent(id=db.id, db=db, model=silent(id="silent"), telemetry=False) for db in databases]
     settings = {"authorization": False, "user_isolation": False}
     if is_jwt:
-        config = {"verification_keys": [c["secret"]], "algorithm": "HS256", "admin_scope": c["admin_scope"]}
-        config = AuthorizationConfig(**config, user_isolation=c["isolation"])
-        settings = {"authorization": c["enforce"], "user_isolation": c["isolation"], "authorization_config": config}
+        config = {"algorithm": c["algorithm"], "admin_scope": c["admin_scope"]}
+        config |= {"jwks_file": c["jwks"]} if c.get("jwks") else {"verification_keys": [c.get("public") or c["secret"]]}
+        settings["user_isolation"] = c["isolation"]
+        if "issuer" in c:
+            config |= {"verify_audience": True, "audience": c["audience"], "issuer": c["issuer"], "trust_token_scopes": True}
+            settings["authorization"] = Authorization(**config)
+        else:
+            settings["authorization"] = c["enforce"]
+            settings["authorization_config"] = AuthorizationConfig(**config, user_isolation=c["isolation"])
     key = c["secret"] if c["mode"] == "security-key" else None
-    settings["settings"] = AgnoAPISettings(os_security_key=key)
+    settings["settings"] = AgnoAPISettings(os_security_key=key, service_account_cache_ttl_seconds=0)
+    # Service accounts there are where the AgentOS has a database of its own.
+    if c["accounts"] != "off":
+        settings["db"] = databases[0]
     app = AgentOS(id="os", agents=agents, telemetry=False, **settings).get_app()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -436,12 +307,17 @@ def agno(c, files):
 class Comparison:
     def __init__(self):
         self.asked = self.same = 0
+        self.kinds = collections.Counter()
         self.explained = collections.Counter()
         self.wrong = []
 
-    def compare(self, c, ours, theirs, asked):
+    def compare(self, c, ours, theirs, asked, kind, client=None):
         self.asked += 1
-        (mine, error, headers), (agnos, agnos_error, agnos_headers) = ours.ask(asked), theirs.ask(asked)
+        self.kinds[kind] += 1
+        if client is None and is_of_an_account(asked):
+            number = next(CLIENTS)
+            client = f"127.{1 + number // 62_500 % 250}.{number // 250 % 250}.{1 + number % 250}"
+        (mine, error, headers), (agnos, agnos_error, agnos_headers) = ours.ask(asked, client), theirs.ask(asked, client)
         if mine.status != 204:
             # What every error differs in, whatever it is about.
             self.explained["body of an error"] += 1
@@ -451,6 +327,10 @@ class Comparison:
             self.explained["401"] += 1
             if "WWW-Authenticate" not in headers:
                 self.wrong.append(("the challenge of a 401", c, asked, dict(headers), dict(agnos_headers)))
+        if mine.status in (429, 503):
+            self.explained["429 and 503"] += 1
+            if "Retry-After" not in headers:
+                self.wrong.append(("when to try again", c, asked, dict(headers), dict(agnos_headers)))
         if mine == agnos:
             self.same += 1
         elif name := explanation(c, asked, mine, agnos):
@@ -459,55 +339,99 @@ class Comparison:
             self.wrong.append(("the answers", c, asked, mine, agnos))
 
 
+def flood(comparison, c, ours, theirs):
+    """Twenty tokens of a client that fail are told so, the next are too many; whoever has a good one is served."""
+    client, bot = "127.255.0.1", Asked("/learnings/shared", "db_id=main", bearer(accounts.token("bot")))
+    for index in range(25):
+        bad = Asked("/learnings/shared", "", bearer(accounts.token(f"unknown-{index}")))
+        comparison.compare(c, ours, theirs, bad, "a flood", client)
+        answer = ours.ask(bot, client)[0]
+        if answer.status != 403:
+            comparison.wrong.append(("a good token in a flood", c, bot, answer, None))
+    comparison.compare(c, ours, theirs, bot, "a flood", client)
+
+
 def run(hosts, dice, folder):
     comparison = Comparison()
-    number = int(os.environ.get("GENERATED", "3000"))
+    number, everything = int(os.environ.get("GENERATED", "3000")), os.environ.get("MATRIX") == "all"
+
+    def some(of, most=SHARE):
+        return of if everything else dice.sample(of, min(most, len(of)))
+
     for index, c in enumerate(hosts):
         files = {}
         for id, file in c["databases"].items():
             files[id] = folder / f"{index}-{id}.db"
             shutil.copy(c["fresh"], files[id])
+        if c["accounts"] == "on":
+            for first in (next(iter(files.values())), next(iter(c["databases"].values()))):
+                accounts.store(first)
         address, stop = agno(c, files)
         ours, theirs = Side(c["address"], c["databases"]), Side(address, files)
-        whole = matrix(c)
-        share = whole if os.environ.get("MATRIX") == "all" else dice.sample(whole, min(SHARE, len(whole)))
-        # With several databases, most oddities are refused for naming none of them.
-        oddities = odd(c) if len(files) == 1 else []
-        for asked in share + oddities + list(generated(c, -(-number // len(hosts)), dice)):
-            comparison.compare(c, ours, theirs, asked)
+        for kind, all in requests(c, some, -(-number // len(hosts)), dice).items():
+            for asked in all:
+                comparison.compare(c, ours, theirs, asked, kind)
+        if c["mode"] != "none" and "oddities" in c["whole"]:
+            flood(comparison, c, ours, theirs)
         stop()
     return comparison
 
 
+def requests(c, some, number, dice):
+    """Those of this configuration, by their kind."""
+    all = {}
+    if c["about"] == "weighing":
+        all["the matrix"] = some(matrix(c))
+    # With several databases, most oddities are refused for naming none of them.
+    if len(c["databases"]) == 1:
+        all["oddities"] = odd(c) if "oddities" in c["whole"] else some(odd(c), SHARE // 2)
+    if c["mode"] == "jwt" and c["about"] == "verifying":
+        tokens = [Asked("/learnings/a", "", headers) for headers in hostile(c)]
+        all["hostile tokens"] = tokens if "tokens" in c["whole"] else some(tokens)
+    all["generated"] = list(generated(c, number, dice))
+    return all
+
+
 def main(differences):
     logging.disable(logging.CRITICAL)
-    text = Path(differences).read_text()
-    rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
+    lines = [line for line in Path(differences).read_text().splitlines() if line.startswith("| ")]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if not line.startswith("| what |")]
     hosts, seed = json.load(sys.stdin), int(os.environ.get("SEED", random.randrange(1 << 32)))
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         comparison = run(hosts, random.Random(seed), Path(folder))
 
-    print(f"{comparison.asked} requests to {len(hosts)} configurations, {comparison.same} answered alike; the rest differ in:")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in comparison.kinds.items())
+    print(f"{comparison.asked} requests ({kinds}) to {len(hosts)} configurations, {comparison.same} answered alike; the rest differ in:")
     for name, count in comparison.explained.most_common():
         print(f"  {count:6} {name}")
-    unlisted = [name for name in [*comparison.explained, *(name for name, _ in RULES)] if name not in rows]
-    unseen = [name for name, _ in RULES if not comparison.explained[name]]
+    names = ALWAYS + [name for name, _ in RULES]
+    unlisted = [name for name in (*names, *ELSEWHERE) if name not in rows]
+    unruled = [name for name in rows if name not in names and name not in ELSEWHERE]
+    unseen = [name for name in names if not comparison.explained[name]]
+    top = Path(__file__).parent.parent.parent
+    sources = [*top.glob("tests/**/*.rs"), *top.glob("host/src/**/*.rs")]
+    tests = "".join(file.read_text() for file in sources)
+    untested = [test for test in ELSEWHERE.values() if f"fn {test}(" not in tests]
     shown = collections.Counter()
     for what, c, asked, mine, agnos in comparison.wrong:
         # A few of each kind are enough to understand it.
-        kind = str((mine[:2], agnos[:2])) if isinstance(mine, Answer) else what
+        kind = str((mine[:2], agnos and agnos[:2])) if isinstance(mine, Answer) else what
         shown[kind] += 1
         if shown[kind] > 2:
             continue
-        configuration = {name: c[name] for name in ("mode", "enforce", "isolation", "admin_scope")}
+        configuration = {name: c[name] for name in ("mode", "algorithm", "enforce", "isolation", "admin_scope", "accounts")}
         claims = (part(asked, 0), part(asked, 1))
-        print(f"{what} differ: {configuration}, {len(c['databases'])} databases\n  {asked}\n  {claims}\n  here {mine}\n  Agno {agnos}")
+        print(f"{what} differ: {configuration}, {len(c['databases'])} databases\n  {str(asked)[:1500]}\n  {str(claims)[:600]}\n  here {mine}\n  Agno {agnos}")
     faults = []
     if comparison.wrong:
         faults.append(f"{len(comparison.wrong)} differences that nothing explains")
     if unlisted:
-        faults.append(f"not in {differences}: {sorted(set(unlisted))}")
+        faults.append(f"not in {differences}: {unlisted}")
+    if unruled:
+        faults.append(f"in {differences}, but neither a rule nor shown by another test: {unruled}")
+    if untested:
+        faults.append(f"no such test: {untested}")
     if unseen:
         faults.append(f"no longer observed: {unseen}")
     sys.exit("; ".join(faults) or 0)

@@ -21,9 +21,13 @@ pub struct Setup {
     pub limits: String,
     /// Ids of the databases; each is a file of this name that Agno filled.
     pub databases: Vec<&'static str>,
+    /// Text of further `[[databases]]`.
+    pub further_databases: String,
     /// The component to run, where not the embedded one.
     pub plugin: Option<String>,
     pub environment: Vec<(&'static str, String)>,
+    /// A program that runs the host, with its first arguments; it must become the host's process (`exec`).
+    pub through: Vec<String>,
 }
 
 impl Setup {
@@ -49,8 +53,10 @@ impl Setup {
             authorization: String::new(),
             limits: String::new(),
             databases: vec!["main"],
+            further_databases: String::new(),
             plugin: None,
             environment: Vec::new(),
+            through: Vec::new(),
         }
     }
 
@@ -63,6 +69,7 @@ impl Setup {
         for id in &self.databases {
             writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"sqlite:{id}.db\"").expect("text can be written");
         }
+        text += &self.further_databases;
         text + &format!(
             "[auth]\n{}\n[authorization]\n{}\n[limits]\n{}\n[log]\nformat = \"json\"\n",
             self.auth, self.authorization, self.limits
@@ -79,9 +86,18 @@ impl Setup {
 
     /// Starts on whatever database files are in the folder.
     pub fn start_in(self, folder: TempDir) -> Host {
+        self.try_start_in(folder).unwrap_or_else(|said| panic!("the host did not start: {said}"))
+    }
+
+    /// As [`start_in`](Self::start_in). Where the host does not start, what it said.
+    pub fn try_start_in(self, folder: TempDir) -> Result<Host, String> {
         let config = folder.path().join("delete-learning.toml");
         std::fs::write(&config, self.text()).expect("the configuration can be written");
-        let mut child = command(&config).envs(self.environment).spawn().expect("the binary starts");
+        let mut command = command(&config);
+        if let [program, arguments @ ..] = self.through.as_slice() {
+            command = through(command, program, arguments);
+        }
+        let mut child = command.envs(self.environment).spawn().expect("the binary starts");
 
         let log = Arc::new(Mutex::new(String::new()));
         let (sink, stderr) = (Arc::clone(&log), child.stderr.take().expect("a pipe"));
@@ -96,11 +112,24 @@ impl Setup {
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its output can be read");
         let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
         let Some(address) = address else {
+            let _ = child.kill();
+            let _ = child.wait();
             thread::sleep(Duration::from_millis(100));
-            panic!("the host did not start: {line:?}\n{}", log.lock().expect("no panic while writing"));
+            return Err(format!("{line}{}", log.lock().expect("no panic while writing")));
         };
-        Host { child, address, folder, log }
+        Ok(Host { child, address, folder, log })
     }
+}
+
+/// The command, run by another program.
+fn through(command: Command, program: &str, arguments: &[String]) -> Command {
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in command.get_envs() {
+        outer.env_remove(name);
+    }
+    outer
 }
 
 /// The command that serves this configuration, its output in pipes, without this environment's secrets.
@@ -189,6 +218,11 @@ impl Host {
             assert!(Instant::now() < end, "no line of the log has {parts:?}:\n{log}");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {

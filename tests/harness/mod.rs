@@ -1,6 +1,11 @@
 //! What the tests share: a host to ask, callers to ask as, databases to ask about.
 
+pub mod accounts;
+pub mod cluster;
 pub mod database;
 pub mod host;
+pub mod load;
 pub mod optional;
+pub mod postgres;
+pub mod proxy;
 pub mod token;

@@ -12,6 +12,14 @@
   (core instance (instantiate $more))
   (core instance (instantiate $more))
   (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
+  (core instance (instantiate $more))
   (core module $policy
     ;; include core
     (func (export "delete-learning") (type $decide)

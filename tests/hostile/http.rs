@@ -95,6 +95,31 @@ fn one_that_hoards_memory_takes_none_from_the_host() {
 }
 
 #[test]
+fn where_there_is_no_room_to_run_the_answer_is_503_and_says_when_to_ask_again() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("hostile.wasm");
+    std::fs::write(&file, text::bytes(include_str!("spins_before_calls.wat"))).expect("a file can be written");
+    let setup = Setup {
+        plugin: Some(file.display().to_string()),
+        limits: "policy_cpu_ms = 3000\nconcurrent_policies = 1\nqueue_ms = 50".to_owned(),
+        ..Setup::open()
+    };
+    let host = setup.start();
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..3).map(|_| scope.spawn(|| host.delete("/learnings/absent", None))).collect();
+        let mut answers: Vec<_> = asking.into_iter().map(|asking| asking.join().expect("an answer")).collect();
+        answers.sort_by_key(|answer| answer.status);
+        assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [500, 503, 503]);
+        for answer in &answers[1..] {
+            answer.is_error(503, "The service is busy; nothing was deleted", "SERVICE_UNAVAILABLE");
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+    });
+    let audit = host.logged(&["\"audit\"", "sandbox-overloaded"]);
+    assert_eq!(audit["record"], "kept", "{audit}");
+}
+
+#[test]
 fn a_policy_larger_than_its_limit_keeps_the_host_from_starting() {
     let folder = TempDir::new().expect("a folder");
     let bytes = text::bytes(include_str!("deletes_twice.wat"));

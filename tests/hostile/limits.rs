@@ -8,6 +8,7 @@ use delete_learning::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 const PAGE: usize = 64 * 1024;
@@ -49,6 +50,71 @@ fn a_policy_that_begins_with_all_the_memory_there_is_runs_and_one_that_begins_wi
     let plugin = load(4).expect("it fits");
     assert!(run(decide(&plugin, "", Some(""))).0.answer.is_ok());
     assert!(matches!(load(3), Err(LoadError::Outsized(_))));
+}
+
+#[test]
+fn a_policy_is_made_of_as_many_parts_as_the_limit_and_no_more() {
+    // Core instances: 16 that do nothing, its memory's, its own. Memories: 16, and the one that it shares with its host.
+    for (text, parts) in [(include_str!("has_many_instances.wat"), 18), (include_str!("has_many_memories.wat"), 17)] {
+        let load = |policy_parts| Plugin::load(&text::bytes(text), &Limits { policy_parts, ..limits() });
+        assert!(load(parts).is_ok());
+        let error = load(parts - 1).err().expect("it is refused");
+        assert!(matches!(error, LoadError::Outsized(_)) && error.to_string().contains("policy_parts"), "{error}");
+    }
+}
+
+#[test]
+fn what_the_host_does_for_a_policy_is_not_charged_to_it() {
+    // 40 ticks of the processor's time pass while storage works, and ten is what the policy has.
+    let limits = Limits { policy_cpu_ms: 50, policy_wall_ms: 60_000, ..limits() };
+    let plugin = Plugin::load(&text::bytes(include_str!("probes/deletes.wat")), &limits).expect("it fits");
+    for delay in [Duration::from_millis(5), Duration::from_millis(50)] {
+        let storage = Arc::new(Slow { delay, blocks: false });
+        let calls = if delay < Duration::from_millis(10) { 31 } else { 4 };
+        let request = Request { learning_id: "x".repeat(calls), db_id: None, table: None };
+        let decision = run(plugin.decide(request.clone(), Arc::new(Ok(caller())), storage));
+        assert!(is_refusal(&decision), "{decision:?}");
+        // The same where storage holds the thread on which the policy runs.
+        let storage = Arc::new(Slow { delay, blocks: true });
+        let decision = run(plugin.decide(request, Arc::new(Ok(caller())), storage));
+        assert!(is_refusal(&decision), "{decision:?}");
+    }
+}
+
+#[test]
+fn a_policy_gains_no_processor_time_by_calling_its_host() {
+    // It spins, and calls the host in between as often as it can.
+    let limits = Limits { policy_host_calls: u32::MAX, policy_cpu_ms: 20, policy_wall_ms: 60_000, ..limits() };
+    let plugin = Plugin::load(&text::bytes(include_str!("spins_and_calls.wat")), &limits).expect("it fits");
+    let (decision, _) = run(decide(&plugin, "hers", None));
+    assert!(matches!(decision.fault, Some(Fault::OutOfProcessorTime)), "{decision:?}");
+}
+
+/// Storage that takes its time for every delete, and finds nothing.
+struct Slow {
+    delay: Duration,
+    blocks: bool,
+}
+
+impl Storage for Slow {
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        Box::pin(async {
+            if self.blocks {
+                std::thread::sleep(self.delay)
+            } else {
+                tokio::time::sleep(self.delay).await
+            }
+            Ok(Outcome::Absent)
+        })
+    }
 }
 
 #[test]

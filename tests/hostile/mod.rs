@@ -65,6 +65,7 @@ hostile! {
     passes_long_strings: fails(Fault::TooManyBytes, Kept);
     passes_invalid_utf8: fails(Fault::Sandbox(_), Kept);
     asks_without_end: fails(Fault::TooManyCalls, Kept);
+    spins_and_calls: fails(Fault::TooManyCalls, Kept);
     locates_without_end: fails(Fault::TooManyCalls, Kept);
     deletes_without_end: fails(Fault::TooManyCalls, Deleted);
 

@@ -377,6 +377,79 @@ fn two_authorization_headers_are_401_though_each_is_good() {
     answer.is_error(401, "Authorization header missing", "UNAUTHENTICATED");
 }
 
+/// Sends these bytes as the header lines of a request for alice's record, and returns the answer's status.
+fn status_of(host: &Host, lines: &[u8]) -> u16 {
+    let head = format!("DELETE {ALICES} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    let answer = host.raw(&[head.as_bytes(), lines, b"\r\n"].concat());
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("no answer to {:?}: {answer:?}", String::from_utf8_lossy(lines)))
+}
+
+#[test]
+fn whatever_bytes_stand_for_a_credential_there_is_an_answer_that_says_no() {
+    let bot = "mode = \"security-key\"\nsecurity_key = \"the key\"\n[auth.service_accounts]\ndatabase = \"main\"\n";
+    let hosts = [(Setup::jwt(), user("alice")), (Setup::with_auth(bot), "the key".to_owned())];
+    for (setup, good) in hosts {
+        let host = setup.start();
+        let good = good.as_str();
+        let long = "x".repeat(100_000);
+        let in_the_limit = "x".repeat(60_000);
+        let mut refused: Vec<Vec<u8>> = [
+            "authorization: ",
+            "authorization: Bearer",
+            "authorization: Basic {good}",
+            "authorization: {good}",
+            "authorization: Bearer{good}",
+            "authorization: Bearer\t{good}",
+            "authorization: Bearer {good} {good}",
+            "authorization: Bearer {good}, Bearer {good}",
+            "authorization: Bearer \"{good}\"",
+            "authorization: Bearer {good}\tx",
+            "authorization: Bearer é{good}",
+            "authorization: Bearer {good}\r\nauthorization: Bearer {good}",
+            "authorization: Bearer x\r\nAuthorization: Bearer {good}",
+            "authorization: Bearer {good}\r\nAUTHORIZATION: Basic x",
+            "authorization: Bearer {in_the_limit}",
+            "authorization: Bearer agno_pat_é",
+            "x-authorization: Bearer {good}",
+            "proxy-authorization: Bearer {good}",
+        ]
+        .map(|lines| lines.replace("{good}", good).replace("{in_the_limit}", &in_the_limit).into_bytes())
+        .into();
+        for byte in [0x80, 0xff, 0xe9, 0xc3] {
+            refused.push([b"authorization: Bearer ", good.as_bytes(), &[byte]].concat());
+            refused.push([b"authorization: Bearer agno_pat_", [byte].as_slice()].concat());
+        }
+        for lines in refused {
+            let status = status_of(&host, &[lines.as_slice(), b"\r\n"].concat());
+            assert_eq!(status, 401, "{}", String::from_utf8_lossy(&lines));
+        }
+        // What is no header by the protocol (RFC 9110, section 5.5) is refused by the protocol.
+        for byte in (0..32).chain([127]).filter(|byte| *byte != b'\t') {
+            let lines = [b"authorization: Bearer ", good.as_bytes(), &[byte, b'x'], b"\r\n"].concat();
+            assert_eq!(status_of(&host, &lines), 400, "the byte {byte}");
+        }
+        // So is a name with white space after it, and a value that goes on in the next line (RFC 9112, section 5).
+        for lines in
+            ["authorization : Bearer {}\r\n", "authorization: Bearer\r\n {}\r\n", "authorization: Bearer\r\n\t{}\r\n"]
+        {
+            assert_eq!(status_of(&host, lines.replace("{}", good).as_bytes()), 400, "{lines:?}");
+        }
+        for prefix in ["", "agno_pat_"] {
+            let lines = format!("authorization: Bearer {prefix}{long}\r\n");
+            assert_eq!(status_of(&host, lines.as_bytes()), 431);
+        }
+        assert!(host.database("main").has("user_profile_alice@example.com"));
+        assert!(!host.log().contains("panicked"), "{}", host.log());
+
+        for value in ["bearer {}", "BEARER {}", "bEaReR    {}   ", "\t Bearer {}\t"] {
+            let lines = format!("authorization: {}\r\n", value.replace("{}", good));
+            assert_eq!(status_of(&host, lines.as_bytes()), 204, "{value:?}");
+            host.database("main").insert("user_profile_alice@example.com", Some("alice"));
+        }
+    }
+}
+
 #[test]
 fn no_secret_is_in_the_log() {
     let key = "the-security-key-of-this-deployment";

@@ -1,10 +1,11 @@
 //! Service accounts: the tokens of machines, from Agno's own table.
 
+use crate::harness::accounts::{Account, make_table};
 use crate::harness::host::{Host, Setup};
 use crate::harness::token;
-use aws_lc_rs::digest::{SHA256, digest};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn now() -> i64 {
     token::now().cast_signed()
@@ -20,21 +21,15 @@ fn with_accounts(more: &str) -> Setup {
 /// Starts a host whose database has Agno's table of service accounts.
 fn start(setup: Setup) -> Host {
     let host = setup.start();
-    host.database("main").execute(
-        "CREATE TABLE agno_service_accounts (id VARCHAR NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, user_id VARCHAR,
-         token_hash VARCHAR NOT NULL UNIQUE, token_prefix VARCHAR NOT NULL, scopes JSON NOT NULL,
-         created_at BIGINT NOT NULL, expires_at BIGINT, last_used_at BIGINT, revoked_at BIGINT, created_by VARCHAR)",
-    );
+    make_table(&host.database("main"));
     host
 }
 
 /// Stores an account of this name, and returns its token.
 fn account(host: &Host, name: &str, scopes: &str, expires_at: Option<i64>) -> String {
     let token = format!("agno_pat_{name}0123456789");
-    let hash: String = digest(&SHA256, token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    let sql = "INSERT INTO agno_service_accounts (id, name, token_hash, token_prefix, scopes, created_at, expires_at)
-               VALUES (?1, ?1, ?2, 'agno_pat_', ?3, 1, ?4)";
-    host.database("main").connect().execute(sql, (name, hash, scopes, expires_at)).expect("an account");
+    let account = Account { expires_at, ..Account::new(name, &token, scopes) };
+    account.store(&host.database("main").connect());
     token
 }
 
@@ -115,7 +110,8 @@ fn a_flood_of_bad_tokens_is_429_and_locks_nobody_out() {
     assert_eq!(statuses, [[401; 20].as_slice(), &[429; 5]].concat());
     let limited = host.delete("/learnings/x", Some("agno_pat_bad"));
     limited.is_error(429, "Too many failed authentication attempts", "TOO_MANY_REQUESTS");
-    assert!(limited.header("retry-after").is_some());
+    // By then they are counted anew.
+    assert_eq!(limited.header("retry-after"), Some("60"));
     assert_eq!(host.delete("/learnings/x", Some(&bot)).status, 404, "a valid token from the same client is taken");
     let token = token::user("alice");
     assert_eq!(host.delete("/learnings/x", Some(&token)).status, 404, "and so is one of another kind");
@@ -128,6 +124,70 @@ fn a_store_that_cannot_be_asked_is_503() {
     answer.is_error(503, "Authentication is temporarily unavailable", "SERVICE_UNAVAILABLE");
     assert_eq!(answer.header("retry-after"), Some("1"));
     host.logged(&["the account store cannot be asked", "no such table"]);
+}
+
+#[test]
+fn scopes_that_are_no_list_of_texts_are_told_like_missing_ones() {
+    let host = start(with_accounts(""));
+    for (index, scopes) in
+        ["[]", "null", "{}", "\"agent_os:admin\"", "7", "[7, \"agent_os:admin\"]", "no JSON"].iter().enumerate()
+    {
+        let token = account(&host, &format!("bot{index}"), scopes, None);
+        let answer = host.delete("/learnings/decision_1", Some(&token));
+        answer.is_error(403, "Insufficient permissions. Required scope(s): learnings:delete", "FORBIDDEN");
+    }
+}
+
+#[test]
+fn a_lock_that_another_process_holds_keeps_no_token_from_being_verified() {
+    let host = start(Setup { limits: "database_busy_ms = 5000".to_owned(), ..with_accounts("") });
+    let first = account(&host, "first", "[\"learnings:delete\"]", None);
+    let second = account(&host, "second", "[]", None);
+    let lock = host.database("main").connect();
+    lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
+    // The use of the first cannot be noted meanwhile; the second is found all the same.
+    let begun = Instant::now();
+    let (address, token) = (host.address, first.clone());
+    let waiting = thread::spawn(move || {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.delete(format!("http://{address}/learnings/x"));
+        request.header("authorization", format!("Bearer {token}")).call().expect("an answer").status()
+    });
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(host.delete("/learnings/x", Some(&second)).status, 403);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    lock.execute_batch("COMMIT").expect("the lock can be given back");
+    assert_eq!(waiting.join().expect("an answer"), 404);
+}
+
+#[test]
+fn a_flood_from_many_connections_does_not_keep_a_new_token_from_being_verified() {
+    let host = start(with_accounts("cache_seconds = 0"));
+    let bot = account(&host, "bot", "[\"learnings:delete\"]", None);
+    let is_over = AtomicBool::new(false);
+    let flooded = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for flooder in 0..8 {
+            let (host, is_over, flooded) = (&host, &is_over, &flooded);
+            scope.spawn(move || {
+                for index in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let status = host.delete("/learnings/x", Some(&format!("agno_pat_{flooder}_{index}"))).status;
+                    assert!(status == 401 || status == 429, "{status}");
+                    flooded.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..100 {
+            let answer = host.delete("/learnings/x", Some(&bot));
+            is_over.fetch_or(answer.status != 404, Ordering::Relaxed);
+            assert_eq!(answer.status, 404, "{answer:?}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(flooded.into_inner() > 100);
 }
 
 #[test]

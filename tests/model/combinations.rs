@@ -1,6 +1,6 @@
 //! Every combination that the model is asked about.
 
-use super::rules::{Caller, Configuration, Mode, Record, State, TABLE, Target};
+use super::rules::{Caller, Configuration, Ended, Mode, Record, State, TABLE, Target};
 
 const SCOPES: [&[&str]; 9] = [
     &[],
@@ -17,47 +17,75 @@ const SCOPES: [&[&str]; 9] = [
 
 const SUBJECTS: [Option<&str>; 4] = [None, Some(""), Some("alice"), Some("bob")];
 
-pub const RECORDS: [Record; 5] =
-    [Record::Absent, Record::Unowned, Record::OwnedBy("alice"), Record::OwnedBy("sa:bot"), Record::OwnedBy("")];
+pub fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+pub fn records() -> Vec<Record> {
+    let owned = ["alice", "sa:bot", ""].map(|owner| Record::OwnedBy(owner.to_owned()));
+    [Record::Absent, Record::Unowned].into_iter().chain(owned).collect()
+}
 
 pub fn configurations() -> Vec<Configuration> {
     let mut all = Vec::new();
-    for mode in [Mode::None, Mode::SecurityKey, Mode::Jwt] {
-        for enforce_scopes in [false, true] {
-            for user_isolation in [false, true] {
-                for admin_scope in ["agent_os:admin", "learnings:root"] {
-                    for databases in [&["main"][..], &["main", "second"]] {
-                        all.push(Configuration { mode, enforce_scopes, user_isolation, admin_scope, databases });
+    for databases in [&["main"][..], &["main", "second"]] {
+        let mut add = |mode, service_accounts, enforce_scopes, user_isolation, admin_scope: &str| {
+            let (admin_scope, databases) = (admin_scope.to_owned(), texts(databases));
+            all.push(Configuration { mode, service_accounts, enforce_scopes, user_isolation, admin_scope, databases });
+        };
+        for mode in [Mode::None, Mode::SecurityKey, Mode::Jwt] {
+            for enforce_scopes in [false, true] {
+                for user_isolation in [false, true] {
+                    for admin_scope in ["agent_os:admin", "learnings:root"] {
+                        add(mode, mode != Mode::None, enforce_scopes, user_isolation, admin_scope);
                     }
                 }
             }
+        }
+        // Without service accounts, which those with them are told apart from by one answer.
+        for mode in [Mode::SecurityKey, Mode::Jwt] {
+            add(mode, false, true, true, "agent_os:admin");
         }
     }
     all
 }
 
-/// Those who may call a deployment of this mode.
-pub fn callers(mode: Mode) -> Vec<Caller> {
+/// Those who may call a deployment.
+pub fn callers(configuration: &Configuration) -> Vec<Caller> {
     let mut all = vec![Caller::Nobody, Caller::Bad];
-    if mode == Mode::None {
-        return all;
+    let account = |scopes: &[&str]| Caller::ServiceAccount { name: "bot".to_owned(), scopes: texts(scopes) };
+    match (configuration.mode, configuration.service_accounts) {
+        (Mode::None, _) => return all,
+        // Those who have nothing to do with service accounts are asked about beside them.
+        (_, false) => return vec![Caller::Nobody, account(&["agent_os:admin", "learnings:root"])],
+        (_, true) => {}
     }
-    all.extend([Caller::Malformed, Caller::BadServiceAccount, Caller::Flood, Caller::Unlucky]);
-    all.extend(SCOPES.map(|scopes| Caller::ServiceAccount { scopes }));
-    if mode == Mode::SecurityKey {
+    all.extend([Caller::Malformed, Caller::Twice, Caller::Flood, Caller::Unlucky]);
+    all.extend([Ended::Unknown, Ended::Expired, Ended::Revoked].map(Caller::BadServiceAccount));
+    all.extend(SCOPES.map(account));
+    if configuration.mode == Mode::SecurityKey {
         all.push(Caller::Root);
         return all;
     }
-    all.push(Caller::Expired);
-    all.extend(SCOPES.iter().flat_map(|scopes| SUBJECTS.map(|sub| Caller::Token { scopes, sub })));
+    all.extend([Caller::Expired, Caller::Elsewhere]);
+    let token =
+        |scopes: &[&str], sub: Option<&str>| Caller::Token { scopes: texts(scopes), sub: sub.map(str::to_owned) };
+    for scopes in SCOPES {
+        all.extend(SUBJECTS.map(|sub| token(scopes, sub)));
+    }
+    // One that would be somebody whom only the platform names.
+    all.push(token(&["learnings:delete", "agent_os:admin", "learnings:root"], Some("sa:bot")));
     all
 }
 
 pub fn targets() -> Vec<Target> {
+    let target =
+        |id: Option<&str>, db_id, table| Target { id: id.map(str::to_owned), db_id: texts(db_id), table: texts(table) };
+    let id = Some("the record");
     let mut all = Vec::new();
     for db_id in [&[][..], &[""], &["main"], &["nowhere"]] {
         for table in [&[][..], &[""], &[TABLE], &["nothing"]] {
-            all.push(Target { db_id, table });
+            all.push(target(id, db_id, table));
         }
     }
     for (db_id, table) in [
@@ -72,7 +100,11 @@ pub fn targets() -> Vec<Target> {
         (&[], &[TABLE, TABLE]),
         (&[], &["", ""]),
     ] {
-        all.push(Target { db_id, table });
+        all.push(target(id, db_id, table));
+    }
+    // An id that cannot be one, by itself and with what else can be wrong.
+    for (db_id, table) in [(&[][..], &[][..]), (&["main", "nowhere"], &["nothing"])] {
+        all.push(target(None, db_id, table));
     }
     all
 }

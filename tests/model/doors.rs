@@ -1,6 +1,6 @@
 //! The policy asked natively, and as a component in its sandbox; both on records in memory.
 
-use super::rules::{Caller, Configuration, Expected, Mode, Record, State, TABLE, Target};
+use super::rules::{Caller, Combination, Configuration, Expected, ID_BYTES, Mode, Record, State, TABLE};
 use delete_learning::plugin::Fate;
 use delete_learning::storage::{Database, Databases, MemoryTable, Named, Table};
 use delete_learning::{
@@ -11,9 +11,6 @@ use delete_learning_policy::policy::{self, Asked, Plan};
 use std::future::ready;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
-
-const ID: &str = "the record";
-const BESIDE: &str = "another record";
 
 /// A way to ask the policy.
 pub struct Door {
@@ -36,17 +33,13 @@ impl Door {
         Self { plugin: Some(plugin), ..Self::native() }
     }
 
-    pub fn ask(
-        &self,
-        configuration: &Configuration,
-        caller: Caller,
-        record: Record,
-        target: Target,
-        state: State,
-    ) -> Expected {
-        let tables: Vec<_> = configuration.databases.iter().map(|_| table(record)).collect();
+    pub fn ask(&self, Combination { configuration, caller, record, target, state }: Combination<'_>) -> Expected {
+        // What an id is that cannot name a record, the host has found before the policy is asked.
+        let id = target.id.as_deref().filter(|id| id.len() <= ID_BYTES);
+        let held = id.unwrap_or("a record that nobody can name");
+        let tables: Vec<_> = configuration.databases.iter().map(|_| table(held, record)).collect();
         let databases = configuration.databases.iter().zip(&tables).map(|(id, records)| Database {
-            id: (*id).to_owned(),
+            id: id.clone(),
             table_name: TABLE.to_owned(),
             table: match state {
                 State::Fine => Arc::<MemoryTable>::clone(records),
@@ -55,17 +48,16 @@ impl Door {
             },
         });
         let storage = Databases(databases.collect()).record(&Named {
-            learning_id: Some(ID),
-            db_id: target.db_id.first().copied(),
-            table: target.table.first().copied(),
+            learning_id: id,
+            db_id: target.db_id.first().map(String::as_str),
+            table: target.table.first().map(String::as_str),
             repeated: target.db_id.len() > 1 || target.table.len() > 1,
         });
-        let text = |values: &[&str]| values.first().map(|value| (*value).to_owned());
-        let (db_id, table) = (text(target.db_id), text(target.table));
+        let (db_id, table) = (target.db_id.first().cloned(), target.table.first().cloned());
         let caller = identity(configuration, caller);
         let error = match &self.plugin {
             Some(plugin) => {
-                let request = Request { learning_id: ID.to_owned(), db_id, table };
+                let request = Request { learning_id: held.to_owned(), db_id, table };
                 let decision = self.runtime.block_on(plugin.decide(request, Arc::new(caller), storage));
                 assert!(decision.fault.is_none(), "{decision:?}");
                 assert_eq!(decision.answer.is_ok(), decision.fate == Fate::Deleted, "{decision:?}");
@@ -73,63 +65,79 @@ impl Door {
             }
             None => natively(&policy::Request { db_id, table }, native_identity(caller), storage.as_ref()),
         };
-        let kept: Vec<bool> = tables.iter().map(|table| is_kept(table)).collect();
-        let gone: Vec<_> =
-            configuration.databases.iter().zip(kept).filter(|(_, kept)| !kept).map(|(id, _)| id).collect();
-        let is_gone = |id: &&&str| record != Record::Absent && gone.contains(id);
-        assert!(gone.len() <= 1 || record == Record::Absent, "deleted from several databases");
-        Expected { error, deleted_from: configuration.databases.iter().find(is_gone).copied() }
+        let gone = configuration.databases.iter().zip(&tables).filter(|(_, table)| !is_kept(table, held));
+        let gone: Vec<_> = gone.map(|(id, _)| id).filter(|_| *record != Record::Absent).collect();
+        assert!(gone.len() <= 1, "deleted from several databases");
+        Expected { error, deleted_from: gone.first().copied().cloned() }
     }
 }
 
-fn is_kept(table: &MemoryTable) -> bool {
+/// Whether the record is there, and the one beside it for sure.
+fn is_kept(table: &MemoryTable, id: &str) -> bool {
     let ids = table.ids();
-    assert!(ids.iter().any(|id| id == BESIDE), "another record is gone");
-    ids.iter().any(|id| id == ID)
+    assert!(ids.contains(&beside(id)), "another record is gone");
+    ids.iter().any(|held| held == id)
 }
 
-fn table(record: Record) -> Arc<MemoryTable> {
+fn beside(id: &str) -> String {
+    format!("{id} and more")
+}
+
+fn table(id: &str, record: &Record) -> Arc<MemoryTable> {
     let table = MemoryTable::default();
-    table.insert(BESIDE, Learning::owned_by(Some("alice")));
+    table.insert(beside(id), Learning::owned_by(Some("alice")));
     match record {
         Record::Absent => {}
-        Record::Unowned => table.insert(ID, Learning::owned_by(None)),
-        Record::OwnedBy(owner) => table.insert(ID, Learning::owned_by(Some(owner))),
+        Record::Unowned => table.insert(id, Learning::owned_by(None)),
+        Record::OwnedBy(owner) => table.insert(id, Learning::owned_by(Some(owner))),
     }
     Arc::new(table)
 }
 
 /// What the host's identity says of the caller.
-fn identity(configuration: &Configuration, caller: Caller) -> Result<delete_learning::Caller, IdentityError> {
+fn identity(configuration: &Configuration, caller: &Caller) -> Result<delete_learning::Caller, IdentityError> {
     let expected = match configuration.mode {
         Mode::None => Credential::None,
         Mode::SecurityKey => Credential::SecurityKey,
         Mode::Jwt => Credential::Jwt,
     };
     let error = |kind, credential| Err(IdentityError::new(kind, credential, "as the combination wants it"));
-    let known = |credential, subject: Option<&str>, scopes: &[&str]| {
+    let known = |credential, subject: Option<String>, scopes: &[String]| {
         Ok(delete_learning::Caller {
             credential,
-            subject: subject.map(str::to_owned),
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            subject,
+            scopes: scopes.to_vec(),
             enforce_scopes: configuration.enforce_scopes,
             user_isolation: configuration.user_isolation,
-            admin_scope: configuration.admin_scope.to_owned(),
+            admin_scope: configuration.admin_scope.clone(),
         })
     };
     match caller {
         _ if configuration.mode == Mode::None => known(Credential::None, None, &[]),
+        Caller::ServiceAccount { .. } | Caller::BadServiceAccount(_) | Caller::Flood | Caller::Unlucky
+            if !configuration.service_accounts =>
+        {
+            error(IdentityErrorKind::NotEnabled, Credential::ServiceAccount)
+        }
         Caller::Nobody => error(IdentityErrorKind::Missing, expected),
         Caller::Bad => error(IdentityErrorKind::Invalid, expected),
         Caller::Expired => error(IdentityErrorKind::Expired, expected),
-        Caller::Malformed => error(IdentityErrorKind::Malformed, expected),
-        Caller::BadServiceAccount => error(IdentityErrorKind::Invalid, Credential::ServiceAccount),
-        Caller::Flood => error(IdentityErrorKind::RateLimited, expected),
+        Caller::Elsewhere => error(IdentityErrorKind::WrongAudience, expected),
+        Caller::Malformed | Caller::Twice => error(IdentityErrorKind::Malformed, expected),
+        Caller::BadServiceAccount(_) => error(IdentityErrorKind::Invalid, Credential::ServiceAccount),
+        Caller::Flood => error(IdentityErrorKind::RateLimited, Credential::ServiceAccount),
         Caller::Unlucky => error(IdentityErrorKind::Unavailable, Credential::ServiceAccount),
         Caller::Root => known(Credential::SecurityKey, None, &[]),
-        Caller::Token { scopes, sub } => known(Credential::Jwt, sub, scopes),
-        Caller::ServiceAccount { scopes } => known(Credential::ServiceAccount, Some("sa:bot"), scopes),
+        Caller::Token { sub: Some(sub), .. } if is_reserved(sub) => error(IdentityErrorKind::ReservedSubject, expected),
+        Caller::Token { scopes, sub } => known(Credential::Jwt, sub.clone(), scopes),
+        Caller::ServiceAccount { name, scopes } => {
+            known(Credential::ServiceAccount, Some(format!("sa:{name}")), scopes)
+        }
     }
+}
+
+fn is_reserved(subject: &str) -> bool {
+    subject == "__scheduler__" || ["sa:", "__oauth__:"].iter().any(|reserved| subject.starts_with(reserved))
 }
 
 /// A table that answers nothing but an error.

@@ -1,40 +1,34 @@
-//! The executable model of the specification, and whether the policy, the component and the server agree with it on every
-//! combination of configuration, caller, record, target and state of the database.
+//! The executable model of the specification, and whether the policy, the component and the server agree with it: on every
+//! combination of configuration, caller, record, target and state of the database, and on whatever proptest makes up.
 
 mod combinations;
 mod doors;
+mod generated;
 mod rules;
 mod server;
 
-use combinations::{RECORDS, STATES, callers, configurations, targets};
+use combinations::{STATES, callers, configurations, records, targets};
 use doors::Door;
-use rules::{Caller, Configuration, Expected, Record, State, Target, expected};
+use rules::{Combination, Expected, expected};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Asks a door about every combination, and prints how many there were and those on which it disagrees.
 fn compare(name: &str, share: usize, door: impl Fn() -> Door + Sync) {
-    let (asked, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (share, wrong) = (Share::new(share), Mutex::new(Vec::new()));
-    let configurations = configurations();
+    let (next, share) = (AtomicUsize::new(0), Share::new(share));
+    let wrong = Mutex::new(Vec::new());
+    let (configurations, targets, records) = (configurations(), targets(), records());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let door = door();
                 while let Some(configuration) = configurations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    for state in STATES {
-                        for target in targets() {
-                            for caller in callers(configuration.mode) {
-                                for record in RECORDS {
-                                    if !share.takes() {
-                                        continue;
-                                    }
-                                    asked.fetch_add(1, Ordering::Relaxed);
-                                    let expected = expected(configuration, caller, record, target, state);
-                                    let observed = door.ask(configuration, caller, record, target, state);
-                                    note(&wrong, (configuration, caller, record, target, state), &expected, &observed);
-                                }
+                    for caller in &callers(configuration) {
+                        for (target, record, state) in each(&targets, &records, &STATES) {
+                            let combination = Combination { configuration, caller, record, target, state };
+                            if share.takes() {
+                                note(&wrong, combination, &expected(combination), &door.ask(combination));
                             }
                         }
                     }
@@ -42,28 +36,39 @@ fn compare(name: &str, share: usize, door: impl Fn() -> Door + Sync) {
             });
         }
     });
-    settle(name, asked.into_inner(), &share, &wrong.into_inner().expect("no panic while writing"));
+    settle(name, &share, &wrong.into_inner().expect("no panic while writing"));
+}
+
+/// Every target with every record in every state.
+fn each<'a, T, R, S: Copy>(
+    targets: &'a [T],
+    records: &'a [R],
+    states: &'a [S],
+) -> impl Iterator<Item = (&'a T, &'a R, S)> {
+    let records_of = move |target| records.iter().map(move |record| (target, record));
+    let both = targets.iter().flat_map(records_of);
+    both.flat_map(move |(target, record)| states.iter().map(move |state| (target, record, *state)))
 }
 
 /// Which combinations a door is asked about: every one where `CI` is set, else one in so many.
 struct Share {
     one_in: usize,
     seen: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 impl Share {
     fn new(one_in: usize) -> Self {
         let one_in = if std::env::var_os("CI").is_some() { 1 } else { one_in };
-        Self { one_in, seen: AtomicUsize::new(0) }
+        Self { one_in, seen: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
     }
 
     fn takes(&self) -> bool {
-        self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in)
+        let takes = self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in);
+        self.taken.fetch_add(usize::from(takes), Ordering::Relaxed);
+        takes
     }
 }
-
-/// A combination, as it is printed.
-type Combination<'a> = (&'a Configuration, Caller, Record, Target, State);
 
 fn note(wrong: &Mutex<Vec<String>>, combination: Combination<'_>, expected: &Expected, observed: &Expected) {
     if expected != observed {
@@ -72,9 +77,9 @@ fn note(wrong: &Mutex<Vec<String>>, combination: Combination<'_>, expected: &Exp
     }
 }
 
-fn settle(name: &str, asked: usize, share: &Share, wrong: &[String]) {
+fn settle(name: &str, share: &Share, wrong: &[String]) {
     const SHOWN: usize = 20;
-    let all = share.seen.load(Ordering::Relaxed);
+    let [all, asked] = [&share.seen, &share.taken].map(|count| count.load(Ordering::Relaxed));
     println!("{name}: {} of {asked} combinations as the model has them; there are {all}", asked - wrong.len());
     for text in wrong.iter().take(SHOWN) {
         println!("  {text}");

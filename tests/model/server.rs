@@ -1,218 +1,280 @@
-//! The server asked over HTTP, on SQLite: one process a configuration. Service accounts are left to the other doors, and
-//! so is a database that is busy, which a server waits for.
+//! The server asked over HTTP, on SQLite: one process a configuration. A database that is busy is left to the other doors,
+//! because a server waits for it.
 
-use super::combinations::{RECORDS, callers, configurations, targets};
-use super::rules::{Caller, Configuration, Expected, Mode, Record, State, Target, expected};
-use super::{Share, note, settle};
+mod client;
+
+use super::combinations::{callers, configurations, records, targets};
+use super::rules::{Caller, Combination, Configuration, Ended, Expected, Mode, Record, State, expected};
+use super::{Share, each, note, settle};
+use crate::harness::accounts::{Account, make_table};
+use crate::harness::database::AgnoDatabase;
 use crate::harness::host::{Host, Setup};
-use crate::harness::token::{SECRET, now, with_claims};
+use crate::harness::token::{now, with_claims};
+pub use client::Spelling;
+use client::{Answer, Client};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// About one in how many combinations, where not all are asked about.
-const SHARE: usize = 17;
+const SHARE: usize = 31;
 
 const KEY: &str = "the key of this deployment";
+const AUDIENCE: &str = "this deployment";
+const STATES: [State; 2] = [State::Fine, State::TableMissing];
 
 pub fn compare() {
-    let (asked, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (share, wrong) = (Share::new(SHARE), Mutex::new(Vec::new()));
-    let configurations = configurations();
+    let (next, share, wrong) = (AtomicUsize::new(0), Share::new(SHARE), Mutex::new(Vec::new()));
+    let (configurations, targets, records) = (configurations(), targets(), records());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(configuration) = configurations.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let served = Served::start(configuration);
-                    for state in [State::Fine, State::TableMissing] {
-                        served.bring_about(state);
-                        for caller in callers(configuration.mode) {
-                            let Some(authorization) = authorization(configuration, caller) else { continue };
-                            for target in targets() {
-                                for record in RECORDS {
-                                    if !share.takes() {
-                                        continue;
-                                    }
-                                    asked.fetch_add(1, Ordering::Relaxed);
-                                    let expected = expected(configuration, caller, record, target, state);
-                                    let observed = served.ask(authorization.as_deref(), record, target, state);
-                                    note(&wrong, (configuration, caller, record, target, state), &expected, &observed);
+                    for state in STATES {
+                        for caller in &callers(configuration) {
+                            for (target, record, state) in each(&targets, &records, &[state]) {
+                                let combination = Combination { configuration, caller, record, target, state };
+                                if share.takes() {
+                                    note(
+                                        &wrong,
+                                        combination,
+                                        &expected(combination),
+                                        &served.ask(combination, Spelling::PLAIN),
+                                    );
                                 }
                             }
                         }
                     }
-                    served.bring_about(State::Fine);
-                    assert_eq!(served.left(), served.everything(), "something is gone, and no answer said so");
                 }
             });
         }
     });
-    settle("the server, over HTTP", asked.into_inner(), &share, &wrong.into_inner().expect("no panic while writing"));
-}
-
-/// The header that a caller sends, if any; none where it is none of HTTP's callers.
-#[expect(clippy::option_option, reason = "whether there is such a caller, and whether it sends a header")]
-fn authorization(configuration: &Configuration, caller: Caller) -> Option<Option<String>> {
-    let bearer = |token: &str| Some(Some(format!("Bearer {token}")));
-    match caller {
-        Caller::Nobody => Some(None),
-        Caller::Bad if configuration.mode == Mode::Jwt => {
-            let token = with_claims(json!({ "sub": "alice", "scopes": ["agent_os:admin"] }));
-            bearer(&token[..token.len() - 1])
-        }
-        Caller::Bad => bearer("another key"),
-        Caller::Malformed => Some(Some("Basic YWxpY2U6c2VjcmV0".to_owned())),
-        Caller::Expired => bearer(&with_claims(json!({ "sub": "alice", "exp": now() - 60 }))),
-        Caller::Root => bearer(KEY),
-        Caller::Token { scopes, sub } => {
-            let mut claims = json!({ "scopes": scopes, "exp": now() + 3600 });
-            if let Some(sub) = sub {
-                claims["sub"] = json!(sub);
-            }
-            bearer(&with_claims(claims))
-        }
-        Caller::ServiceAccount { .. } | Caller::BadServiceAccount | Caller::Flood | Caller::Unlucky => None,
-    }
+    settle("the server, over HTTP", &share, &wrong.into_inner().expect("no panic while writing"));
 }
 
 /// A server of one configuration, its databases open beside it.
-struct Served {
-    host: Host,
-    agent: ureq::Agent,
-    databases: Vec<(&'static str, Connection)>,
+pub struct Served {
+    /// Serves until it is dropped.
+    _host: Host,
+    client: Client,
+    databases: Vec<(String, Connection)>,
+    has_accounts: bool,
+    /// Service accounts that are stored, so that each is stored once.
+    accounts: RefCell<Vec<(String, Vec<String>)>>,
+    /// Addresses that have sent no token of a service account yet.
+    addresses: Cell<u32>,
+    /// An address from which too many have come, and since when.
+    flooded: Cell<Option<(u32, Instant)>>,
 }
 
-/// The id under which every database has this record, or for the absent one, has none.
-fn id(record: Record) -> String {
-    match record {
-        Record::Absent => "absent".to_owned(),
-        Record::Unowned => "unowned".to_owned(),
-        Record::OwnedBy(owner) => format!("of '{owner}'"),
-    }
-}
+/// Who asks first has some time until its failures are counted anew; a flood is made again before that.
+const FLOOD_LASTS: Duration = Duration::from_secs(40);
+
+/// Records that are there all the time, in every database.
+const BESIDE: [(&str, &str); 2] = [("beside", "alice"), ("beside of the bot", "sa:bot")];
 
 impl Served {
-    fn start(configuration: &Configuration) -> Self {
-        let Configuration { mode, enforce_scopes, user_isolation, admin_scope, databases } = configuration;
-        let setup = match mode {
+    pub fn start(configuration: &Configuration) -> Self {
+        let Configuration { mode, service_accounts, enforce_scopes, user_isolation, admin_scope, databases } =
+            configuration;
+        let mut setup = match mode {
             Mode::None => Setup::open(),
             Mode::SecurityKey => Setup::security_key(KEY),
             Mode::Jwt => Setup::jwt(),
         };
+        if *mode == Mode::Jwt {
+            setup.auth += &format!("audience = {}\n", Value::from(AUDIENCE));
+        }
+        if *service_accounts {
+            setup.auth += &format!("[auth.service_accounts]\ndatabase = {}\n", Value::from(databases[0].as_str()));
+        }
         let authorization = format!(
-            "enforce_scopes = {enforce_scopes}\nuser_isolation = {user_isolation}\nadmin_scope = \"{admin_scope}\"\n"
+            "enforce_scopes = {enforce_scopes}\nuser_isolation = {user_isolation}\nadmin_scope = {}\n",
+            Value::from(admin_scope.as_str())
         );
-        assert!(SECRET.len() >= 32);
-        let host = Setup { authorization, databases: databases.to_vec(), ..setup }.start();
-        let open = |id: &&'static str| {
+        // A few names, for as long as the program runs.
+        let names: Vec<&'static str> = databases.iter().map(|name| &*name.clone().leak()).collect();
+        // Durability is not what is asked about, and waiting for the disk is what takes time: in memory where that is easy.
+        let folder = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a folder");
+        for name in &names {
+            AgnoDatabase::in_folder(folder.path(), &format!("{name}.db"));
+        }
+        let host = Setup { authorization, databases: names, ..setup }.start_in(folder);
+        if *service_accounts {
+            make_table(&host.database(&databases[0]));
+        }
+        let open = |id: &String| {
             let connection = host.database(id).connect();
-            // Durability is not what is asked about, and waiting for the disk is what takes time.
             connection.execute_batch("PRAGMA synchronous = OFF; DELETE FROM agno_learnings").expect("an open database");
-            (*id, connection)
+            for (beside, owner) in BESIDE {
+                insert(&connection, beside, Some(owner));
+            }
+            (id.clone(), connection)
         };
         let databases = databases.iter().map(open).collect();
-        let agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-        let served = Self { host, agent: agent.build().into(), databases };
-        for record in RECORDS {
-            for (_, connection) in &served.databases {
-                insert(connection, record);
-            }
-        }
-        served
+        let client = Client::of(host.address);
+        let (accounts, addresses, flooded) = (RefCell::default(), Cell::new(1), Cell::default());
+        Self { _host: host, client, databases, has_accounts: *service_accounts, accounts, addresses, flooded }
     }
 
-    fn bring_about(&self, state: State) {
-        let (from, to) = if state == State::Fine { ("away", "agno_learnings") } else { ("agno_learnings", "away") };
+    /// Brings about what the combination says, asks, sees what is gone, and puts it back.
+    pub fn ask(&self, combination: Combination<'_>, spelling: Spelling) -> Expected {
+        let Combination { caller, record, target, state, .. } = combination;
+        let id = target.id.as_deref().unwrap_or("a record that nobody can name");
         for (_, connection) in &self.databases {
-            let is_there = |name: &str| connection.table_exists(None, name).expect("the schema can be read");
-            if is_there(from) && !is_there(to) {
-                connection.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}")).expect("it can be renamed");
+            match record {
+                Record::Absent => {}
+                Record::Unowned => insert(connection, id, None),
+                Record::OwnedBy(owner) => insert(connection, id, Some(owner)),
             }
         }
-    }
-
-    fn everything(&self) -> BTreeSet<(&'static str, String)> {
-        let present = RECORDS.into_iter().filter(|record| *record != Record::Absent);
-        present.flat_map(|record| self.databases.iter().map(move |(name, _)| (*name, id(record)))).collect()
-    }
-
-    /// What is there: the database and the id of each record.
-    fn left(&self) -> BTreeSet<(&'static str, String)> {
-        let mut left = BTreeSet::new();
+        if state == State::TableMissing {
+            self.rename("agno_learnings", "away");
+        }
+        let answer = self.answer(combination.configuration, caller, &client::path(target, spelling));
+        if state == State::TableMissing {
+            self.rename("away", "agno_learnings");
+        }
+        let mut gone = Vec::new();
         for (name, connection) in &self.databases {
-            let sql = "SELECT learning_id FROM agno_learnings";
-            let mut statement = connection.prepare_cached(sql).expect("the table is there");
-            let ids = statement.query_map([], |row| row.get::<_, String>(0)).expect("it can be read");
-            left.extend(ids.map(|id| (*name, id.expect("text"))));
+            let is_there = is_there(connection, id);
+            if *record != Record::Absent && !is_there {
+                gone.push(name.clone());
+            }
+            connection
+                .prepare_cached("DELETE FROM agno_learnings WHERE learning_id = ?1")
+                .and_then(|mut delete| delete.execute([id]))
+                .expect("it can be deleted");
+            let left = count(connection);
+            assert_eq!(left, BESIDE.len(), "other records are gone, or there, than the one asked for: {combination:?}");
         }
-        left
+        assert!(gone.len() <= 1, "deleted from several databases");
+        Expected { error: answer.error(), deleted_from: gone.pop() }
     }
 
-    /// Asks, sees what is gone, and puts it back.
-    fn ask(&self, authorization: Option<&str>, record: Record, target: Target, state: State) -> Expected {
-        let mut uri = format!("http://{}/learnings/{}?", self.host.address, id(record).replace(' ', "%20"));
-        for (name, values) in [("db_id", target.db_id), ("table", target.table)] {
-            for value in values {
-                write!(uri, "{name}={value}&").expect("text can be written");
+    fn answer(&self, configuration: &Configuration, caller: &Caller, path: &str) -> Answer {
+        let bearer = |token: &str| vec![format!("Bearer {token}")];
+        let claims = |claims: Value| {
+            let mut all = json!({ "aud": AUDIENCE, "exp": now() + 3600 });
+            all.as_object_mut().expect("an object").extend(claims.as_object().expect("an object").clone());
+            with_claims(all)
+        };
+        let administrator = || claims(json!({ "sub": "alice", "scopes": [configuration.admin_scope] }));
+        let is_jwt = configuration.mode == Mode::Jwt;
+        let good = || if is_jwt { administrator() } else { KEY.to_owned() };
+        let authorization = match caller {
+            Caller::Nobody => vec![],
+            Caller::Bad if is_jwt => {
+                let token = administrator();
+                bearer(&token[..token.len() - 1])
+            }
+            Caller::Bad => bearer("another key"),
+            Caller::Malformed => vec![format!("Basic {}", good())],
+            Caller::Twice => [bearer(&good()), bearer(&good())].concat(),
+            Caller::Expired => bearer(&claims(json!({ "sub": "alice", "exp": now() - 60 }))),
+            Caller::Elsewhere => bearer(&claims(json!({ "sub": "alice", "aud": "another deployment" }))),
+            Caller::Root => bearer(KEY),
+            Caller::Token { scopes, sub } => {
+                let mut own = json!({ "scopes": scopes });
+                if let Some(sub) = sub {
+                    own["sub"] = json!(sub);
+                }
+                bearer(&claims(own))
+            }
+            Caller::ServiceAccount { name, scopes } => bearer(&self.account(name, scopes)),
+            Caller::BadServiceAccount(ended) => {
+                let address = self.addresses.replace(self.addresses.get() + 1);
+                return self.client.ask_from(address, path, &bearer(&self.ended(*ended)));
+            }
+            Caller::Flood => return self.client.ask_from(self.flooded(), path, &bearer("agno_pat_unknown")),
+            Caller::Unlucky => {
+                self.rename("agno_service_accounts", "accounts away");
+                let answer = self.client.ask(path, &bearer("agno_pat_unknown"));
+                self.rename("accounts away", "agno_service_accounts");
+                return answer;
+            }
+        };
+        self.client.ask(path, &authorization)
+    }
+
+    /// The token of the service account with this name and these scopes, which is stored where it is not yet.
+    fn account(&self, name: &str, scopes: &[String]) -> String {
+        let mut accounts = self.accounts.borrow_mut();
+        let known = accounts.iter().position(|(held, its)| held == name && its == scopes);
+        let number = known.unwrap_or(accounts.len());
+        let token = format!("agno_pat_{number}");
+        if known.is_none() {
+            accounts.push((name.to_owned(), scopes.to_vec()));
+            if self.has_accounts {
+                let (id, scopes) = (number.to_string(), json!(scopes).to_string());
+                Account { id: &id, ..Account::new(name, &token, &scopes) }.store(&self.databases[0].1);
             }
         }
-        let mut request = ureq::http::Request::delete(uri);
-        if let Some(value) = authorization {
-            request = request.header("authorization", value);
-        }
-        let mut response = self.agent.run(request.body(()).expect("a request")).expect("an answer");
-        let body = response.body_mut().read_to_string().expect("a body");
-        let status = response.status().as_u16();
-        let error = (status != 204).then(|| {
-            let body: Value = serde_json::from_str(&body).expect("JSON");
-            let text = |name: &str| body[name].as_str().expect("two texts").to_owned();
-            (status, text("detail"), code(&text("error_code")))
-        });
-        assert!(status != 204 || body.is_empty(), "{body}");
+        token
+    }
 
-        if state != State::Fine {
-            return Expected { error, deleted_from: None };
+    /// The token of a service account that has ended, the same in everything but that valid.
+    fn ended(&self, ended: Ended) -> String {
+        let (name, expires_at, revoked_at) = match ended {
+            _ if !self.has_accounts => return "agno_pat_unknown".to_owned(),
+            Ended::Unknown => return "agno_pat_unknown".to_owned(),
+            Ended::Expired => ("expired", Some(now().cast_signed() - 1), None),
+            Ended::Revoked => ("revoked", None, Some(1)),
+        };
+        let token = format!("agno_pat_{name}");
+        let connection = &self.databases[0].1;
+        let sql = "SELECT 1 FROM agno_service_accounts WHERE id = ?1";
+        if !connection.prepare_cached(sql).and_then(|mut sql| sql.exists([name])).expect("it can be asked") {
+            let account = Account::new(name, &token, "[\"learnings:delete\"]");
+            Account { expires_at, revoked_at, ..account }.store(connection);
         }
-        let gone: Vec<_> = self.everything().difference(&self.left()).cloned().collect();
-        for (name, _) in &gone {
-            let (_, connection) = self.databases.iter().find(|(held, _)| held == name).expect("it is one of these");
-            insert(connection, record);
+        token
+    }
+
+    /// An address from which so many tokens have come that did not verify that it is told to slow down.
+    fn flooded(&self) -> u32 {
+        if let Some((address, since)) = self.flooded.get()
+            && since.elapsed() < FLOOD_LASTS
+        {
+            return address;
         }
-        match gone.as_slice() {
-            [] => Expected { error, deleted_from: None },
-            [(name, gone)] if *gone == id(record) => Expected { error, deleted_from: Some(name) },
-            _ => panic!("other records are gone than the one asked for: {gone:?}"),
+        let address = self.addresses.replace(self.addresses.get() + 1);
+        self.flooded.set(Some((address, Instant::now())));
+        for _ in 0..20 {
+            assert_eq!(self.client.ask_from(address, "/learnings/x", &["Bearer agno_pat_x".to_owned()]).status, 401);
+        }
+        address
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        for (_, connection) in &self.databases {
+            if connection.table_exists(None, from).expect("the schema can be read") {
+                let sql = format!("ALTER TABLE \"{from}\" RENAME TO \"{to}\"");
+                connection.execute_batch(&sql).expect("it can be renamed");
+            }
         }
     }
 }
 
-fn insert(connection: &Connection, record: Record) {
-    let owner = match record {
-        Record::Absent => return,
-        Record::Unowned => None,
-        Record::OwnedBy(owner) => Some(owner),
-    };
+fn insert(connection: &Connection, id: &str, owner: Option<&str>) {
     let sql = "INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, created_at)
                VALUES (?1, 'user_memory', ?2, '{}', 1790000000)";
-    connection.prepare_cached(sql).and_then(|mut sql| sql.execute((id(record), owner))).expect("it can be inserted");
+    connection.prepare_cached(sql).and_then(|mut sql| sql.execute((id, owner))).expect("it can be inserted");
 }
 
-/// The same text for the life of the program.
-fn code(code: &str) -> &'static str {
-    let codes = [
-        "BAD_REQUEST",
-        "UNAUTHENTICATED",
-        "FORBIDDEN",
-        "NOT_FOUND",
-        "TOO_MANY_REQUESTS",
-        "INTERNAL_SERVER_ERROR",
-        "SERVICE_UNAVAILABLE",
-    ];
-    codes.into_iter().find(|known| *known == code).expect("a code of the model")
+fn is_there(connection: &Connection, id: &str) -> bool {
+    let sql = "SELECT 1 FROM agno_learnings WHERE learning_id = ?1";
+    connection.prepare_cached(sql).and_then(|mut sql| sql.exists([id])).expect("it can be asked")
+}
+
+fn count(connection: &Connection) -> usize {
+    let sql = "SELECT learning_id FROM agno_learnings";
+    let counted = connection.prepare_cached(sql).and_then(|mut sql| sql.query_map([], |_| Ok(())).map(Iterator::count));
+    counted.expect("they can be counted")
 }

@@ -21,6 +21,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// The same for a client that has had too many failures: by then they are counted anew.
+const RETRY_AFTER_FAILURES_SECONDS: HeaderValue = HeaderValue::from_static("60");
 
 pub(super) fn deleted() -> Response<Body> {
     with_status(StatusCode::NO_CONTENT, Bytes::new())
@@ -28,9 +30,12 @@ pub(super) fn deleted() -> Response<Body> {
 
 pub(super) fn error(status: StatusCode, detail: &str, error_code: &str) -> Response<Body> {
     let mut response = json(status, &Error { detail, error_code });
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-    }
+    let retry_after = match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER_FAILURES_SECONDS),
+        StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_SECONDS),
+        _ => None,
+    };
+    response.headers_mut().extend(retry_after.map(|seconds| (RETRY_AFTER, seconds)));
     response
 }
 

@@ -1,6 +1,7 @@
 //! Who is calling: the trait that a platform implements, and this host's own implementation.
 
 mod authenticator;
+mod digest;
 mod jwt;
 mod security_key;
 mod service_accounts;

@@ -27,8 +27,11 @@ pub enum LoadError {
     /// It is no valid component.
     #[error("this is not a valid WebAssembly component: {0:#}")]
     Invalid(#[source] wasmtime::Error),
-    /// It is a component, and made of more than the limits on memory, tables and parts have room for.
-    #[error("the component needs more than a policy gets: {0:#}")]
+    /// It is a component, and made of more than the limits `policy_memory_bytes`, `policy_table_elements` and
+    /// `policy_parts` have room for.
+    #[error(
+        "the component needs more than a policy gets by the limits policy_memory_bytes, policy_table_elements and policy_parts: {0:#}"
+    )]
     Outsized(#[source] wasmtime::Error),
     /// It imports what no policy gets.
     #[error("the component imports {}; a policy gets `identity` and `storage` of learnings:plugin@0.1.0 and nothing else", .0.join(", "))]

@@ -57,9 +57,7 @@ impl AccountStore for PostgresAccounts {
         Box::pin(async move {
             let failed = |error: &AskError| format!("PostgreSQL, {}: {error}", self.place);
             let rows = self.sessions.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
-            rows.first()
-                .map(|row| account(row).map_err(|error| format!("PostgreSQL, {}: {error}", self.place)))
-                .transpose()
+            rows.first().map(account).transpose().map_err(|error| failed(&AskError::Failed(error)))
         })
     }
 
@@ -73,12 +71,11 @@ impl AccountStore for PostgresAccounts {
     }
 }
 
-fn account(row: &Row) -> Result<Account, Box<dyn std::error::Error + Send + Sync>> {
-    let scopes: String = row.try_get(2)?;
+fn account(row: &Row) -> Result<Account, tokio_postgres::Error> {
     Ok(Account {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
-        scopes: serde_json::from_str(&scopes)?,
+        scopes: Account::scopes_of(row.try_get(2)?),
         expires_at: row.try_get(3)?,
         revoked_at: row.try_get(4)?,
     })

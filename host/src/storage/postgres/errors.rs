@@ -2,6 +2,7 @@
 
 use super::pool::AskError;
 use crate::contract::{StorageError, StorageErrorKind};
+use std::error::Error;
 use tokio_postgres::error::SqlState;
 
 /// Whether what failed may succeed another time (PostgreSQL's appendix A, "Error Codes").
@@ -30,6 +31,17 @@ pub(super) fn is_unstorable_text(code: &SqlState) -> bool {
 /// Whether the server ended the connection by force. It may do so after a commit, while it waits for a standby.
 fn is_end_of_connection(code: &SqlState) -> bool {
     [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code)
+}
+
+/// An error with its causes, which tokio-postgres leaves to whoever prints it.
+pub(super) fn text(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What is told of an error. `writing` is whether a deletion may have been under way.

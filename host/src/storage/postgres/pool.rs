@@ -1,5 +1,6 @@
 //! Connections, kept and handed out, each with a time in which it must answer.
 
+use super::errors;
 use super::session::{ConnectError, Connector, Query, Session};
 use crate::limits::Limits;
 use deadpool::Runtime;
@@ -34,7 +35,7 @@ pub(super) enum AskError {
     #[error("an answer that has no meaning")]
     Unintelligible,
     /// The server refused, or the connection broke.
-    #[error("the statement failed: {0}")]
+    #[error("the statement failed: {}", errors::text(.0))]
     Failed(#[source] tokio_postgres::Error),
 }
 

@@ -1,5 +1,6 @@
 //! One connection to the database, made so that what is asked on it can be believed.
 
+use super::errors;
 use super::tls::{Tls, TlsError};
 use super::url::PostgresUrl;
 use crate::limits::Limits;
@@ -22,6 +23,9 @@ pub(super) struct Query {
     pub(super) sql: String,
     pub(super) types: &'static [Type],
 }
+
+/// A connection that was not used for so long is tried before it is used.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes connections: to the host that was good last, or else to the next.
 pub(super) struct Connector {
@@ -54,7 +58,7 @@ pub enum ConnectError {
     #[error("no connection within {0:?}")]
     Timeout(Duration),
     /// It could not be reached, or refused.
-    #[error("{0}")]
+    #[error("{}", errors::text(.0))]
     Postgres(#[from] tokio_postgres::Error),
     /// Settings were sent and did not arrive.
     #[error(
@@ -62,6 +66,13 @@ pub enum ConnectError {
          mode stands between, set transaction_pooling = true for this database"
     )]
     SettingsLost,
+    /// Settings were sent and refused.
+    #[error(
+        "the settings of this host's connections are refused ({}): where PgBouncer or another pooler in transaction mode \
+         stands between, set transaction_pooling = true for this database",
+        errors::text(.0)
+    )]
+    SettingsRefused(#[source] tokio_postgres::Error),
     /// What is deleted would not be durable.
     #[error(
         "synchronous_commit is off for this user or database, so that a deletion could be undone after it was \
@@ -79,10 +90,10 @@ impl ConnectError {
     pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
-            Self::SettingsLost | Self::NotDurable => false,
+            Self::SettingsLost | Self::SettingsRefused(_) | Self::NotDurable => false,
             Self::NoHost(errors) => errors.iter().any(Self::is_temporary),
             Self::Postgres(error) => match error.as_db_error() {
-                Some(error) => super::errors::is_temporary(error.code()),
+                Some(error) => errors::is_temporary(error.code()),
                 None => error.is_closed() || is_network(error),
             },
         }
@@ -127,7 +138,12 @@ impl Connector {
     }
 
     async fn open(&self, host: &Config) -> Result<Session, ConnectError> {
-        let (client, mut connection) = host.connect(self.tls.clone()).await?;
+        let connected = host.connect(self.tls.clone()).await;
+        let (client, mut connection) = connected.map_err(|error| match error.code() {
+            // What PgBouncer says of parameters that it does not pass on.
+            Some(&SqlState::PROTOCOL_VIOLATION) if !self.transaction_pooling => ConnectError::SettingsRefused(error),
+            _ => ConnectError::Postgres(error),
+        })?;
         let unreplicated = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&unreplicated);
         // Ends when the client is dropped, or the connection breaks.
@@ -140,7 +156,7 @@ impl Connector {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        tracing::debug!(%error, "connection to PostgreSQL ended");
+                        tracing::debug!(error = errors::text(&error), "connection to PostgreSQL ended");
                         break;
                     }
                 }
@@ -200,8 +216,17 @@ impl managed::Manager for Connector {
         }
     }
 
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<ConnectError> {
-        if session.is_good() { Ok(()) } else { Err(RecycleError::message("not to be used again")) }
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<ConnectError> {
+        if !session.is_good() {
+            return Err(RecycleError::message("not to be used again"));
+        }
+        // Something on the way may have forgotten it meanwhile without a word; a delete sent into the void would end in
+        // doubt.
+        if metrics.last_used() > IDLE {
+            let alive = tokio::time::timeout(self.connect, session.client.check_connection()).await;
+            alive.map_err(|_| ConnectError::Timeout(self.connect))?.map_err(ConnectError::from)?;
+        }
+        Ok(())
     }
 }
 

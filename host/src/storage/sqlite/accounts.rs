@@ -1,6 +1,6 @@
 //! Agno's table of service accounts in an SQLite file.
 
-use super::worker::File;
+use super::worker::{Connected, File, answer};
 use super::{OpenError, QUEUE, spawn};
 use crate::BoxFuture;
 use crate::identity::{Account, AccountStore};
@@ -10,12 +10,21 @@ use rusqlite::{Connection, OptionalExtension};
 use std::path::Path;
 use tokio::sync::{mpsc, oneshot};
 
-/// The service accounts of an SQLite file, on a thread and a connection of their own.
-pub struct SqliteAccounts(mpsc::Sender<Question>);
+/// The service accounts of an SQLite file: a thread and a connection that finds them, and another that notes their use,
+/// because whoever writes may have to wait for a lock.
+pub struct SqliteAccounts {
+    finds: mpsc::Sender<Find>,
+    touches: mpsc::Sender<Touch>,
+}
 
-enum Question {
-    Find { token_hash: String, reply: oneshot::Sender<Result<Option<Account>, String>> },
-    Touch { account_id: String, now: i64 },
+struct Find {
+    token_hash: String,
+    reply: oneshot::Sender<Result<Option<Account>, String>>,
+}
+
+struct Touch {
+    account_id: String,
+    now: i64,
 }
 
 impl SqliteAccounts {
@@ -26,9 +35,11 @@ impl SqliteAccounts {
     /// Where no thread can be started.
     pub fn open(path: &Path, table: &str, limits: &Limits) -> Result<Self, OpenError> {
         let file = File { path: path.to_owned(), table: table.to_owned(), busy: limits.database_busy() };
-        let (questions, queue) = mpsc::channel(QUEUE);
-        spawn(&file, "sqlite-accounts", move |file| answer(&file, queue))?;
-        Ok(Self(questions))
+        let (finds, queue) = mpsc::channel(QUEUE);
+        spawn(&file, "sqlite-accounts", move |file| find(&file, queue))?;
+        let (touches, queue) = mpsc::channel(QUEUE);
+        spawn(&file, "sqlite-touches", move |file| touch(&file, queue))?;
+        Ok(Self { finds, touches })
     }
 }
 
@@ -37,60 +48,48 @@ impl AccountStore for SqliteAccounts {
         Box::pin(async {
             let (reply, answer) = oneshot::channel();
             let gone = || "its thread has ended".to_owned();
-            self.0.send(Question::Find { token_hash, reply }).await.map_err(|_| gone())?;
+            self.finds.send(Find { token_hash, reply }).await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())?
         })
     }
 
     fn touch(&self, account_id: String, now: i64) {
         // Where the queue is full there is more important work, and the next use is noted.
-        let _ = self.0.try_send(Question::Touch { account_id, now });
+        let _ = self.touches.try_send(Touch { account_id, now });
     }
 }
 
-fn answer(file: &File, mut questions: mpsc::Receiver<Question>) {
+/// Finds accounts until nobody can ask any more.
+fn find(file: &File, mut finds: mpsc::Receiver<Find>) {
     let table = quoted(&file.table);
-    let find = format!("SELECT id, name, scopes, expires_at, revoked_at FROM {table} WHERE token_hash = ?1");
-    let touch = format!("UPDATE {table} SET last_used_at = ?2 WHERE id = ?1");
-    let mut connection: Option<Connection> = None;
-    while let Some(question) = questions.blocking_recv() {
-        let open = match connection.take().map_or_else(|| file.connect(), Ok) {
-            Ok(open) => open,
-            Err(error) => {
-                if let Question::Find { reply, .. } = question {
-                    let _ = reply.send(Err(format!("{}: {error}", file.path.display())));
-                }
-                continue;
-            }
-        };
-        let is_good = match question {
-            Question::Find { token_hash, reply } => {
-                let found = account(&open, &find, &token_hash);
-                let is_good = found.is_ok();
-                // Nobody may be waiting any more.
-                let _ = reply.send(found.map_err(|error| format!("{}: {error}", file.path.display())));
-                is_good
-            }
-            Question::Touch { account_id, now } => {
-                let touched =
-                    open.prepare_cached(&touch).and_then(|mut statement| statement.execute((account_id, now)));
-                if let Err(error) = &touched {
-                    tracing::warn!(%error, "cannot note that a service account was used");
-                }
-                touched.is_ok()
-            }
-        };
-        // After an error the connection is made anew: the error may lie in it.
-        connection = is_good.then_some(open);
+    let sql = format!("SELECT id, name, scopes, expires_at, revoked_at FROM {table} WHERE token_hash = ?1");
+    let mut connected = Connected::to(file);
+    while let Some(Find { token_hash, reply }) = finds.blocking_recv() {
+        // Who has given up waiting need not be told.
+        if reply.is_closed() {
+            continue;
+        }
+        let found = answer(&mut connected, |connection| account(connection, &sql, &token_hash));
+        let _ = reply.send(found.map_err(|error| error.message));
+    }
+}
+
+/// Notes uses until nobody can ask any more.
+fn touch(file: &File, mut touches: mpsc::Receiver<Touch>) {
+    let sql = format!("UPDATE {} SET last_used_at = ?2 WHERE id = ?1", quoted(&file.table));
+    let mut connected = Connected::to(file);
+    while let Some(Touch { account_id, now }) = touches.blocking_recv() {
+        let touched = answer(&mut connected, |connection| connection.prepare_cached(&sql)?.execute((account_id, now)));
+        if let Err(error) = touched {
+            tracing::warn!(error = error.message, "cannot note that a service account was used");
+        }
     }
 }
 
 fn account(connection: &Connection, sql: &str, token_hash: &str) -> rusqlite::Result<Option<Account>> {
     let row = |row: &rusqlite::Row<'_>| {
-        let scopes: String = row.get(2)?;
-        let scopes = serde_json::from_str(&scopes).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
-        })?;
+        // SQLite lets a row hold another type than its column says, and keeps JSON that is a number as a number.
+        let scopes = Account::scopes_of(row.get_ref(2)?.as_str().ok());
         let (id, name, expires_at, revoked_at) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
         Ok(Account { id, name, scopes, expires_at, revoked_at })
     };

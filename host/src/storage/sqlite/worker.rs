@@ -3,9 +3,9 @@
 use super::statements::Statements;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
 use crate::storage::Condition;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
-use std::path::PathBuf;
-use std::time::Duration;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where an answer goes. Nobody may be waiting any more; then it is dropped.
@@ -48,6 +48,12 @@ impl File {
     fn open(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
         let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
+        // What cannot be written is opened for reading. Used so, it would get a log that nobody can write, either, also once
+        // the file can be.
+        if connection.is_readonly(rusqlite::MAIN_DB)? {
+            let reason = "attempt to write a readonly database".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), Some(reason)));
+        }
         connection.busy_timeout(self.busy)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -69,33 +75,79 @@ impl File {
             }
             _ => StorageErrorKind::Internal,
         };
-        StorageError::new(kind, format!("SQLite, {}: {error}", self.path.display()))
+        // Of an input or output error SQLite's text says no more than that; its extended code says at what.
+        let detail = match error {
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::SystemIoFailure => {
+                format!(" ({failure})")
+            }
+            _ => String::new(),
+        };
+        self.fault(kind, &format!("{error}{detail}"))
+    }
+
+    fn fault(&self, kind: StorageErrorKind, reason: &str) -> StorageError {
+        StorageError::new(kind, format!("SQLite, {}: {reason}", self.path.display()))
     }
 }
 
-/// A connection that is opened when it is needed, and again after an error that may lie in the connection.
-struct Connected<'a> {
-    file: &'a File,
-    connection: Option<Connection>,
+/// What tells files apart: device and number.
+#[cfg(unix)]
+type Identity = (u64, u64);
+/// Where a file that is open can be neither deleted nor replaced, there is nothing to tell apart.
+#[cfg(not(unix))]
+type Identity = ();
+
+/// Which file a path leads to. SQLite goes on with the file that it opened when that is deleted or replaced, and what it
+/// deletes there nobody else ever sees.
+fn identity(path: &Path) -> Option<Identity> {
+    let file = std::fs::metadata(path).ok()?;
+    #[cfg(unix)]
+    return Some((std::os::unix::fs::MetadataExt::dev(&file), std::os::unix::fs::MetadataExt::ino(&file)));
+    #[cfg(not(unix))]
+    return Some(drop(file));
 }
 
-impl Connected<'_> {
-    fn get(&mut self) -> Result<&mut Connection, StorageError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.file.connect().map_err(|error| self.file.explain(None, &error))?,
+/// A connection that is opened when it is needed, and again after an error that may lie in the connection, or when the
+/// path leads to another file.
+pub(super) struct Connected<'a> {
+    file: &'a File,
+    open: Option<(Connection, Identity)>,
+}
+
+impl<'a> Connected<'a> {
+    pub(super) const fn to(file: &'a File) -> Self {
+        Self { file, open: None }
+    }
+
+    /// A connection to the file to which the path leads now.
+    pub(super) fn get(&mut self) -> Result<&mut Connection, StorageError> {
+        let is_file = identity(&self.file.path);
+        let open = match self.open.take().filter(|(_, opened)| is_file == Some(*opened)) {
+            Some(open) => open,
+            None => {
+                let connection = self.file.connect().map_err(|error| self.file.explain(None, &error))?;
+                let opened = identity(&self.file.path).filter(|opened| is_file == Some(*opened)).ok_or_else(|| {
+                    self.file.fault(StorageErrorKind::Unavailable, "it was replaced while it was being opened")
+                })?;
+                (connection, opened)
+            }
         };
-        Ok(self.connection.insert(connection))
+        Ok(&mut self.open.insert(open).0)
+    }
+
+    /// Whether the path leads to another file than the one that is open, or to none.
+    fn is_replaced(&self) -> bool {
+        self.open.as_ref().is_some_and(|(_, opened)| identity(&self.file.path) != Some(*opened))
     }
 
     fn explain(&self, error: &rusqlite::Error) -> StorageError {
-        self.file.explain(self.connection.as_ref(), error)
+        self.file.explain(self.open.as_ref().map(|(connection, _)| connection), error)
     }
 
     /// Forgets the connection after an error, unless the error is one that leaves a connection as good as before.
     fn mistrust(&mut self, kind: StorageErrorKind) {
         if kind != StorageErrorKind::Unavailable {
-            self.connection = None;
+            self.open = None;
         }
     }
 }
@@ -103,7 +155,7 @@ impl Connected<'_> {
 /// Carries out deletes until nobody can ask any more: whatever is waiting, up to `batch`, in one transaction.
 pub(super) fn write(file: &File, mut queue: mpsc::Receiver<Write>, batch: usize) {
     let statements = Statements::on(&file.table);
-    let mut connected = Connected { file, connection: None };
+    let mut connected = Connected::to(file);
     let mut writes = Vec::with_capacity(batch);
     while queue.blocking_recv_many(&mut writes, batch) > 0 {
         // Who has given up waiting was told that the outcome is unknown; not to delete is the better one of the two.
@@ -134,34 +186,54 @@ fn write_together(
     statements: &Statements,
     writes: &[Write],
 ) -> Result<Vec<Result<Outcome, StorageError>>, StorageError> {
+    let file = connected.file;
+    let connection = connected.get()?;
     // From its start the transaction holds the write lock, so that each delete tests and acts on one state.
-    begin(connected)?;
+    begin(connection, file.busy).map_err(|error| file.explain(Some(connection), &error))?;
     let mut outcomes = Vec::with_capacity(writes.len());
     for write in writes {
-        let connection = connected.get()?;
-        match statements.delete(connection, &write.id, &write.condition) {
-            Ok(outcome) => outcomes.push(Ok(outcome)),
+        let outcome = statements.delete(connection, &write.id, &write.condition);
+        let outcome = outcome.map_err(|error| file.explain(Some(connection), &error));
+        match outcome {
             // A full disk, say: SQLite has rolled everything back.
-            Err(error) if connection.is_autocommit() => return Err(connected.explain(&error)),
-            Err(error) => outcomes.push(Err(connected.explain(&error))),
+            Err(error) if connection.is_autocommit() => return Err(error),
+            outcome => outcomes.push(outcome),
         }
     }
-    commit(connected)?;
+    commit(connection, file)?;
+    if connected.is_replaced() {
+        let reason = "it was replaced while it was being written; the one in its place may have the record";
+        return Err(file.fault(StorageErrorKind::OutcomeUnknown, reason));
+    }
     Ok(outcomes)
 }
 
-fn begin(connected: &mut Connected<'_>) -> Result<(), StorageError> {
-    match connected.get()?.execute_batch("BEGIN IMMEDIATE") {
-        Ok(()) => Ok(()),
-        Err(error) => Err(connected.explain(&error)),
-    }
+/// How long after the write lock was found taken it is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Begins a transaction that holds the write lock.
+///
+/// SQLite would wait for the lock, too, but up to a tenth of a second between two looks, and whoever writes all the time
+/// leaves it free for moments only.
+fn begin(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let end = Instant::now() + patience;
+    connection.busy_timeout(Duration::ZERO)?;
+    let begun = loop {
+        match connection.execute_batch("BEGIN IMMEDIATE") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end => {
+                std::thread::sleep(ASK_AGAIN);
+            }
+            begun => break begun,
+        }
+    };
+    connection.busy_timeout(patience)?;
+    begun
 }
 
-fn commit(connected: &mut Connected<'_>) -> Result<(), StorageError> {
-    let connection = connected.get()?;
+fn commit(connection: &Connection, file: &File) -> Result<(), StorageError> {
     let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
     let undone = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
-    let explained = connected.explain(&error);
+    let explained = file.explain(Some(connection), &error);
     Err(match error.sqlite_error_code() {
         // These are found before the commit is written.
         Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ReadOnly) if undone => explained,
@@ -173,7 +245,7 @@ fn commit(connected: &mut Connected<'_>) -> Result<(), StorageError> {
 /// Answers questions until nobody can ask any more.
 pub(super) fn read(file: &File, mut queue: mpsc::Receiver<Read>) {
     let statements = Statements::on(&file.table);
-    let mut connected = Connected { file, connection: None };
+    let mut connected = Connected::to(file);
     while let Some(question) = queue.blocking_recv() {
         match question {
             Read::Find { id, reply } => {
@@ -186,7 +258,8 @@ pub(super) fn read(file: &File, mut queue: mpsc::Receiver<Read>) {
     }
 }
 
-fn answer<T>(
+/// Asks on the connection, which is made anew after an error.
+pub(super) fn answer<T>(
     connected: &mut Connected<'_>,
     question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> Result<T, StorageError> {

@@ -1,0 +1,179 @@
+//! A primary that dies and a standby that takes its place.
+
+use super::store::table;
+use super::{StopAtEnd, number, token};
+use crate::harness::cluster::{Cluster, PASSWORD, USER, installed};
+use crate::harness::host::{Host, Setup};
+use crate::harness::load::Client;
+use crate::harness::postgres::agno_tables;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Failovers, shortened and in full.
+const FAILOVERS: [usize; 2] = [1, 5];
+
+const CLIENTS: usize = 8;
+
+/// More records than are deleted in one run.
+const RECORDS: usize = 40_000;
+
+/// Times that are short enough for a test and long enough for a busy machine.
+const LIMITS: &str = "database_connect_ms = 1000\ndatabase_statement_ms = 2000\ndatabase_pool_ms = 500\n";
+
+struct Pair {
+    primary: Cluster,
+    standby: Cluster,
+}
+
+impl Pair {
+    /// A primary with these many records, and a standby that must have a commit before it is answered.
+    fn start(records: usize) -> Option<Self> {
+        let installed = installed("failover to a standby")?;
+        let primary = Cluster::start(installed, &[]);
+        let client = primary.connect("postgres");
+        client.run(&agno_tables());
+        client.run(&format!(
+            "INSERT INTO ai.agno_learnings (learning_id, learning_type, user_id, content, created_at)
+             SELECT 'record_' || n, 'user_memory', 'alice', '{{}}', 1790000000 FROM generate_series(0, {records} - 1) n"
+        ));
+        let standby = primary.standby(installed, "standby");
+        primary.set(&[("synchronous_standby_names", "standby")]);
+        client.wait_for("SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync')");
+        Some(Self { primary, standby })
+    }
+
+    /// A host that knows both.
+    fn host(&self) -> Host {
+        let url = format!(
+            "postgres://{USER}:{PASSWORD}@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable&\
+             target_session_attrs=read-write",
+            self.primary.port, self.standby.port
+        );
+        let (further_databases, limits) = (table("main", &url), LIMITS.to_owned());
+        Setup { databases: vec![], further_databases, limits, ..Setup::jwt() }.start()
+    }
+}
+
+#[derive(Default)]
+struct Asked {
+    /// With the times at which the request was sent and answered.
+    deleted: Vec<(String, Instant, Instant)>,
+    unknown: Vec<String>,
+    refused: usize,
+    longest: Duration,
+}
+
+fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool) -> Asked {
+    let mut asked = Asked::default();
+    let _stop = StopAtEnd(stop);
+    while !stop.load(Ordering::Relaxed) {
+        let id = format!("record_{}", next.fetch_add(1, Ordering::Relaxed));
+        loop {
+            let sent = Instant::now();
+            let reply = client.delete(&format!("/learnings/{id}")).expect("an answer");
+            asked.longest = asked.longest.max(reply.after);
+            match reply.status {
+                204 => asked.deleted.push((id, sent, Instant::now())),
+                500 => asked.unknown.push(id),
+                // Nothing was deleted, and it says when to come again; a test is in more of a hurry.
+                503 if !stop.load(Ordering::Relaxed) => {
+                    assert!(reply.head.contains("retry-after: 1\r\n"), "{reply:?}");
+                    asked.refused += 1;
+                    thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
+                503 => {}
+                _ => panic!("{id}: {reply:?}"),
+            }
+            break;
+        }
+    }
+    asked
+}
+
+#[test]
+fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
+    for _ in 0..number(FAILOVERS[0], FAILOVERS[1]) {
+        let Some(pair) = Pair::start(RECORDS) else { return };
+        let host = pair.host();
+        let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (killed, promoted, asked) = thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|_| {
+                    let (client, next, stop) = (Client::of(&host, &token("alice")), &next, &stop);
+                    scope.spawn(move || ask(client, next, stop))
+                })
+                .collect();
+            let stop = StopAtEnd(&stop);
+            thread::sleep(Duration::from_millis(1_500));
+            pair.primary.server.kill();
+            let killed = Instant::now();
+            let standby = pair.standby.connect("postgres");
+            standby.run("SELECT pg_promote()");
+            let promoted = Instant::now();
+            // There is nobody who must have a commit first any more.
+            standby.run("ALTER SYSTEM RESET synchronous_standby_names");
+            thread::sleep(Duration::from_secs(4));
+            drop(stop);
+            let asked: Vec<Asked> =
+                clients.into_iter().map(|client| client.join().expect("every answer is right")).collect();
+            (killed, promoted, asked)
+        });
+        let deleted: Vec<&(String, Instant, Instant)> = asked.iter().flat_map(|asked| &asked.deleted).collect();
+        let unknown: BTreeSet<&str> = asked.iter().flat_map(|asked| &asked.unknown).map(String::as_str).collect();
+        let after: Vec<_> = deleted.iter().filter(|(_, sent, _)| *sent > killed).collect();
+        let left = pair.standby.connect("postgres").query("SELECT learning_id FROM ai.agno_learnings", &[]);
+        let left: BTreeSet<String> = left.iter().map(|row| row.get(0)).collect();
+        let first = after.iter().map(|(_, _, answered)| *answered).min();
+        println!(
+            "PostgreSQL: the primary killed under load of {CLIENTS} clients, its synchronous standby promoted after {:.2} s: \
+             the next 204 {:.2} s after the kill; {} answered 204, {} of them after it; {} answered 503 \
+             and repeated, {} of unknown outcome; longest request {:.2} s",
+            (promoted - killed).as_secs_f64(),
+            first.map_or(f64::NAN, |first| (first - killed).as_secs_f64()),
+            deleted.len(),
+            after.len(),
+            asked.iter().map(|asked| asked.refused).sum::<usize>(),
+            unknown.len(),
+            asked.iter().map(|asked| asked.longest).max().unwrap_or_default().as_secs_f64(),
+        );
+        let undone: Vec<_> = deleted.iter().filter(|(id, ..)| left.contains(id)).collect();
+        assert!(undone.is_empty(), "answered 204 and there on the promoted standby: {undone:?}");
+        assert!(!after.is_empty(), "the promoted standby serves\n{}", host.log());
+        assert!(deleted.len() > after.len(), "the primary served");
+        let asked_for = next.into_inner();
+        assert!(asked_for < RECORDS, "more records than are asked for");
+        let missing: Vec<_> =
+            (asked_for..RECORDS).map(|index| format!("record_{index}")).filter(|id| !left.contains(id)).collect();
+        assert!(missing.is_empty(), "never asked for and gone: {missing:?}");
+        for id in unknown {
+            let record = host.logged(&["\"target\":\"audit\"", &format!("\"{id}\"")]);
+            assert_eq!(record["record"], "unknown", "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_deletion_that_its_standby_does_not_have_is_not_answered_204() {
+    let Some(pair) = Pair::start(3) else { return };
+    let host = pair.host();
+    let mut client = Client::of(&host, &token("alice"));
+    assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
+    pair.standby.server.kill();
+    let reply = client.delete("/learnings/record_1").expect("an answer");
+    assert_eq!(reply.status, 500, "{reply:?}");
+    let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
+    assert_eq!(record["record"], "unknown", "{record}");
+    println!(
+        "PostgreSQL: a deletion without its standby: 500 after {:.2} s, record unknown",
+        reply.after.as_secs_f64()
+    );
+    // Whoever mends it by doing without the standby is served again.
+    pair.primary.set(&[("synchronous_standby_names", "")]);
+    let end = Instant::now() + Duration::from_secs(20);
+    while client.delete("/learnings/record_2").expect("an answer").status != 204 {
+        assert!(Instant::now() < end, "{}", host.log());
+    }
+}

@@ -1,0 +1,43 @@
+//! What storage promises, held against races, crashes, failing disks, networks and databases, with figures.
+//!
+//! What would take minutes runs shortened; how to run it in full, and the last full result, is in `README.md` beside
+//! this file.
+
+mod crash;
+mod failover;
+mod hang;
+mod pgbouncer;
+mod races;
+mod several;
+mod store;
+mod tls;
+mod trouble;
+mod two_hosts;
+mod unchanged;
+
+use crate::harness::token::{now, with_claims};
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The first number; with `STORAGE_PROOFS=full`, the second.
+fn number(shortened: usize, full: usize) -> usize {
+    match std::env::var("STORAGE_PROOFS").as_deref() {
+        Err(_) => shortened,
+        Ok("full") => full,
+        Ok(other) => panic!("STORAGE_PROOFS is {other:?}, and only \"full\" has a meaning"),
+    }
+}
+
+/// A token of this user that outlasts every run.
+fn token(name: &str) -> String {
+    with_claims(json!({ "sub": name, "scopes": ["learnings:delete"], "exp": now() + 86_400 }))
+}
+
+/// Tells other threads to stop when the one that holds this ends, also by a panic.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

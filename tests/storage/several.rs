@@ -1,0 +1,62 @@
+//! Several databases of both kinds behind one host.
+
+use super::store::{Store, table};
+use super::token;
+use crate::harness::cluster::Cluster;
+use crate::harness::host::Setup;
+use crate::harness::load::Client;
+use crate::harness::postgres::agno_tables;
+
+#[test]
+fn a_request_reaches_the_database_that_it_names_and_no_other() {
+    let left_out = "databases of both kinds behind one host";
+    let Some(cluster) = Cluster::shared(left_out) else { return };
+    let stores = [
+        ("lite", Store::sqlite()),
+        ("main", Store::postgres(left_out).expect("there is a cluster")),
+        ("second lite", Store::sqlite()),
+        ("second", Store::postgres(left_out).expect("there is a cluster")),
+    ];
+    // A schema and a table of other names, with what must be quoted.
+    let database = cluster.make_database();
+    let other = agno_tables()
+        .replace("EXISTS ai;", "EXISTS \"Our AI\";")
+        .replace("ai.agno_learnings", "\"Our AI\".\"What's learned\"");
+    let named = cluster.connect(&database);
+    named.run(&other);
+    named.run(
+        "INSERT INTO \"Our AI\".\"What's learned\" (learning_id, learning_type, user_id, content, created_at)
+               VALUES ('the_same', 'user_memory', 'alice', '{}', 1)",
+    );
+
+    let mut further: String = stores.iter().map(|(id, store)| store.table(id)).collect();
+    further += &table("named", &cluster.url(&database));
+    further += "schema = \"Our AI\"\ntable = \"What's learned\"\n";
+    let mut records: Vec<_> = stores.iter().map(|(_, store)| store.connect()).collect();
+    for records in &mut records {
+        records.insert(&[("the_same".to_owned(), Some("alice"))]);
+    }
+    let host = Setup { databases: vec![], further_databases: further, ..Setup::jwt() }.start();
+    let mut client = Client::of(&host, &token("alice"));
+    let mut ask = |query: &str| {
+        let reply = client.delete(&format!("/learnings/the_same{query}")).expect("an answer");
+        (reply.status, reply.body)
+    };
+    assert_eq!(ask("").0, 400, "which database?");
+    assert_eq!(ask("?db_id=third").0, 404);
+    assert_eq!(ask("?db_id=main&table=others").0, 404);
+    for (index, (id, _)) in stores.iter().enumerate() {
+        let there: Vec<bool> = records.iter_mut().map(|records| records.has("the_same")).collect();
+        let expected: Vec<bool> = (0..stores.len()).map(|other| other >= index).collect();
+        assert_eq!(there, expected, "before the deletion in {id}");
+        let id = id.replace(' ', "%20");
+        assert_eq!(ask(&format!("?db_id={id}&table=agno_learnings")), (204, String::new()), "{id}");
+        assert_eq!(ask(&format!("?db_id={id}")).0, 404, "{id}, a second time");
+    }
+    assert_eq!(ask("?db_id=named&table=What%27s%20learned"), (204, String::new()));
+    assert!(named.query("SELECT 1 FROM \"Our AI\".\"What's learned\"", &[]).is_empty());
+    assert_eq!(
+        Client::of(&host, "").request("GET", "/health").expect("an answer").body,
+        r#"{"status":"ok","databases":{"ok":5,"failing":0}}"#
+    );
+}
