@@ -114,8 +114,9 @@ pub(super) async fn run<T: Send + 'static>(mut rest: Rest<T>, patience: Duration
 
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // Of this thread alone, on Linux. Where it is not allowed, it competes as any other.
-    let _ = rustix::process::setpriority_process(None, 15);
+    // Of this thread alone, on Linux; measured from that of the process. Nobody is refused to make it lower.
+    let common = rustix::process::getpriority_process(None).unwrap_or(0);
+    let _ = rustix::process::setpriority_process(None, common.saturating_add(15));
 }
 
 #[cfg(not(target_os = "linux"))]
