@@ -23,7 +23,7 @@ const BETWEEN: usize = 1_000;
 const RECORDS: usize = 40_000;
 
 /// Times that are short enough for a test and long enough for a busy machine.
-const LIMITS: &str = "database_connect_ms = 1000\ndatabase_statement_ms = 2000\ndatabase_pool_ms = 500\n";
+const LIMITS: &str = "database_connect_ms = 3000\ndatabase_statement_ms = 2000\ndatabase_pool_ms = 500\n";
 
 struct Pair {
     primary: Cluster,

@@ -4,6 +4,7 @@
 //! this file.
 
 mod crash;
+mod creation;
 mod failover;
 mod hang;
 mod pgbouncer;
