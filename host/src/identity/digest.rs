@@ -27,6 +27,18 @@ pub(super) fn token_hash(token: &str) -> String {
     sha256(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The digest of a token that verified, by which it is remembered. Unlike [`SecretDigest`] it has `==`, as a map's key
+/// must: what a look-up's time may tell of it is no step towards a token that would verify.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    /// The digest of this token.
+    pub(super) fn of(token: &str) -> Self {
+        Self(sha256(token))
+    }
+}
+
 fn sha256(text: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());

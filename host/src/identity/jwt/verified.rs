@@ -2,7 +2,7 @@
 
 use super::keys::JwkSet;
 use super::{Bearer, Times};
-use aws_lc_rs::digest::{SHA256, digest};
+use crate::identity::digest::TokenDigest;
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,22 +19,12 @@ pub struct VerifiedTokens(Mutex<Memory>);
 struct Memory {
     /// The key set in use when these verified. Held here, so that its address is no other set's.
     keys: Option<Arc<JwkSet>>,
-    tokens: LruCache<Digest, (Bearer, Times)>,
-}
-
-/// The SHA-256 of a token.
-pub(super) type Digest = [u8; 32];
-
-/// The digest under which a token is remembered.
-pub(super) fn digest_of(token: &str) -> Digest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
+    tokens: LruCache<TokenDigest, (Bearer, Times)>,
 }
 
 impl VerifiedTokens {
     /// The bearer of a token that verified before under this key set, and the times within which that holds.
-    pub(super) fn get(&self, token: &Digest, keys: Option<&Arc<JwkSet>>) -> Option<(Bearer, Times)> {
+    pub(super) fn get(&self, token: &TokenDigest, keys: Option<&Arc<JwkSet>>) -> Option<(Bearer, Times)> {
         let mut memory = self.memory();
         if !memory.is_of(keys) {
             memory.tokens.clear();
@@ -44,7 +34,7 @@ impl VerifiedTokens {
     }
 
     /// Remembers a token that verified under this key set, unless there is another by now.
-    pub(super) fn insert(&self, token: Digest, keys: Option<&Arc<JwkSet>>, bearer: Bearer, times: Times) {
+    pub(super) fn insert(&self, token: TokenDigest, keys: Option<&Arc<JwkSet>>, bearer: Bearer, times: Times) {
         let mut memory = self.memory();
         if memory.is_of(keys) {
             memory.tokens.insert(token, (bearer, times));
