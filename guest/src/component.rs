@@ -7,6 +7,7 @@
     reason = "the generated bindings lower and lift values at the component boundary; nothing here is written by hand"
 )]
 
+use crate::memory::Memory;
 use crate::policy::{self, Asked, Plan};
 use alloc::string::String;
 
@@ -115,9 +116,8 @@ fn rejection(refusal: policy::Rejection) -> Rejection {
     Rejection { status: refusal.code.status(), code, detail: refusal.detail, rule: String::from(refusal.rule) }
 }
 
-/// Rust's standard allocator on wasm; an instance lives for one request, so there is nothing to tune.
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: Memory = Memory::new();
 
 /// A panic is a trap: the host answers 500 and keeps the record of it.
 #[panic_handler]

@@ -10,3 +10,5 @@ pub mod policy;
 
 #[cfg(target_family = "wasm")]
 mod component;
+#[cfg(target_family = "wasm")]
+mod memory;

@@ -32,7 +32,9 @@ pub struct Limits {
     /// Milliseconds from a policy's start to its answer, storage included. Then it is answered 500.
     pub policy_wall_ms: u64,
     /// Milliseconds of processor time that a policy may use itself; waiting for storage is not counted. Counted in
-    /// ticks of a tenth, so it is exact to about that. Then it is stopped and answered 500.
+    /// ticks of a twenty-fifth, so it is exact to about that. Then it is stopped and answered 500. One that has used two
+    /// goes on with a low priority, on a thread of its own; as many as there are processors do so at once, and one that
+    /// has waited `queue_ms` for that is stopped as well.
     pub policy_cpu_ms: u64,
     /// Bytes of linear memory of a policy, all its memories together. Growing beyond fails inside the policy.
     pub policy_memory_bytes: usize,

@@ -22,7 +22,10 @@ SCOPES = {
 }
 # Accounts that have no say any more, and one that has for some time: when they expire and when they were revoked, in
 # seconds from now.
-ENDED = {"expired": (-1, None), "long-expired": (-1_000_000, None), "revoked": (None, -1), "revoked-later": (None, 1_000_000), "both-ended": (-5, -5)}
+ENDED = {
+    "expired": (-1, None), "long-expired": (-1_000_000, None), "revoked": (None, -1), "revoked-later": (None, 1_000_000),
+    "both-ended": (-5, -5),
+}  # fmt: skip
 LASTING = {"lasting": (1_000_000, None)}
 # What a row's column of scopes may hold otherwise, as text.
 ODD_SCOPES = {
@@ -63,7 +66,8 @@ def odd_tokens():
     """Tokens that are an account's, were one, or look like one."""
     bot = token("bot")
     digest = sha256(bot.encode()).hexdigest()
-    looks = [TOKEN_OF_AN_ACCOUNT, bot[:-1], bot + "0", bot.upper(), bot + "\0"[:0] + ".", TOKEN_OF_AN_ACCOUNT + digest, digest]
-    looks += ["agno_pat", "AGNO_PAT_x", TOKEN_OF_AN_ACCOUNT * 2, f"{TOKEN_OF_AN_ACCOUNT}' OR '1'='1", TOKEN_OF_AN_ACCOUNT + "x" * 20_000]
+    looks = [TOKEN_OF_AN_ACCOUNT, bot[:-1], bot + "0", bot.upper(), bot + ".", TOKEN_OF_AN_ACCOUNT + digest, digest]
+    looks += ["agno_pat", "AGNO_PAT_x", TOKEN_OF_AN_ACCOUNT * 2, f"{TOKEN_OF_AN_ACCOUNT}' OR '1'='1"]
+    looks += [TOKEN_OF_AN_ACCOUNT + "x" * 20_000]
     looks += [f"{TOKEN_OF_AN_ACCOUNT}a.b.c", f"x{bot}", f"{TOKEN_OF_AN_ACCOUNT}é", f"{bot} {bot}", f"{bot},"]
     return [token(name) for name in (*ENDED, *LASTING, *ODD_SCOPES)] + looks

@@ -153,7 +153,8 @@ def odd_headers(c):
         [("Authorization", "")], [("Authorization", f"Bearer\t{plain}")], bearer(plain) * 2, bearer(plain) + bearer("x"),
         bearer("x") + bearer(plain), bearer(plain) + bearer(admin), bearer(f"{plain} {plain}"), bearer("é"),
         bearer(head + "." + claims), bearer(plain + "."), bearer(f"{head}.{claims}."), bearer(plain + "="), bearer(".."),
-        bearer(plain[:-1]), bearer(plain.replace(".", "..", 1)), bearer(admin), bearer(token(c, {"scopes": ["learnings:delete"]})),
+        bearer(plain[:-1]), bearer(plain.replace(".", "..", 1)), bearer(admin),
+        bearer(token(c, {"scopes": ["learnings:delete"]})),
         bearer(token(c, good, {"alg": "none"})), bearer(token(c, good, {"alg": "HS384"}, algorithm="HS384", key=shared)),
         bearer(token(c, good, {"alg": "hs256"})), bearer(token(c, good, {"typ": "other"})),
         bearer(token(c, good, {"typ": 7})), bearer(token(c, good, {"kid": "any"})),
@@ -170,7 +171,8 @@ def odd_headers(c):
         of(sub="__oauth__"), of(sub="Alice"), of(sub=" alice"), of(sub="ü"), of(sub="7"), of(sub="a\0"), of(sub="L" * 3000),
         of(scopes="learnings:delete"), of(scopes="agent_os:admin"), of(scopes="learnings:delete learnings:read"),
         of(scopes=None), of(scopes=7), of(scopes={}), of(scopes={"learnings:delete": True}), of(scopes=[7, "learnings:delete"]),
-        of(scopes=[None]), of(scopes=[7, "agent_os:admin"]), of(scopes=[["learnings:delete"]]), of(scopes=["learnings:*"]), of(scopes=["*"]), of(scopes=["*:delete"]),
+        of(scopes=[None]), of(scopes=[7, "agent_os:admin"]), of(scopes=[["learnings:delete"]]), of(scopes=["learnings:*"]),
+        of(scopes=["*"]), of(scopes=["*:delete"]),
         of(scopes=["*:*:delete"]), of(scopes=["*:*"]), of(scopes=["learnings:a:delete"]), of(scopes=["learnings:alice's:delete"]),
         of(scopes=["learnings:write"]), of(scopes=["Learnings:Delete"]), of(scopes=[" learnings:delete"]), of(scopes=[""]),
         of(scopes=["agent_os:*"]), of(scopes=["agent_os:admin:"]), of(scopes=["learnings:delete:"]), of(scopes=["agent_os"]),
@@ -234,7 +236,8 @@ class Side:
 
     def send(self, asked, client):
         if client is not None:
-            with contextlib.closing(http.client.HTTPConnection(self.address, timeout=30, source_address=(client, 0))) as connection:
+            connection = http.client.HTTPConnection(self.address, timeout=30, source_address=(client, 0))
+            with contextlib.closing(connection):
                 return self.answer(connection, asked)
         for is_last in (False, True):
             try:
@@ -402,7 +405,8 @@ def main(differences):
         comparison = run(hosts, random.Random(seed), Path(folder))
 
     kinds = ", ".join(f"{count} {kind}" for kind, count in comparison.kinds.items())
-    print(f"{comparison.asked} requests ({kinds}) to {len(hosts)} configurations, {comparison.same} answered alike; the rest differ in:")
+    print(f"{comparison.asked} requests ({kinds}) to {len(hosts)} configurations")
+    print(f"{comparison.same} answered alike; the rest differ in:")
     for name, count in comparison.explained.most_common():
         print(f"  {count:6} {name}")
     names = ALWAYS + [name for name, _ in RULES]
@@ -422,7 +426,8 @@ def main(differences):
             continue
         configuration = {name: c[name] for name in ("mode", "algorithm", "enforce", "isolation", "admin_scope", "accounts")}
         claims = (part(asked, 0), part(asked, 1))
-        print(f"{what} differ: {configuration}, {len(c['databases'])} databases\n  {str(asked)[:1500]}\n  {str(claims)[:600]}\n  here {mine}\n  Agno {agnos}")
+        print(f"{what} differ: {configuration}, {len(c['databases'])} databases")
+        print(f"  {str(asked)[:1500]}\n  {str(claims)[:600]}\n  here {mine}\n  Agno {agnos}")
     faults = []
     if comparison.wrong:
         faults.append(f"{len(comparison.wrong)} differences that nothing explains")

@@ -192,6 +192,7 @@ ELSEWHERE = {
     "an error while deleting": "an_error_inside_the_delete_is_500_with_the_cause_in_the_log_and_none_of_it_on_the_wire",
     "a database that is locked for too long, cannot be reached, or takes no writes": "a_busy_database_is_waited_for_then_503_and_nothing_half_done",
     "a database that took a delete and does not say how it ended": "storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_said_to_be_unknown",
+    "PostgreSQL with `synchronous_commit = off`": "a_deletion_is_durable_though_synchronous_commit_is_off_and_refused_where_it_cannot_be",
     "a secret or key too short for its algorithm": "a_key_that_is_too_short_or_of_another_kind_is_refused",
     "scopes and isolation, where nothing is said": "a_token_without_the_scope_is_403_before_anything_else_is_looked_at",
     "no authentication configured": "what_is_wrong_is_named_with_its_key",

@@ -74,107 +74,153 @@ def bearer(value):
     return [("Authorization", f"Bearer {value}")]
 
 
+# --- tokens of whoever wants in ----------------------------------------------------------------------------------------
+
+# What alice may have, and what nobody gets.
+CLAIMS = {"sub": "alice", "scopes": ["learnings:delete"]}
+WANTED = {"sub": "root", "scopes": ["agent_os:admin", "learnings:root"]}
+
+
 def hostile(c):
     """Headers with tokens of whoever wants in: forged, confused, malformed. Few of them verify, and those say little."""
-    claims = {"sub": "alice", "scopes": ["learnings:delete"]}
-    wanted = {"sub": "root", "scopes": ["agent_os:admin", "learnings:root"]}
-    of = lambda header, **more: token(c, wanted, header, **more)
-    good = token(c, claims)
-    head, body, signature = good.split(".")
-    all = [good]
+    kinds = unsigned, signed_by_what_is_known, signed_by_strangers, named_keys, signatures, parts, claims, headers, meant
+    return [bearer(one) for kind in kinds for one in kind(c)]
 
-    # Unsigned, or said to be.
+
+def unsigned(c):
+    """Not signed, or by an algorithm that is none."""
     for name in ("none", "None", "NONE", "nOnE", "", " ", "null"):
-        forged = of({"alg": name})
-        all += [forged, forged.rsplit(".", 1)[0] + ".", forged.rsplit(".", 1)[0]]
-    for name in (None, 7, True, [c["algorithm"]], {c["algorithm"]: 1}, c["algorithm"].lower(), c["algorithm"] + " "):
-        all.append(of({"alg": name}))
-    without = base64url(b'{"typ":"JWT"}') + "." + body
-    all.append(f"{without}.{base64url(sign(c['algorithm'], c['secret'], without.encode()))}")
+        forged = token(c, WANTED, {"alg": name})
+        yield from (forged, forged.rsplit(".", 1)[0] + ".", forged.rsplit(".", 1)[0])
+    own = c["algorithm"]
+    for name in (None, 7, True, [own], {own: 1}, own.lower(), own + " "):
+        yield token(c, WANTED, {"alg": name})
+    yield of_bytes(c, json.dumps(CLAIMS).encode(), b'{"typ":"JWT"}')
 
-    # Signed by what everybody knows, as if it were the secret: the public key in every form of it.
+
+def signed_by_what_is_known(c):
+    """Signed by what everybody knows as if it were the secret: the public key in every form of it."""
     known = [b"", b"\0" * 32, b"secret", c["algorithm"].encode()]
     if c.get("public"):
         public = c["public"].encode()
-        key = serialization.load_pem_public_key(public)
-        form = serialization.PublicFormat.SubjectPublicKeyInfo
-        known += [public, public.strip(), public.replace(b"\n", b"\r\n"), key.public_bytes(serialization.Encoding.DER, form)]
+        form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        der = serialization.load_pem_public_key(public).public_bytes(*form)
+        known += [public, public.strip(), public.replace(b"\n", b"\r\n"), der]
     for key in known:
         for name, hash in (("HS256", "sha256"), ("HS384", "sha384"), ("HS512", "sha512"), (c["algorithm"], "sha256")):
-            signed = base64url(json.dumps({"alg": name}).encode()) + "." + base64url(json.dumps(wanted).encode())
-            all.append(f"{signed}.{base64url(hmac.new(key, signed.encode(), hash).digest())}")
+            signed = base64url(json.dumps({"alg": name}).encode()) + "." + base64url(json.dumps(WANTED).encode())
+            yield f"{signed}.{base64url(hmac.new(key, signed.encode(), hash).digest())}"
 
-    # Signed by a key that the token brings along, or says where to find.
+
+def signed_by_strangers(c):
+    """Signed by a key that the token brings along, or says where to find."""
     stranger = ec.generate_private_key(ec.SECP256R1())
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     pem = stranger.private_bytes(*form).decode()
     jwk = json.loads(ALGORITHMS["ES256"].to_jwk(stranger.public_key()))
-    for more in ({}, {"jwk": jwk}, {"jku": "http://127.0.0.1:1/jwks"}, {"x5u": "http://127.0.0.1:1/"}, {"x5c": ["AAAA"]}):
-        all += [of({"alg": "ES256"} | more, algorithm="ES256", key=pem), of({"alg": c["algorithm"]} | more, algorithm="ES256", key=pem)]
-        all.append(token(c, claims, more))
+    elsewhere = {"jku": "http://127.0.0.1:1/jwks"}, {"x5u": "http://127.0.0.1:1/"}, {"x5c": ["AAAA"]}
+    for more in ({}, {"jwk": jwk}, *elsewhere):
+        for name in ("ES256", c["algorithm"]):
+            yield token(c, WANTED, {"alg": name} | more, algorithm="ES256", key=pem)
+        yield token(c, CLAIMS, more)
 
-    # By the name of a key that is a path, a statement, or not a name.
-    for kid in ("1", "2", "_default", "", "../../../../dev/null", "/etc/passwd", "' OR '1'='1", "1\0", "a" * 5000, "ü", 1, None, [], {}, True):
-        all.append(token(c, claims, {"kid": kid}))
+
+def named_keys(c):
+    """By the name of a key that is a path, a statement, or no name; `1` is one where there is a set."""
+    paths = "../../../../dev/null", "/etc/passwd", "' OR '1'='1", "1\0", "a" * 5000, "ü"
+    for kid in ("1", "2", "_default", "", *paths, 1, None, [], {}, True):
+        yield token(c, CLAIMS, {"kid": kid})
         if c.get("other"):
-            all.append(token(c, claims, {"kid": kid}, key=c["other"]))
+            yield token(c, CLAIMS, {"kid": kid}, key=c["other"])
 
-    # Signatures that are none, or not quite.
+
+def signatures(c):
+    """Signatures that are none, or not quite."""
+    signed, signature = token(c, CLAIMS).rsplit(".", 1)
     raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
-    others = [b"", b"\0", b"\0" * len(raw), b"\xff" * len(raw), raw[:-1], raw + b"\0", b"\0" + raw, raw[::-1], raw[:-1] + bytes([raw[-1] ^ 1])]
-    others += [bytes([raw[0] ^ 0x80]) + raw[1:], b"\0" * (len(raw) // 2) + raw[len(raw) // 2 :], raw * 2]
+    size, half = len(raw), len(raw) // 2
+    others = [b"", b"\0", b"\0" * size, b"\xff" * size, raw[:-1], raw + b"\0", b"\0" + raw, raw[::-1], raw * 2]
+    others += [raw[:-1] + bytes([raw[-1] ^ 1]), bytes([raw[0] ^ 0x80]) + raw[1:], b"\0" * half + raw[half:]]
     if c["algorithm"].startswith("ES"):
-        half, order = len(raw) // 2, {"ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551}.get(c["algorithm"])
         r, s = int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big")
-        if order:
-            # The other signature of the same message, which everybody can make: both verify.
-            others += [raw[:half] + (order - s).to_bytes(half, "big"), order.to_bytes(half, "big") * 2, (1).to_bytes(half, "big") * 2]
         others.append(encode_dss_signature(r, s))
+    if c["algorithm"] == "ES256":
+        order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+        # The other signature of the same message, which everybody can make: both verify.
+        others.append(raw[:half] + (order - s).to_bytes(half, "big"))
+        others += [order.to_bytes(half, "big") * 2, (1).to_bytes(half, "big") * 2]
+    yield from (f"{signed}.{base64url(one)}" for one in others)
     if c["algorithm"][:2] in ("RS", "PS"):
-        for algorithm in ("RS256", "RS384", "PS256", "PS384"):
-            all.append(token(c, claims, algorithm=algorithm))
-    all += [f"{head}.{body}.{base64url(one)}" for one in others]
+        yield from (token(c, CLAIMS, algorithm=algorithm) for algorithm in ("RS256", "RS384", "PS256", "PS384"))
 
-    # Parts too few, too many, empty, or not base64url.
-    all += [f"{head}.{body}", f"{head}.{body}.", f".{body}.{signature}", f"{head}..{signature}", f"{good}.", f".{good}"]
-    all += [f"{good}.{signature}", f"{head}.{body}.{body}.{signature}.{signature}", f"{head}.{signature}.{body}", "...", "a.b.c"]
+
+def parts(c):
+    """Parts too few, too many, empty, or not base64url."""
+    good = token(c, CLAIMS)
+    head, body, signature = good.split(".")
+    yield from (good, f"{head}.{body}", f"{head}.{body}.", f".{body}.{signature}", f"{head}..{signature}", f"{good}.")
+    yield from (f".{good}", f"{good}.{signature}", f"{head}.{body}.{body}.{signature}.{signature}", "...", "a.b.c")
+    yield f"{head}.{signature}.{body}"
     for at in (0, 1, 2):
-        parts = good.split(".")
-        for change in ("=", "==", "===", "+", "/", "~", "\t", "%3D", "AA", "é", "-_"):
-            all.append(".".join(one + change if index == at else one for index, one in enumerate(parts)))
-        # Bits that stand for nothing, set; and the like of the last character.
-        for last in "ABCDQgw_-":
-            all.append(".".join(one[:-1] + last if index == at else one for index, one in enumerate(parts)))
-    for change in ("~", "\xa0", "=", "+"):
-        all.append(f"{head}.{body}.{signature[:8]}{change}{signature[8:]}")
+        # The last of these set bits that stand for nothing.
+        changes = [lambda one, end=end: one + end for end in ("=", "==", "===", "+", "/", "~", "\t", "%3D", "AA", "é", "-_")]
+        changes += [lambda one, end=end: one[:-1] + end for end in "ABCDQgw_-"]
+        for change in changes:
+            yield ".".join(change(one) if index == at else one for index, one in enumerate((head, body, signature)))
+    yield from (f"{head}.{body}.{signature[:8]}{within}{signature[8:]}" for within in ("~", "\xa0", "=", "+"))
 
-    # Headers and claims that are no object, no JSON, no text.
-    bodies = [b"", b" ", b"{", b"[]", b"[1]", b"null", b"true", b"7", b'"text"', b"{}", b"{}{}", b"{} x", b"{'sub':'alice'}", b"\0"]
-    plain = b'"sub":"alice","scopes":["learnings:delete"]'
-    bodies += [b"{%b}" % plain, b"\xef\xbb\xbf{%b}" % plain, b" \n{%b}\t" % plain, b"{%b,}" % plain, b"{%b}\0" % plain, b"/**/{%b}" % plain]
-    bodies += [("{%s}" % plain.decode()).encode(form) for form in ("utf-16", "utf-16-le", "utf-32", "utf-16-be")]
-    bodies += [b'{%b,"x":"\xff"}' % plain, b'{%b,"x":"\\ud800"}' % plain, b'{%b,"x":"\x01"}' % plain, b'{"sub":"\\ud800","scopes":["learnings:delete"]}']
-    bodies += [b'{%b,"sub":"bob"}' % plain, b'{"sub":"bob",%b}' % plain, b'{%b,"scopes":["agent_os:admin","learnings:root"]}' % plain]
-    bodies += [b'{%b,"exp":1,"exp":99999999999}' % plain, b'{%b,"exp":99999999999,"exp":1}' % plain, b'{%b,"su\\u0062":"bob"}' % plain]
+
+# Members of claims that are good, to which others are added.
+PLAIN = json.dumps(CLAIMS).encode()[1:-1]
+NUMBERS = [
+    b"1e400", b"-1e400", b"NaN", b"Infinity", b"-Infinity", b"1e308", b"-1e308", b"1e-400", b"-0", b"-0.0", b"-1", b"1e30",
+    b"01", b"+1", b".5", b"1.", b"0x10", b"1" + b"0" * 400, b"1" + b"0" * 5000, b"9007199254740993", b"1_000", b"1E11",
+    b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809",
+    b"99999999999.999999999999999999", b'"1e400"', b'"NaN"', b'"9999999999"', b'" 9999999999 "', b'"9_999_999_999"', b'""',
+]  # fmt: skip
+
+
+def claims(c):
+    """Claims that are no object, no JSON, no text; huge, deep, or there twice."""
+    bodies = [b"", b" ", b"{", b"[]", b"[1]", b"null", b"true", b"7", b'"text"', b"{}", b"{}{}", b"{} x", b"\0"]
+    bodies += [b"{'sub':'alice'}", b"{%b}" % PLAIN, b"\xef\xbb\xbf{%b}" % PLAIN, b" \n{%b}\t" % PLAIN, b"{%b,}" % PLAIN]
+    bodies += [b"{%b}\0" % PLAIN, b"/**/{%b}" % PLAIN]
+    bodies += [("{%s}" % PLAIN.decode()).encode(form) for form in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")]
+    bodies += [b'{%b,"x":"\xff"}' % PLAIN, b'{%b,"x":"\\ud800"}' % PLAIN, b'{%b,"x":"\x01"}' % PLAIN]
+    bodies += [b'{"sub":"\\ud800","scopes":["learnings:delete"]}']
+    bodies += [b'{%b,"sub":"bob"}' % PLAIN, b'{"sub":"bob",%b}' % PLAIN, b'{%b,"su\\u0062":"bob"}' % PLAIN]
+    bodies += [b'{%b,"scopes":["agent_os:admin","learnings:root"]}' % PLAIN]
+    bodies += [b'{%b,"exp":1,"exp":99999999999}' % PLAIN, b'{%b,"exp":99999999999,"exp":1}' % PLAIN]
     for depth in (10, 120, 126, 127, 128, 200, 900, 1100, 8000):
-        bodies += [b'{%b,"x":%b%b}' % (plain, b"[" * depth, b"]" * depth), b'{%b,"x":%b1%b}' % (plain, b'{"a":' * depth, b"}" * depth)]
-    numbers = [b"1e400", b"-1e400", b"NaN", b"Infinity", b"-Infinity", b"1e308", b"-1e308", b"1e-400", b"-0", b"-0.0", b"-1", b"1e30", b"01", b"+1", b".5", b"1.", b"0x10", b"1" + b"0" * 400, b"1" + b"0" * 5000, b"9223372036854775807", b"9223372036854775808", b"18446744073709551616", b"-9223372036854775809", b"9007199254740993", b"1_000", b"99999999999.999999999999999999", b"1E11", b'"1e400"', b'"NaN"', b'"9999999999"', b'" 9999999999 "', b'"9_999_999_999"', b'""']
-    bodies += [b'{%b,"%b":%b}' % (plain, name, number) for number in numbers for name in (b"exp", b"nbf", b"iat", b"x")]
-    all += [of_bytes(c, body) for body in bodies]
-    name = c["algorithm"].encode()
-    headers = [b'{"alg":"%b","alg":"none"}', b'{"alg":"none","alg":"%b"}', b'{"alg":"%b","kid":"1","kid":"2"}', b'{"alg":"%b","x":1,"x":2}', b'[{"alg":"%b"}]', b'"%b"', b'{"alg":"%b"} ', b'\xef\xbb\xbf{"alg":"%b"}', b'{"alg":"%b","x":NaN}', b'{"alg":"%b","x":1e400}', b'{"alg":"%b","x":"\\ud800"}', b'{"ALG":"%b"}', b'{"alg":"%b","x":' + b"[" * 130 + b"]" * 130 + b"}", b'{"alg":"%b","zip":"DEF"}', b'{"alg":"%b","enc":"A128GCM"}', b'{"alg":"%b","cty":"JWT"}', b'{"alg":"%b","crit":["x"]}', b'{"alg":"%b","b64":0}', b'{"alg":"%b","b64":"false"}', b'{"alg":"%b","b64":null}']
-    all += [of_bytes(c, json.dumps(claims).encode(), one % name) for one in headers]
-    all += [of_bytes(c, json.dumps(claims).encode(), one) for one in (b"", b"{}", b"null", b"{", b"\xff", b'{"alg":')]
+        bodies.append(b'{%b,"x":%b%b}' % (PLAIN, b"[" * depth, b"]" * depth))
+        bodies.append(b'{%b,"x":%b1%b}' % (PLAIN, b'{"a":' * depth, b"}" * depth))
+    bodies += [b'{%b,"%b":%b}' % (PLAIN, name, number) for number in NUMBERS for name in (b"exp", b"nbf", b"iat", b"x")]
+    return [of_bytes(c, body) for body in bodies]
 
-    # Meant for another, or from another: of account where the configuration says so.
-    soon = int(time.time()) + 7200
-    usual = claims | {"exp": soon}
-    for aud in ("os-1", "os-2", "OS-1", "", ["os-1"], ["x", "os-1"], ["x"], [], [["os-1"]], [None], 7, None, {}, {"os-1": 1}, True):
-        all.append(token(c, usual | {"aud": aud, "iss": "https://issuer.example"}))
-    for iss in ("https://issuer.example", "https://issuer.example/", "HTTPS://ISSUER.EXAMPLE", "", ["https://issuer.example"], 7, None, {}):
-        all.append(token(c, usual | {"aud": "os-1", "iss": iss}))
-    all += [token(c, usual | {"aud": "os-1"}), token(c, usual | {"iss": "https://issuer.example"})]
-    return [bearer(one) for one in all]
+
+def headers(c):
+    """The same of headers."""
+    own = c["algorithm"].encode()
+    members = [b"", b',"alg":"none"', b',"kid":"1","kid":"2"', b',"x":1,"x":2', b',"x":NaN', b',"x":1e400']
+    members += [b',"x":"\\ud800"', b',"zip":"DEF"', b',"enc":"A128GCM"', b',"cty":"JWT"', b',"crit":["x"]', b',"b64":0', b',"b64":"false"']
+    members += [b',"b64":null', b',"x":' + b"[" * 130 + b"]" * 130]
+    heads = [b'{"alg":"%b"%b}' % (own, more) for more in members]
+    others = b'{"alg":"none","alg":"%b"}', b'[{"alg":"%b"}]', b'"%b"', b'{"alg":"%b"} ', b'{"ALG":"%b"}'
+    heads += [one % own for one in others]
+    heads += [b'\xef\xbb\xbf{"alg":"%b"}' % own, b"", b"{}", b"null", b"{", b"\xff", b'{"alg":']
+    return [of_bytes(c, json.dumps(CLAIMS).encode(), head) for head in heads]
+
+
+def meant(c):
+    """Meant for another, or from another: of account where the configuration says so."""
+    issuer = "https://issuer.example"
+    usual = CLAIMS | {"exp": int(time.time()) + 7200}
+    lists = ["os-1"], ["x", "os-1"], ["x"], [], [["os-1"]], [None]
+    for aud in ("os-1", "os-2", "OS-1", "", *lists, 7, None, {}, {"os-1": 1}, True):
+        yield token(c, usual | {"aud": aud, "iss": issuer})
+    for iss in (issuer, issuer + "/", issuer.upper(), "", [issuer], 7, None, {}):
+        yield token(c, usual | {"aud": "os-1", "iss": iss})
+    yield from (token(c, usual | {"aud": "os-1"}), token(c, usual | {"iss": issuer}))
 
 
 if __name__ == "__main__":

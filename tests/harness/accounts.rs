@@ -21,13 +21,16 @@ impl<'a> Account<'a> {
         Self { id: name, name, token, scopes, expires_at: None, revoked_at: None }
     }
 
+    /// The SHA-256 of its token, as its row has it.
+    pub fn token_hash(&self) -> String {
+        digest(&SHA256, self.token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     pub fn store(&self, connection: &Connection) {
-        let hash = digest(&SHA256, self.token.as_bytes());
-        let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         let sql = "INSERT INTO agno_service_accounts
                    (id, name, token_hash, token_prefix, scopes, created_at, expires_at, revoked_at)
                    VALUES (?1, ?2, ?3, 'agno_pat_', ?4, 1, ?5, ?6)";
-        let row = (self.id, self.name, hash, self.scopes, self.expires_at, self.revoked_at);
+        let row = (self.id, self.name, self.token_hash(), self.scopes, self.expires_at, self.revoked_at);
         connection.prepare_cached(sql).and_then(|mut sql| sql.execute(row)).expect("an account can be stored");
     }
 }

@@ -22,8 +22,9 @@ use tokio::time::MissedTickBehavior;
 /// Good requests in flight at any time: enough to keep two processors busy.
 const GOOD_AT_ONCE: usize = 8;
 
-/// How long good requests run alone, then beside hostile ones, and so on.
-const SLICE: Duration = Duration::from_secs(1);
+/// How long good requests run alone, then beside hostile ones, and so on: short, so that both meet the same of whatever
+/// else the machine does.
+const SLICE: Duration = Duration::from_millis(250);
 
 /// What is measured, and for how long.
 struct Plan {
@@ -69,17 +70,21 @@ async fn good_requests(time: Duration) -> u64 {
     answered.load(Ordering::Relaxed)
 }
 
-/// Asks hostile policies in turn, from this one on, so many a second, until told to stop; how many were asked.
-async fn steady_stream(plugins: Arc<[Plugin]>, from: u64, rate: u64, stop: Arc<AtomicBool>) -> u64 {
-    let mut clock = tokio::time::interval(Duration::from_secs(1) / u32::try_from(rate).expect("a sane rate"));
-    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+/// Asks hostile policies in turn, from this one on, so many a second or without a pause, until told to stop; how many
+/// were asked.
+async fn steady_stream(plugins: Arc<[Plugin]>, from: u64, rate: Option<u64>, stop: Arc<AtomicBool>) -> u64 {
+    let period = rate.map(|rate| Duration::from_secs(1) / u32::try_from(rate).expect("a sane rate"));
+    let mut clock = period.map(tokio::time::interval);
+    clock.iter_mut().for_each(|clock| clock.set_missed_tick_behavior(MissedTickBehavior::Skip));
     let mut asked = 0;
     let from = usize::try_from(from).expect("a sane number");
     for plugin in plugins.iter().cycle().skip(from) {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        clock.tick().await;
+        if let Some(clock) = &mut clock {
+            clock.tick().await;
+        }
         // One at a time: the rate is what is steady, not the number of those that spin.
         decide(plugin, "hers", None).await;
         asked += 1;
@@ -97,8 +102,7 @@ fn processor_seconds() -> Option<f64> {
     Some((user + system) / 100.0)
 }
 
-/// Good requests alone and beside hostile ones, second by second in turn, as whatever else the machine does comes and
-/// goes.
+/// What hostile requests cost, and what good ones lose beside them.
 async fn throughput(plan: &Plan) {
     let plugins = hostile(&Limits { concurrent_policies: 4, ..Limits::default() });
     good_requests(SLICE).await;
@@ -121,46 +125,58 @@ async fn throughput(plan: &Plan) {
         );
     }
 
+    println!("beside every kind in turn:");
+    compare(plan, &plugins, Some(plan.rate)).await;
+
+    // The worst there is: one for each processor that spins, and then the next at once.
+    let spins = include_str!("spins_before_calls.wat");
+    let limits = Limits { concurrent_policies: 4, ..Limits::default() };
+    let spinning: Arc<[Plugin]> = Arc::new([Plugin::load(&text::bytes(spins), &limits).expect("it fits")]);
+    println!("beside spinning ones without a pause, as many as there are processors:");
+    compare(plan, &spinning, None).await;
+}
+
+/// Good requests alone and beside these, slice by slice in turn, each time the other way round: so many hostile requests
+/// a second, or as many at once as there are processors, without a pause.
+async fn compare(plan: &Plan, plugins: &Arc<[Plugin]>, rate: Option<u64>) {
     let (mut alone, mut beside, mut asked, mut ratios) = (0, 0, 0, Vec::new());
-    let (mut used_alone, mut used_beside) = (0.0, 0.0);
-    for _ in 0..plan.seconds {
-        let begun = processor_seconds();
-        let without = good_requests(SLICE).await;
-        let between = processor_seconds();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stream = tokio::spawn(steady_stream(Arc::clone(&plugins), asked, plan.rate, Arc::clone(&stop)));
-        let with = good_requests(SLICE).await;
-        stop.store(true, Ordering::Relaxed);
-        asked += stream.await.expect("every hostile request is answered");
-        (alone, beside) = (alone + without, beside + with);
-        if let (Some(begun), Some(between), Some(ended)) = (begun, between, processor_seconds()) {
-            (used_alone, used_beside) = (used_alone + between - begun, used_beside + ended - between);
+    let streams = rate.map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), |_| 1);
+    let pairs = plan.seconds * 4;
+    for pair in 0..pairs {
+        let mut without = 0;
+        let mut with = 0;
+        for is_beside in [pair % 2 == 0, pair % 2 != 0] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let stream = |_| {
+                let (plugins, stop) = (Arc::clone(plugins), Arc::clone(&stop));
+                tokio::spawn(steady_stream(plugins, asked, rate, stop))
+            };
+            let hostile: Vec<_> = (0..if is_beside { streams } else { 0 }).map(stream).collect();
+            let answered = good_requests(SLICE).await;
+            stop.store(true, Ordering::Relaxed);
+            for stream in hostile {
+                asked += stream.await.expect("every hostile request is answered");
+            }
+            *(if is_beside { &mut with } else { &mut without }) = answered;
         }
+        (alone, beside) = (alone + without, beside + with);
         ratios.push(with as f64 * 100.0 / without as f64);
     }
     ratios.sort_by(f64::total_cmp);
-    let rate = |answered: u64| answered as f64 / (plan.seconds as f64 * SLICE.as_secs_f64());
-    println!("good requests alone: {:.0} a second", rate(alone));
+    let rate = |answered: u64| answered as f64 / (pairs as f64 * SLICE.as_secs_f64());
+    println!("  good requests alone: {:.0} a second", rate(alone));
     println!(
-        "good requests beside {:.1} hostile ones a second: {:.0} a second, {:.1} % of alone",
+        "  beside {:.1} hostile ones a second: {:.0} a second, {:.1} % of alone",
         rate(asked),
         rate(beside),
         beside as f64 * 100.0 / alone as f64,
     );
     println!(
-        "  second by second from {:.1} to {:.1} %, the middle one {:.1} %",
-        ratios[0],
-        ratios[ratios.len() - 1],
+        "  of {pairs} pairs of slices the middle one: {:.1} % of alone; a quarter are below {:.1} %, a quarter above {:.1} %",
         ratios[ratios.len() / 2],
+        ratios[ratios.len() / 4],
+        ratios[ratios.len() * 3 / 4],
     );
-    if used_alone > 0.0 && used_beside > 0.0 {
-        // What other programs take of the machine is not in this.
-        let (alone, beside) = (alone as f64 / used_alone, beside as f64 / used_beside);
-        println!(
-            "  for each second of a processor that this process got: {alone:.0} alone, {beside:.0} beside, {:.1} %",
-            beside * 100.0 / alone,
-        );
-    }
 }
 
 /// What the process holds after some hostile requests and after many.

@@ -6,8 +6,8 @@ use delete_learning::plugin::{Decision, Fate, Fault, LoadError};
 use delete_learning::{
     BoxFuture, Condition, DELETE_LEARNING, Learning, Limits, Outcome, Plugin, Request, Storage, StorageError, Target,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -88,6 +88,43 @@ fn a_policy_gains_no_processor_time_by_calling_its_host() {
     let plugin = Plugin::load(&text::bytes(include_str!("spins_and_calls.wat")), &limits).expect("it fits");
     let (decision, _) = run(decide(&plugin, "hers", None));
     assert!(matches!(decision.fault, Some(Fault::OutOfProcessorTime)), "{decision:?}");
+}
+
+#[test]
+fn a_policy_that_takes_long_goes_on_aside_and_a_quick_one_does_not() {
+    let limits = Limits { policy_cpu_ms: 1000, ..limits() };
+    let plugin = Plugin::load(&text::bytes(include_str!("probes/spins.wat")), &limits).expect("it fits");
+    let thread_of = |millions: usize| {
+        let storage = Arc::new(Witness::default());
+        let request = Request { learning_id: "x".repeat(millions), db_id: None, table: None };
+        let decision = run(plugin.decide(request, Arc::new(Ok(caller())), Arc::<Witness>::clone(&storage)));
+        assert!(decision.answer.is_ok() && decision.fate == Fate::Deleted, "{decision:?}");
+        storage.thread.lock().expect("no panic").clone()
+    };
+    assert_ne!(thread_of(0).as_deref(), Some("policy-aside"));
+    // Some 200 milliseconds, where two ticks are 80.
+    assert_eq!(thread_of(300).as_deref(), Some("policy-aside"));
+}
+
+/// Storage that deletes, and notes on which thread.
+#[derive(Default)]
+struct Witness {
+    thread: Mutex<Option<String>>,
+}
+
+impl Storage for Witness {
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        *self.thread.lock().expect("no panic") = std::thread::current().name().map(str::to_owned);
+        Box::pin(std::future::ready(Ok(Outcome::Deleted)))
+    }
 }
 
 /// Storage that takes its time for every delete, and finds nothing.

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Limits under which a test of many components needs little.
 pub fn limits() -> Limits {
-    Limits { concurrent_policies: 2, ..Limits::default() }
+    // Those that spin have a low priority, and other tests run at the same time.
+    Limits { concurrent_policies: 2, queue_ms: 60_000, policy_wall_ms: 120_000, ..Limits::default() }
 }
 
 pub fn caller() -> Caller {

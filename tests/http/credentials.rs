@@ -185,17 +185,19 @@ fn a_key_set_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
     write(&json!({ "keys": [old.jwk] }).to_string());
     let auth = "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n";
     let host = Setup::with_auth(auth).start_in(folder);
-    is_taken(&host, &old.token(json!({})));
+    // The same token every time: one that verified before is remembered.
+    let olds = old.token(json!({}));
+    is_taken(&host, &olds);
     is_refused(&host, &new.token(json!({})), "Invalid token");
 
     write("{\"keys\": [");
     host.logged(&["cannot be used", "the last good one stays"]);
-    is_taken(&host, &old.token(json!({})));
+    is_taken(&host, &olds);
 
     write(&json!({ "keys": [new.jwk, { "kty": "oct", "k": "" }] }).to_string());
     host.logged(&["has changed and is in use"]);
     is_taken(&host, &new.token(json!({})));
-    is_refused(&host, &old.token(json!({})), "Invalid token");
+    is_refused(&host, &olds, "Invalid token");
 }
 
 #[test]
@@ -254,6 +256,12 @@ fn times_are_checked_with_the_leeway() {
     let auth = format!("{}leeway_seconds = 0\n", Setup::jwt().auth);
     let host = Setup { auth, ..Setup::jwt() }.start();
     is_refused(&host, &token(json!({ "exp": now() - 2 })), "Token has expired");
+    // One that verified is remembered, and no longer than it is valid.
+    let short = token(json!({ "exp": now() + 3 }));
+    is_taken(&host, &short);
+    is_taken(&host, &short);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    is_refused(&host, &short, "Token has expired");
 }
 
 #[test]

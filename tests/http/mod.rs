@@ -4,6 +4,7 @@ mod corrections;
 mod credentials;
 mod openapi;
 mod order;
+mod postgres_accounts;
 mod protocol;
 mod service_accounts;
 mod storage;

@@ -12,6 +12,7 @@ mod races;
 mod reconnect;
 mod several;
 mod store;
+mod synchronous_commit;
 mod tls;
 mod trouble;
 mod two_hosts;

@@ -5,7 +5,7 @@ mod secret;
 
 use crate::identity::{
     AccountStore, Algorithm, Authenticator, JwksFile, JwtVerifier, Method, SecurityKey, ServiceAccounts,
-    VerificationKey,
+    VerificationKey, VerifiedTokens,
 };
 use crate::limits::Limits;
 use crate::plugin::{self, DELETE_LEARNING, Wasi};
@@ -433,7 +433,7 @@ fn jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<
         return Err(source.error("auth.jwt.verification_keys", reason));
     }
     let (audience, issuer, leeway_seconds) = (jwt.audience, jwt.issuer, jwt.leeway_seconds);
-    Ok(JwtVerifier { algorithm, keys, jwks, audience, issuer, leeway_seconds })
+    Ok(JwtVerifier { algorithm, keys, jwks, audience, issuer, leeway_seconds, verified: VerifiedTokens::default() })
 }
 
 #[cfg(test)]

@@ -7,21 +7,24 @@
 mod algorithm;
 mod keys;
 mod rotation;
+mod verified;
 
 pub use algorithm::Algorithm;
 pub use keys::{KeyError, VerificationKey};
 pub use rotation::{JwksFile, JwksFileError};
+pub use verified::VerifiedTokens;
 
 use crate::contract::{Credential, IdentityError, IdentityErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keys::JwkSet;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a token that verified says of its bearer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
     /// The claim `sub`.
     pub subject: Option<String>,
@@ -43,6 +46,8 @@ pub struct JwtVerifier {
     pub issuer: Option<String>,
     /// Seconds by which the clocks of issuer and host may differ.
     pub leeway_seconds: u64,
+    /// What verified before.
+    pub verified: VerifiedTokens,
 }
 
 /// The part of a token's header that matters (RFC 7515, section 4.1).
@@ -71,16 +76,24 @@ impl JwtVerifier {
     /// # Errors
     /// [`IdentityErrorKind::Invalid`], `Expired`, `WrongAudience` or `ReservedSubject`, with the reason for the log.
     pub fn verify(&self, token: &str) -> Result<Bearer, IdentityError> {
-        let claims = self.verified_claims(token)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.check_times(&claims, now)?;
+        let jwks = self.jwks.as_ref().map(|file| file.keys());
+        let digest = verified::digest_of(token);
+        if let Some((bearer, times)) = self.verified.get(&digest, jwks.as_ref()) {
+            return times.check(now, self.leeway_seconds).map(|()| bearer);
+        }
+        let claims = self.verified_claims(token, jwks.as_deref())?;
+        let times = Times::read(&claims)?;
+        times.check(now, self.leeway_seconds)?;
         self.check_audience(&claims)?;
         self.check_issuer(&claims)?;
-        bearer(&claims)
+        let bearer = bearer(&claims)?;
+        self.verified.insert(digest, jwks.as_ref(), bearer.clone(), times);
+        Ok(bearer)
     }
 
     /// The claims of a token whose signature is good. Nothing of it is believed before that.
-    fn verified_claims(&self, token: &str) -> Result<Map<String, Value>, IdentityError> {
+    fn verified_claims(&self, token: &str, jwks: Option<&JwkSet>) -> Result<Map<String, Value>, IdentityError> {
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("not three parts"))?;
         let (header, payload) = signed.split_once('.').ok_or_else(|| invalid("not three parts"))?;
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| invalid("unreadable header"))?;
@@ -95,28 +108,11 @@ impl JwtVerifier {
         }
         let signature = decode(signature)?;
 
-        let jwks = self.jwks.as_ref().map(|file| file.keys());
         let mut keys = jwks.iter().filter_map(|set| set.pick(header.kid.as_deref())).chain(&self.keys);
         if !keys.any(|key| key.verifies(signed.as_bytes(), &signature)) {
             return Err(invalid("no key verifies its signature"));
         }
         serde_json::from_slice(&decode(payload)?).map_err(|_| invalid("its claims are not a JSON object"))
-    }
-
-    /// `nbf`, `iat` and `exp` (RFC 7519, section 4.1). One that is there must be a number; none has to be there.
-    fn check_times(&self, claims: &Map<String, Value>, now: u64) -> Result<(), IdentityError> {
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in 53 bits")]
-        let (now, leeway) = (now as f64, self.leeway_seconds as f64);
-        if seconds(claims, "iat")?.is_some_and(|iat| iat > now + leeway) {
-            return Err(invalid("issued in the future (iat)"));
-        }
-        if seconds(claims, "nbf")?.is_some_and(|nbf| nbf > now + leeway) {
-            return Err(invalid("not valid yet (nbf)"));
-        }
-        if seconds(claims, "exp")?.is_some_and(|exp| exp <= now - leeway) {
-            return Err(error(IdentityErrorKind::Expired, "expired (exp)"));
-        }
-        Ok(())
     }
 
     /// `aud`, where the configuration asks for one: it must be there, as one text or a list that has it.
@@ -139,6 +135,38 @@ impl JwtVerifier {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// `iat`, `nbf` and `exp` (RFC 7519, section 4.1), in seconds since 1970. None of them has to be there.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    issued_at: Option<f64>,
+    not_before: Option<f64>,
+    expires: Option<f64>,
+}
+
+impl Times {
+    /// One that is there must be a number.
+    fn read(claims: &Map<String, Value>) -> Result<Self, IdentityError> {
+        let (issued_at, not_before) = (seconds(claims, "iat")?, seconds(claims, "nbf")?);
+        Ok(Self { issued_at, not_before, expires: seconds(claims, "exp")? })
+    }
+
+    /// Whether a token with these is valid now.
+    fn check(&self, now: u64, leeway_seconds: u64) -> Result<(), IdentityError> {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in 53 bits")]
+        let (now, leeway) = (now as f64, leeway_seconds as f64);
+        if self.issued_at.is_some_and(|issued_at| issued_at > now + leeway) {
+            return Err(invalid("issued in the future (iat)"));
+        }
+        if self.not_before.is_some_and(|not_before| not_before > now + leeway) {
+            return Err(invalid("not valid yet (nbf)"));
+        }
+        if self.expires.is_some_and(|expires| expires <= now - leeway) {
+            return Err(error(IdentityErrorKind::Expired, "expired (exp)"));
+        }
+        Ok(())
     }
 }
 

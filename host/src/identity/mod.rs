@@ -7,7 +7,7 @@ mod security_key;
 mod service_accounts;
 
 pub use authenticator::{Authenticator, Method};
-pub use jwt::{Algorithm, Bearer, JwksFile, JwksFileError, JwtVerifier, KeyError, VerificationKey};
+pub use jwt::{Algorithm, Bearer, JwksFile, JwksFileError, JwtVerifier, KeyError, VerificationKey, VerifiedTokens};
 pub use security_key::SecurityKey;
 pub use service_accounts::{Account, AccountStore, ServiceAccounts};
 

@@ -1,6 +1,7 @@
 //! The sandbox: runs a policy, every request in a fresh instance, within limits, and believes nothing that it says
 //! unchecked.
 
+mod aside;
 mod deadline;
 mod decide;
 mod load;
@@ -21,7 +22,7 @@ use deadline::Deadline;
 use state::{State, Terms};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
 /// The policy that is shipped with this library, as a component.
@@ -29,11 +30,11 @@ pub const DELETE_LEARNING: &[u8] = include_bytes!("../../../guest/component/dele
 
 /// A policy, compiled and linked once, ready to decide any number of requests.
 pub struct Plugin {
-    policy: PluginPre<State>,
+    policy: Arc<PluginPre<State>>,
     deadline: Deadline,
     terms: Arc<Terms>,
     /// As many as the pool has room for, so that instantiating never fails for want of room.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 impl Plugin {
@@ -50,10 +51,11 @@ impl Plugin {
     /// # Errors
     /// As [`load`](Self::load) has them.
     pub fn load_with_wasi(component: &[u8], limits: &Limits, wasi: Wasi) -> Result<Self, LoadError> {
-        let policy = load::load(component, limits, wasi)?;
+        let policy = Arc::new(load::load(component, limits, wasi)?);
         let terms = Arc::new(Terms { limits: limits.clone(), wasi, ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(policy.engine(), &terms).map_err(LoadError::Thread)?;
-        let turns = Semaphore::new(usize::try_from(limits.concurrent_policies).unwrap_or(Semaphore::MAX_PERMITS));
+        let turns =
+            Arc::new(Semaphore::new(usize::try_from(limits.concurrent_policies).unwrap_or(Semaphore::MAX_PERMITS)));
         Ok(Self { policy, deadline, terms, turns })
     }
 
@@ -62,8 +64,9 @@ impl Plugin {
     /// Whatever the policy does, there is an answer, and with it what became of the record. Do not drop the future: a
     /// deletion that has begun would go on without anybody to hear of it. (Spawn it where a caller may go away.)
     pub async fn decide(&self, request: Request, identity: Arc<dyn Identity>, storage: Arc<dyn Storage>) -> Decision {
-        let turns = (Arc::clone(&storage), &self.turns);
-        let Ok(Ok(_turns)) = tokio::time::timeout(self.terms.limits.queue(), both(&turns)).await else {
+        let held = Arc::clone(&storage);
+        let turns = both(&*held, Arc::clone(&self.turns));
+        let Ok(Ok((_at_storage, turn))) = tokio::time::timeout(self.terms.limits.queue(), turns).await else {
             return Decision::overloaded();
         };
         let state = State::new(identity, storage, Arc::clone(&self.terms));
@@ -73,23 +76,30 @@ impl Plugin {
         store.set_hostcall_fuel(self.terms.limits.policy_host_bytes);
         store.set_max_component_handles(self.terms.limits.policy_table_elements);
 
-        let run = async |store: &mut Store<State>| {
-            let policy = self.policy.instantiate_async(&mut *store).await?;
-            store.data_mut().has_instance();
-            policy.call_delete_learning(store, &request).await
-        };
-        let end = self.deadline.bound(&mut store, run).await;
-        Decision::of(end, store.into_data())
+        let (policy, deadline) = (Arc::clone(&self.policy), self.deadline);
+        // It owns all that it needs, as it may have to go on elsewhere.
+        let rest = Box::pin(async move {
+            let _turn = turn;
+            let run = async |store: &mut Store<State>| {
+                let policy = policy.instantiate_async(&mut *store).await?;
+                store.data_mut().has_instance();
+                policy.call_delete_learning(store, &request).await
+            };
+            let end = deadline.bound(&mut store, run).await;
+            Decision::of(end, store.into_data())
+        });
+        aside::run(rest, self.terms.limits.queue()).await
     }
 }
 
 /// A turn at what holds the record, and then, so that nobody waits there with a turn in the sandbox, one in the sandbox.
-async fn both<'a>(
-    (storage, sandbox): &'a (Arc<dyn Storage>, &Semaphore),
-) -> Result<(Option<SemaphorePermit<'a>>, SemaphorePermit<'a>), AcquireError> {
-    let storage = match storage.turns() {
+async fn both(
+    storage: &dyn Storage,
+    sandbox: Arc<Semaphore>,
+) -> Result<(Option<SemaphorePermit<'_>>, OwnedSemaphorePermit), AcquireError> {
+    let at_storage = match storage.turns() {
         Some(turns) => Some(turns.acquire().await?),
         None => None,
     };
-    Ok((storage, sandbox.acquire().await?))
+    Ok((at_storage, sandbox.acquire_owned().await?))
 }

@@ -81,6 +81,11 @@ impl State {
         &mut self.growth
     }
 
+    /// Ticks counted so far.
+    pub(super) fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
     /// Counts a tick against the policy, and says how many there are. One that passed while the host worked is seen only
     /// when the policy goes on, and is not counted.
     pub(super) fn tick(&mut self) -> u32 {

@@ -1,10 +1,12 @@
-//! The HTTP client of the model: it writes a path as it likes, and can come from many addresses.
+//! The HTTP client of the model: it writes a path as it likes, and can come from many addresses. So many requests are made
+//! that what a client for everything does beside that would take most of the time.
 
 use crate::model::rules::Target;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -13,8 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Client {
     host: SocketAddr,
-    agent: ureq::Agent,
     runtime: Runtime,
+    /// The connection of all requests that need none of their own.
+    kept: RefCell<Option<BufReader<TcpStream>>>,
 }
 
 /// An answer's status and body.
@@ -26,43 +29,73 @@ pub struct Answer {
 
 impl Client {
     pub fn of(host: SocketAddr) -> Self {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { host, agent: agent.build().into(), runtime }
+        Self { host, runtime, kept: RefCell::default() }
     }
 
     /// Asks to delete what this path names, with these values of the header `Authorization`.
     pub fn ask(&self, path: &str, authorization: &[String]) -> Answer {
-        let mut request = ureq::http::Request::delete(format!("http://{}{path}", self.host));
-        for value in authorization {
-            request = request.header("authorization", value);
+        let mut kept = self.kept.borrow_mut();
+        if let Some(connection) = kept.as_mut()
+            && let Ok(answer) = self.exchange(connection, path, authorization)
+        {
+            return answer;
         }
-        let mut response = self.agent.run(request.body(()).expect("a request")).expect("an answer");
-        let body = response.body_mut().read_to_string().expect("a body");
-        Answer { status: response.status().as_u16(), body }
+        // There is none yet, or it was idle for so long that the host has closed it.
+        let mut connection = self.connect(Ipv4Addr::LOCALHOST);
+        let answer = self.exchange(&mut connection, path, authorization).expect("an answer");
+        *kept = Some(connection);
+        answer
     }
 
     /// The same from an address of its own: that many after the first of the network that a machine has to itself.
     pub fn ask_from(&self, address: u32, path: &str, authorization: &[String]) -> Answer {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 0).to_bits() + address);
+        self.exchange(&mut self.connect(address), path, authorization).expect("an answer")
+    }
+
+    fn connect(&self, from: Ipv4Addr) -> BufReader<TcpStream> {
         let connected = self.runtime.block_on(async {
             let socket = TcpSocket::new_v4()?;
-            socket.bind((address, 0).into())?;
+            socket.bind((from, 0).into())?;
             socket.connect(self.host).await?.into_std()
         });
-        let mut stream = connected.unwrap_or_else(|error| panic!("a connection from {address}: {error}"));
+        let stream = connected.unwrap_or_else(|error| panic!("a connection from {from}: {error}"));
         stream.set_nonblocking(false).expect("a stream that waits");
+        stream.set_nodelay(true).expect("a stream that sends at once");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let mut head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.host);
+        BufReader::new(stream)
+    }
+
+    fn exchange(
+        &self,
+        connection: &mut BufReader<TcpStream>,
+        path: &str,
+        authorization: &[String],
+    ) -> io::Result<Answer> {
+        let mut head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\n", self.host);
         for value in authorization {
             write!(head, "authorization: {value}\r\n").expect("text can be written");
         }
-        stream.write_all(format!("{head}\r\n").as_bytes()).expect("it can be sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, body: body.to_owned() }
+        head.push_str("\r\n");
+        connection.get_mut().write_all(head.as_bytes())?;
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut length = 0;
+        while line != "\r\n" {
+            line.clear();
+            if connection.read_line(&mut line)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.trim().parse().map_err(io::Error::other)?;
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body)?;
+        Ok(Answer { status, body: String::from_utf8(body).map_err(io::Error::other)? })
     }
 }
 

@@ -11,16 +11,20 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// The service accounts of a PostgreSQL database, on connections of their own.
+/// The service accounts of a PostgreSQL database, on connections of their own: some that find them, and one that notes
+/// their use, because whoever writes may have to wait for a lock.
 pub struct PostgresAccounts {
-    sessions: Arc<Sessions>,
+    finds: Sessions,
     find: Query,
+    touches: Arc<Sessions>,
     touch: Arc<Query>,
     place: String,
 }
 
-/// Connections to the account store: look-ups are short, and remembered.
-const SESSIONS: usize = 2;
+/// Connections that find accounts: look-ups are short, and remembered.
+const FINDS: usize = 2;
+/// Connections that note uses. Those that come while it waits are given up after a while.
+const TOUCHES: usize = 1;
 
 impl PostgresAccounts {
     /// Prepares to ask this table. The table is Agno's, and is not made here; until Agno has made it, tokens cannot be
@@ -46,9 +50,11 @@ impl PostgresAccounts {
             sql: format!("UPDATE {place} SET last_used_at = $2 WHERE id = $1"),
             types: &[Type::TEXT, Type::INT8],
         };
-        let connector = Connector::new(url, transaction_pooling, limits)?;
-        let sessions = Arc::new(Sessions::new(connector, SESSIONS, limits)?);
-        Ok(Self { sessions, find, touch: Arc::new(touch), place })
+        let sessions = |size| -> Result<Sessions, PostgresError> {
+            Ok(Sessions::new(Connector::new(url, transaction_pooling, limits)?, size, limits)?)
+        };
+        let (finds, touches) = (sessions(FINDS)?, Arc::new(sessions(TOUCHES)?));
+        Ok(Self { finds, find, touches, touch: Arc::new(touch), place })
     }
 }
 
@@ -56,13 +62,13 @@ impl AccountStore for PostgresAccounts {
     fn by_token_hash(&self, token_hash: String) -> BoxFuture<'_, Result<Option<Account>, String>> {
         Box::pin(async move {
             let failed = |error: &AskError| format!("PostgreSQL, {}: {error}", self.place);
-            let rows = self.sessions.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
+            let rows = self.finds.ask(&self.find, &[&token_hash]).await.map_err(|error| failed(&error))?;
             rows.first().map(account).transpose().map_err(|error| failed(&AskError::Failed(error)))
         })
     }
 
     fn touch(&self, account_id: String, now: i64) {
-        let (sessions, touch) = (Arc::clone(&self.sessions), Arc::clone(&self.touch));
+        let (sessions, touch) = (Arc::clone(&self.touches), Arc::clone(&self.touch));
         tokio::spawn(async move {
             if let Err(error) = sessions.ask(&touch, &[&account_id, &now]).await {
                 tracing::warn!(%error, "cannot note that a service account was used");

@@ -1,0 +1,120 @@
+//! How many instructions one decision takes, as valgrind counts them, beside the number that is recorded.
+//!
+//! The program runs itself under valgrind twice, with few decisions and with many, and takes the difference: what starting
+//! and compiling take is in both and falls out.
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use delete_learning::storage::{Database, Databases, MemoryTable, Named};
+use delete_learning::{Caller, Credential, DELETE_LEARNING, Learning, Limits, Plugin, Request};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::{env, fs};
+
+/// Counts the instructions of one decision, and compares with what is recorded.
+///
+/// One decision: the record is found, the policy decides in an instance of its own, the record is deleted; storage and
+/// identity are in memory. It takes valgrind. Exits with 1 where the count is more than 5 % above the recorded one.
+///
+/// The count depends on the compiler, so there is one for each version of rustc. Where there is none for this one, the
+/// count is compared with the newest recorded with a tolerance of 15 %, and the line to be recorded is printed.
+#[derive(Parser)]
+struct Arguments {
+    /// Record this count in place of the one that is there for this compiler
+    #[arg(long)]
+    record: bool,
+    /// Decide so often and count nothing: what runs under valgrind
+    #[arg(long, hide = true, value_name = "COUNT")]
+    decide: Option<u32>,
+}
+
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recorded.txt");
+const FEW: u32 = 200;
+const MANY: u32 = 2_200;
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let Some(count) = arguments.decide {
+        return decide(count).map(|()| ExitCode::SUCCESS);
+    }
+    let compiler = said_by("rustc", &["-V"])?;
+    let count = (instructions(MANY)? - instructions(FEW)?) / u64::from(MANY - FEW);
+    println!("one decision: {count} instructions ({compiler})");
+
+    let recorded = fs::read_to_string(RECORDED).unwrap_or_default();
+    if arguments.record {
+        let others = recorded.lines().filter(|line| !line.ends_with(&compiler)).map(|line| format!("{line}\n"));
+        fs::write(RECORDED, format!("{}{count} {compiler}\n", others.collect::<String>()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let parsed = |line: &str| {
+        let (count, compiler) = line.split_once(' ')?;
+        Some((count.parse::<u64>().ok()?, compiler.to_owned()))
+    };
+    let entries: Vec<(u64, String)> = recorded.lines().filter_map(parsed).collect();
+    let own = entries.iter().find(|(_, recorded)| *recorded == compiler);
+    let (before, by, percent) = match (own, entries.last()) {
+        (Some((before, by)), _) => (before, by, 5),
+        (None, Some((before, by))) => {
+            println!("nothing is recorded for this compiler; to be recorded (--record does it): {count} {compiler}");
+            (before, by, 15)
+        }
+        (None, None) => bail!("{RECORDED} holds nothing; --record records"),
+    };
+    let most = before * (100 + percent) / 100;
+    println!("recorded: {before} ({by}); at most {percent} % more: {most}");
+    Ok(if count > most { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What this program takes for so many decisions, with everything before and after.
+fn instructions(decisions: u32) -> Result<u64> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(env::current_exe()?)
+        .args(["--decide", &decisions.to_string()])
+        // Components are compiled by as many threads as there are processors, which then wait for each other in loops.
+        .env("RAYON_NUM_THREADS", "1")
+        .output()
+        .context("valgrind cannot be run; Debian has it as `valgrind`")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{said}");
+    let line = said.lines().find_map(|line| line.split_once("Collected :")).context("valgrind says no number")?;
+    Ok(line.1.trim().parse()?)
+}
+
+fn decide(count: u32) -> Result<()> {
+    // A small pool: valgrind has no room for the addresses of the usual one.
+    let limits = Limits { concurrent_policies: 2, ..Limits::default() };
+    let plugin = Plugin::load(DELETE_LEARNING, &limits)?;
+    let table = Arc::new(MemoryTable::default());
+    let databases = Databases(vec![Database {
+        id: "main".to_owned(),
+        table_name: "learnings".to_owned(),
+        table: Arc::<MemoryTable>::clone(&table),
+    }]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for _ in 0..count {
+            let id = "user_memory_00000007";
+            table.insert(id, Learning::owned_by(Some("alice@example.com")));
+            let caller = Ok(Caller {
+                credential: Credential::Jwt,
+                subject: Some("alice@example.com".to_owned()),
+                scopes: vec!["learnings:delete".to_owned()],
+                enforce_scopes: true,
+                user_isolation: true,
+                admin_scope: "agent_os:admin".to_owned(),
+            });
+            let request = Request { learning_id: id.to_owned(), db_id: None, table: None };
+            let record = databases.record(&Named { learning_id: Some(id), ..Named::default() });
+            let decision = plugin.decide(request, Arc::new(caller), record).await;
+            ensure!(decision.answer.is_ok(), "{decision:?}");
+        }
+        Ok(())
+    })
+}
+
+fn said_by(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}

@@ -1,0 +1,299 @@
+//! One decision, alone: in a fresh instance, in a reused one, natively, and by other policy engines on the same rule.
+//!
+//! The rule that all of them decide: the caller holds the scope `learnings:delete` and owns the record, or is an
+//! administrator.
+
+use crate::contract::{Host, Plugin as Instance, PluginPre, Request as InstanceRequest};
+use crate::native;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use cedar_policy::{
+    Authorizer, Context, Decision as Answer, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, Request,
+    RestrictedExpression,
+};
+use criterion::Criterion;
+use delete_learning::storage::{Database, Databases, MemoryTable, Named};
+use delete_learning::{Caller, Credential, DELETE_LEARNING, IdentityError, Learning, Limits, Plugin, plugin};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use wasmtime::Store;
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
+
+const OWNER: &str = "alice@example.com";
+const ID: &str = "user_memory_00000007";
+
+/// What is measured, in the order of the table.
+pub const NAMES: [&str; 9] = [
+    "fresh instance",
+    "instantiation alone",
+    "empty component",
+    "reused instance",
+    "native policy",
+    "Cedar, request and entities built",
+    "Cedar, is_authorized alone",
+    "Rego, input built",
+    "Rego, evaluation alone",
+];
+
+/// Medians in nanoseconds, by name: of each round its median, and of these the median. The contestants take turns, so
+/// that what else the machine does meets all of them.
+pub fn measure(folder: &Path, rounds: usize, seconds: f64) -> Result<BTreeMap<&'static str, f64>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (embedded, cedar, rego) = (Embedded::new()?, Cedar::new()?, Rego::new()?);
+    let bare = Bare::new().map_err(|error| anyhow!("{error:#}"))?;
+    let mut medians: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    for round in 0..rounds {
+        let mut criterion = Criterion::default()
+            .without_plots()
+            .output_directory(folder)
+            .sample_size(20)
+            .warm_up_time(Duration::from_secs_f64(seconds / 3.0))
+            .measurement_time(Duration::from_secs_f64(seconds));
+        for name in NAMES {
+            let id = format!("{name} {round}");
+            one(&mut criterion, &id, name, &runtime, &embedded, &bare, &cedar, &rego)?;
+            let file = folder.join(&id).join("new/estimates.json");
+            let estimates = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
+            let estimates: serde_json::Value = serde_json::from_slice(&estimates)?;
+            let median = estimates["median"]["point_estimate"].as_f64().context("no median")?;
+            medians.entry(name).or_default().push(median);
+        }
+    }
+    Ok(medians.into_iter().map(|(name, figures)| (name, crate::report::median(&figures))).collect())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one of each contestant")]
+fn one(
+    criterion: &mut Criterion,
+    id: &str,
+    name: &str,
+    runtime: &Runtime,
+    embedded: &Embedded,
+    bare: &Bare,
+    cedar: &Cedar,
+    rego: &Rego,
+) -> Result<()> {
+    match name {
+        "fresh instance" => {
+            criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| embedded.fresh()));
+        }
+        "native policy" => {
+            criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| embedded.native()));
+        }
+        "instantiation alone" => {
+            criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| bare.instantiate(&bare.policy)));
+        }
+        "empty component" => {
+            criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| bare.instantiate(&bare.empty)));
+        }
+        "reused instance" => {
+            let (mut store, instance) = runtime.block_on(bare.instance()).map_err(|error| anyhow!("{error:#}"))?;
+            let request = InstanceRequest { learning_id: ID.to_owned(), db_id: None, table: None };
+            criterion.bench_function(id, |bench| {
+                // The whole batch in one run of the runtime: entering it is no part of a decision.
+                bench.iter_custom(|iterations| {
+                    runtime.block_on(async {
+                        let begun = std::time::Instant::now();
+                        for _ in 0..iterations {
+                            let answer = instance.call_delete_learning(&mut store, &request).await;
+                            assert!(matches!(answer, Ok(Ok(()))));
+                        }
+                        begun.elapsed()
+                    })
+                });
+            });
+        }
+        "Cedar, request and entities built" => {
+            criterion.bench_function(id, |bench| {
+                bench.iter(|| {
+                    let (request, entities) = cedar.inputs().expect("they fit the policy");
+                    cedar.decide(&request, &entities)
+                });
+            });
+        }
+        "Cedar, is_authorized alone" => {
+            let (request, entities) = cedar.inputs()?;
+            criterion.bench_function(id, |bench| bench.iter(|| cedar.decide(&request, &entities)));
+        }
+        "Rego, input built" => {
+            criterion.bench_function(id, |bench| bench.iter(|| rego.decide(rego.input())));
+        }
+        "Rego, evaluation alone" => {
+            let input = rego.input();
+            criterion.bench_function(id, |bench| bench.iter(|| rego.decide(input.clone())));
+        }
+        _ => return Err(anyhow!("nothing is called {name}")),
+    }
+    Ok(())
+}
+
+/// The host's library, as a platform embeds it: storage and identity in memory.
+pub struct Embedded {
+    plugin: Plugin,
+    table: Arc<MemoryTable>,
+    databases: Databases,
+}
+
+impl Embedded {
+    pub fn new() -> Result<Self> {
+        Self::within(&Limits::default())
+    }
+
+    pub fn within(limits: &Limits) -> Result<Self> {
+        let table = Arc::new(MemoryTable::default());
+        let databases = Databases(vec![Database {
+            id: "main".to_owned(),
+            table_name: "learnings".to_owned(),
+            table: Arc::<MemoryTable>::clone(&table),
+        }]);
+        Ok(Self { plugin: Plugin::load(DELETE_LEARNING, limits)?, table, databases })
+    }
+
+    fn caller() -> Result<Caller, IdentityError> {
+        Ok(Caller {
+            credential: Credential::Jwt,
+            subject: Some(OWNER.to_owned()),
+            scopes: vec!["learnings:delete".to_owned()],
+            enforce_scopes: true,
+            user_isolation: true,
+            admin_scope: "agent_os:admin".to_owned(),
+        })
+    }
+
+    /// Stores a record and has it deleted, all of a request but HTTP: the record is found, the policy decides in an
+    /// instance of its own, the record is deleted, and what was done is noted.
+    pub async fn fresh(&self) {
+        self.table.insert(ID, Learning::owned_by(Some(OWNER)));
+        let request = delete_learning::Request { learning_id: ID.to_owned(), db_id: None, table: None };
+        let storage = self.databases.record(&Named { learning_id: Some(ID), ..Named::default() });
+        let decision = self.plugin.decide(request, Arc::new(Self::caller()), storage).await;
+        assert!(decision.answer.is_ok(), "{decision:?}");
+    }
+
+    async fn native(&self) {
+        self.table.insert(ID, Learning::owned_by(Some(OWNER)));
+        let request = delete_learning::Request { learning_id: ID.to_owned(), db_id: None, table: None };
+        let storage = self.databases.record(&Named { learning_id: Some(ID), ..Named::default() });
+        let decision = native::decide(request, Arc::new(Self::caller()), storage).await;
+        assert!(decision.answer.is_ok(), "{decision:?}");
+    }
+}
+
+/// The component in the host's engine with nothing of the host around it.
+struct Bare {
+    policy: InstancePre<Host>,
+    empty: InstancePre<Host>,
+    host: Host,
+}
+
+impl Bare {
+    fn new() -> wasmtime::Result<Self> {
+        let engine = plugin::engine(&Limits::default())?;
+        let mut linker = Linker::new(&engine);
+        Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+        let prepare = |bytes: &[u8]| linker.instantiate_pre(&Component::from_binary(&engine, bytes)?);
+        // A component without anything: magic number, version and layer.
+        let empty = prepare(b"\0asm\x0d\0\x01\0")?;
+        Ok(Self { policy: prepare(DELETE_LEARNING)?, empty, host: Host { owner: OWNER.into() } })
+    }
+
+    async fn instantiate(&self, component: &InstancePre<Host>) {
+        let mut store = Store::new(component.engine(), self.host.clone());
+        store.set_epoch_deadline(1_000_000);
+        component.instantiate_async(&mut store).await.expect("the pool has room for one");
+    }
+
+    async fn instance(&self) -> wasmtime::Result<(Store<Host>, Instance)> {
+        let mut store = Store::new(self.policy.engine(), self.host.clone());
+        store.set_epoch_deadline(1_000_000);
+        let instance = PluginPre::new(self.policy.clone())?.instantiate_async(&mut store).await?;
+        Ok((store, instance))
+    }
+}
+
+/// The rule in Cedar.
+struct Cedar {
+    authorizer: Authorizer,
+    policies: PolicySet,
+    user: EntityTypeName,
+    action: EntityUid,
+    learning: EntityTypeName,
+}
+
+impl Cedar {
+    fn new() -> Result<Self> {
+        let policies = r#"
+            permit (principal, action == Action::"learnings:delete", resource)
+            when { principal.scopes.contains("agent_os:admin") };
+            permit (principal, action == Action::"learnings:delete", resource)
+            when { principal.scopes.contains("learnings:delete") && resource.owner == principal.subject };
+        "#;
+        let cedar = Self {
+            authorizer: Authorizer::new(),
+            policies: policies.parse()?,
+            user: "User".parse()?,
+            action: r#"Action::"learnings:delete""#.parse()?,
+            learning: "Learning".parse()?,
+        };
+        let (request, entities) = cedar.inputs()?;
+        cedar.decide(&request, &entities);
+        Ok(cedar)
+    }
+
+    fn inputs(&self) -> Result<(Request, Entities)> {
+        let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let user = EntityUid::from_type_name_and_id(self.user.clone(), EntityId::new(OWNER));
+        let learning = EntityUid::from_type_name_and_id(self.learning.clone(), EntityId::new(ID));
+        let scopes = RestrictedExpression::new_set([text("learnings:delete")]);
+        let caller = HashMap::from([("subject".to_owned(), text(OWNER)), ("scopes".to_owned(), scopes)]);
+        let record = HashMap::from([("owner".to_owned(), text(OWNER))]);
+        let entities = [
+            Entity::new(user.clone(), caller, HashSet::new())?,
+            Entity::new(learning.clone(), record, HashSet::new())?,
+        ];
+        let request = Request::new(user, self.action.clone(), learning, Context::empty(), None)?;
+        Ok((request, Entities::from_entities(entities, None)?))
+    }
+
+    fn decide(&self, request: &Request, entities: &Entities) {
+        let answer = self.authorizer.is_authorized(request, &self.policies, entities);
+        assert_eq!(answer.decision(), Answer::Allow);
+    }
+}
+
+/// The rule in Rego.
+struct Rego(regorus::CompiledPolicy);
+
+impl Rego {
+    fn new() -> Result<Self> {
+        let mut engine = regorus::Engine::new();
+        let policy = r#"
+            package learnings
+            import rego.v1
+            default allow := false
+            allow if "agent_os:admin" in input.caller.scopes
+            allow if {
+                "learnings:delete" in input.caller.scopes
+                input.learning.owner == input.caller.subject
+            }
+        "#;
+        engine.add_policy("learnings.rego".to_owned(), policy.to_owned())?;
+        let rego = Self(engine.compile_with_entrypoint(&"data.learnings.allow".into())?);
+        ensure!(rego.0.eval_with_input(rego.input())? == regorus::Value::from(true), "the rule allows");
+        Ok(rego)
+    }
+
+    fn input(&self) -> regorus::Value {
+        regorus::Value::from(serde_json::json!({
+            "caller": {"subject": OWNER, "scopes": ["learnings:delete"]},
+            "learning": {"id": ID, "owner": OWNER},
+        }))
+    }
+
+    fn decide(&self, input: regorus::Value) {
+        let answer = self.0.eval_with_input(input).expect("the rule can be evaluated");
+        assert_eq!(answer, regorus::Value::from(true));
+    }
+}

@@ -1,0 +1,151 @@
+//! One command that measures the host beside what it is compared with, and prints one table.
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures to be read")]
+
+mod bare;
+mod contract;
+mod decision;
+mod load;
+#[path = "../../../host/src/logging.rs"]
+mod logging;
+mod native;
+mod picture;
+mod report;
+mod rows;
+mod sections;
+mod server;
+mod token;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use report::Line;
+use sections::Bench;
+use std::fs;
+use std::path::PathBuf;
+
+/// Measures the host beside what it is compared with: the real Agno, bare databases, other policy engines.
+///
+/// Everything runs on this machine and over loopback. Contestants take turns, so that what else the machine does meets
+/// all of them; figures are ratios of medians. The table goes to standard output, as Markdown, and to the folder of
+/// results with a picture; what goes on goes to standard error. The release build of the host and a Python environment
+/// with Agno are made first where they are missing. A full run takes about half an hour and 12 GB of disk; --quick takes
+/// a few minutes, and its figures are rough.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  cargo run --release --manifest-path tests/bench/Cargo.toml -- --quick
+  cargo run --release --manifest-path tests/bench/Cargo.toml -- --only decision --only sqlite"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Smaller databases and fewer, shorter rounds
+    #[arg(long)]
+    quick: bool,
+    /// Measure this alone; may be given more than once
+    #[arg(long, value_name = "SECTION")]
+    only: Vec<Section>,
+    /// A PostgreSQL in which a database may be made, for the section `postgres`
+    #[arg(long, value_name = "URL", default_value = "postgres://postgres@127.0.0.1:5432")]
+    postgres: String,
+    /// Where results go
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
+    results: PathBuf,
+    /// Where databases are made: on the disk to be measured
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/databases"))]
+    databases: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// This program as a server: for the comparison of component and native policy
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        native: bool,
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// Deletes a second and latency on SQLite, beside Agno, the policy compiled natively, and bare loops; memory
+    Sqlite,
+    /// Deletes a second on PostgreSQL, beside a bare pool
+    Postgres,
+    /// One decision, beside instantiating alone, Cedar and Rego
+    Decision,
+    /// Throughput and latency over the number of records
+    Rows,
+    /// Throughput and latency over the number of connections
+    Connections,
+    /// Latency at a fixed rate
+    Rate,
+    /// From process start to the first 204
+    Start,
+    /// The component's bytes and imports
+    Component,
+}
+
+impl Section {
+    /// Whether it takes no server.
+    fn is_alone(self) -> bool {
+        matches!(self, Self::Decision | Self::Component)
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Serve { native, config }) = &arguments.command {
+        return server::serve(config, *native);
+    }
+    let is_wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
+    fs::create_dir_all(&arguments.results)?;
+    fs::create_dir_all(&arguments.databases)?;
+    let databases = arguments.databases.canonicalize()?;
+
+    if arguments.only.iter().any(|section| !section.is_alone()) || arguments.only.is_empty() {
+        server::prepare_host()?;
+        server::prepare_agno()?;
+    }
+    let bench = Bench::new(databases, arguments.quick, arguments.postgres.clone());
+    let mut lines: Vec<Line> = Vec::new();
+    let mut panels = Vec::new();
+    if is_wanted(Section::Component) {
+        lines.extend(sections::component()?);
+    }
+    if is_wanted(Section::Decision) {
+        lines.extend(bench.decision(&arguments.results.join("criterion"))?);
+    }
+    if is_wanted(Section::Start) {
+        lines.extend(bench.start()?);
+    }
+    if is_wanted(Section::Sqlite) {
+        lines.extend(bench.sqlite()?);
+    }
+    if is_wanted(Section::Postgres) {
+        lines.extend(bench.postgres()?);
+    }
+    if is_wanted(Section::Rate) {
+        lines.extend(bench.rate()?);
+    }
+    if is_wanted(Section::Connections) {
+        panels.extend(bench.connections()?);
+    }
+    if is_wanted(Section::Rows) {
+        let (line, more) = bench.rows()?;
+        lines.push(line);
+        panels.extend(more);
+    }
+    let text = format!("{}\n\n{}", report::machine(), report::table(&lines));
+    println!("{text}");
+    fs::write(arguments.results.join("table.md"), &text).context("the results cannot be written")?;
+    if !panels.is_empty() {
+        let file = arguments.results.join("picture.svg");
+        fs::write(&file, picture::draw(&panels))?;
+        println!("{}", file.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Servers as processes of their own: the host's release binary, this program as a server, and the real Agno.
+
+use crate::rows::Order;
+use crate::token::SECRET;
+use crate::{load, native};
+use anyhow::{Context, Result, bail, ensure};
+use delete_learning::{Config, DELETE_LEARNING, Plugin, Server};
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Which server decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The host as it is released.
+    Host,
+    /// The host's library in this program, with the component.
+    Component,
+    /// The same with the policy compiled natively; nothing else differs.
+    Native,
+    /// The real service.
+    Agno,
+}
+
+/// A server that runs; ended when dropped.
+pub struct Running {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+/// A database of a server: its id, its URL, and what else its configuration says.
+pub struct Database {
+    pub id: String,
+    pub url: String,
+    pub more: &'static str,
+}
+
+impl Database {
+    pub fn file(id: &str, file: &Path) -> Self {
+        Self { id: id.to_owned(), url: format!("sqlite:{}", file.display()), more: "" }
+    }
+}
+
+/// The command that starts a server on these databases, its log in a file of the folder.
+pub fn command(kind: Kind, folder: &Path, databases: &[Database]) -> Result<(Command, SocketAddr)> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let name = match kind {
+        Kind::Host => "host",
+        Kind::Component => "component",
+        Kind::Native => "native",
+        Kind::Agno => "agno",
+    };
+    let mut command = match kind {
+        Kind::Agno => {
+            let [Database { url, .. }] = databases else { bail!("the real service is given one database") };
+            let file = url.strip_prefix("sqlite:").context("the real service is given a file")?;
+            let mut command = Command::new(agno_python());
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("agno.py"));
+            command.args([file, &address.port().to_string(), SECRET]);
+            command
+        }
+        _ => {
+            let config = folder.join(format!("{name}.toml"));
+            fs::write(&config, configuration(address, databases)?)?;
+            let mut command = match kind {
+                Kind::Host => Command::new(root().join("target/release/delete-learning")),
+                _ => Command::new(std::env::current_exe()?),
+            };
+            command.arg("serve");
+            if kind == Kind::Native {
+                command.arg("--native");
+            }
+            command.arg("--config").arg(config);
+            command
+        }
+    };
+    let log = fs::File::create(folder.join(format!("{name}.log")))?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).env_remove("JWT_JWKS_FILE");
+    Ok((command, address))
+}
+
+/// What an operator writes: tokens, scopes, isolation; the rest is as it comes.
+fn configuration(address: SocketAddr, databases: &[Database]) -> Result<String> {
+    let mut text = format!("listen = \"{address}\"\n");
+    for Database { id, url, more } in databases {
+        writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}")?;
+    }
+    writeln!(text, "[auth]\nmode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"{SECRET}\"]")?;
+    Ok(text)
+}
+
+impl Running {
+    /// Starts a server and waits until it accepts connections.
+    pub fn start(kind: Kind, folder: &Path, databases: &[Database]) -> Result<Self> {
+        let (mut command, address) = command(kind, folder, databases)?;
+        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let mut running = Self { child, address };
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(running.child.try_wait()?.is_none(), "{command:?} ended: see {}", folder.display());
+            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(running)
+    }
+
+    /// Starts a server, and says how many milliseconds it took to its first 204.
+    pub fn time_to_first(kind: Kind, folder: &Path, database: &Path, token: &str, order: Order) -> Result<f64> {
+        let (mut command, address) = command(kind, folder, &[Database::file("main", database)])?;
+        let begun = Instant::now();
+        let running = Self { child: command.spawn()?, address };
+        while !load::one(address, token, 0, order)? {
+            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
+            thread::sleep(Duration::from_micros(500));
+        }
+        let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
+        drop(running);
+        Ok(milliseconds)
+    }
+
+    /// Mebibytes of memory that it holds now.
+    pub fn resident(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes / 1024.0)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The Python that has Agno: the one that is named, or one that is made here.
+pub fn agno_python() -> PathBuf {
+    std::env::var_os("AGNO_PYTHON").map_or_else(|| root().join("target/agno/bin/python"), PathBuf::from)
+}
+
+/// Makes the Python that has Agno, where there is none.
+pub fn prepare_agno() -> Result<()> {
+    if std::env::var_os("AGNO_PYTHON").is_some() {
+        return Ok(());
+    }
+    let folder = root().join("target/agno");
+    if !folder.join("bin/uvicorn").is_file() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        let requirements = root().join("tests/agno/requirements.txt");
+        run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(requirements))?;
+    }
+    Ok(())
+}
+
+/// Builds the host as it is released.
+pub fn prepare_host() -> Result<()> {
+    run(Command::new("cargo").args(["build", "--release", "--locked", "--bin", "delete-learning"]).current_dir(root()))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    ensure!(command.status()?.success(), "{command:?} failed");
+    Ok(())
+}
+
+/// This program as a server: what the host's `serve` does, with the component or with the policy compiled natively.
+pub fn serve(config: &Path, is_native: bool) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let config = Config::read(config, &|name| std::env::var(name).ok())?;
+        crate::logging::start(config.log);
+        let server = if is_native {
+            Server::bind_with(config, Arc::new(native::Policy)).await?
+        } else {
+            let plugin = Plugin::load(DELETE_LEARNING, &config.limits)?;
+            Server::bind_with(config, Arc::new(plugin)).await?
+        };
+        server.run(std::future::pending()).await;
+        Ok(())
+    })
+}
