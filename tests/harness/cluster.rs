@@ -217,7 +217,7 @@ impl Cluster {
             "unix_socket_directories=",
             "fsync=on",
             "synchronous_commit=on",
-            "max_connections=60",
+            "max_connections=120",
             "shared_buffers=32MB",
             "max_wal_size=256MB",
             &port_setting,
