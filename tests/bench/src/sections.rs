@@ -4,7 +4,7 @@ use crate::load::{self, Run, Wanted};
 use crate::picture::{Panel, Series};
 use crate::report::{Line, median, short};
 use crate::rows::{self, Order};
-use crate::server::{Database, Kind, Running};
+use crate::server::{Database, Kind, Programs, Running};
 use crate::{bare, decision, token};
 use anyhow::{Result, ensure};
 use delete_learning::{DELETE_LEARNING, Limits, plugin};
@@ -23,6 +23,7 @@ pub struct Bench {
     is_quick: bool,
     postgres: String,
     tokens: Vec<String>,
+    programs: Programs,
 }
 
 /// A message on what goes on.
@@ -39,8 +40,8 @@ pub fn component() -> Result<Vec<Line>> {
 }
 
 impl Bench {
-    pub fn new(folder: PathBuf, is_quick: bool, postgres: String) -> Self {
-        Self { folder, is_quick, postgres, tokens: token::all() }
+    pub fn new(folder: PathBuf, is_quick: bool, postgres: String, programs: Programs) -> Self {
+        Self { folder, is_quick, postgres, tokens: token::all(), programs }
     }
 
     fn rounds(&self) -> usize {
@@ -115,7 +116,13 @@ impl Bench {
                 let file = folder.path().join("start.db");
                 rows::copy(&template, &file)?;
                 let token = &self.tokens[rows::owner(order.number(0))];
-                times.entry(name).or_default().push(Running::time_to_first(kind, folder.path(), &file, token, order)?);
+                times.entry(name).or_default().push(self.programs.time_to_first(
+                    kind,
+                    folder.path(),
+                    &file,
+                    token,
+                    order,
+                )?);
                 for end in ["", "-wal", "-shm"] {
                     let _ = fs::remove_file(folder.path().join(format!("start.db{end}")));
                 }
@@ -142,7 +149,7 @@ impl Bench {
             rows::copy(&template, &file)?;
             files.insert(name, file);
         }
-        let start = |kind, name| Running::start(kind, folder.path(), &[Database::file("main", &files[name])]);
+        let start = |kind, name| self.programs.start(kind, folder.path(), &[Database::file("main", &files[name])]);
         let host = start(Kind::Host, "host")?;
         let component = start(Kind::Component, "component")?;
         let native = start(Kind::Native, "native")?;
@@ -268,7 +275,7 @@ impl Bench {
         let url = format!("{}/{NAME}", self.postgres.trim_end_matches('/'));
         let folder = self.folder()?;
         let database = Database { id: "main".to_owned(), url: url.clone(), more: "schema = \"ai\"\n" };
-        let host = Running::start(Kind::Host, folder.path(), &[database])?;
+        let host = self.programs.start(Kind::Host, folder.path(), &[database])?;
         execute(&url, &[&rows::postgres_insert(count), "VACUUM ANALYZE", "CHECKPOINT"])?;
 
         let mut config = deadpool_postgres::Config::new();
@@ -317,7 +324,7 @@ impl Bench {
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
-            let running = Running::start(kind, folder.path(), &[Database::file("main", &file)])?;
+            let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
             let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
             for a_second in a_seconds {
                 let time = Duration::from_secs_f64(seconds);
@@ -346,7 +353,7 @@ impl Bench {
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
-            let running = Running::start(kind, folder.path(), &[Database::file("main", &file)])?;
+            let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
             let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
             let mut series = [const { Vec::new() }; 3];
             for connections in [1, 4, 16, 64, 256] {
@@ -391,7 +398,7 @@ impl Bench {
             rows::copy(&self.template(*size)?, &file)?;
             databases.push(Database::file(&size.to_string(), &file));
         }
-        let host = Running::start(Kind::Host, folder.path(), &databases)?;
+        let host = self.programs.start(Kind::Host, folder.path(), &databases)?;
         let mut figures_of: BTreeMap<u64, [Vec<f64>; 3]> = BTreeMap::new();
         for round in 0..=self.rounds() * 2 {
             for size in sizes {
