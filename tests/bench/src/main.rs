@@ -144,9 +144,9 @@ fn main() -> Result<()> {
         panels.extend(bench.connections()?);
     }
     if is_wanted(Section::Rows) {
-        let (line, more) = bench.rows()?;
-        lines.push(line);
-        panels.extend(more);
+        let (more, over_rows) = bench.rows()?;
+        lines.extend(more);
+        panels.extend(over_rows);
     }
     let text = format!("{}\n\n{}", report::machine(), report::table(&lines));
     println!("{text}");
