@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use report::Line;
 use sections::Bench;
+use server::Programs;
 use std::fs;
 use std::path::PathBuf;
 
@@ -48,6 +49,9 @@ struct Arguments {
     /// A PostgreSQL in which a database may be made, for the section `postgres`
     #[arg(long, value_name = "URL", default_value = "postgres://postgres@127.0.0.1:5432")]
     postgres: String,
+    /// The host's program, built already, to measure in place of the one that is built here
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
     /// Where results go
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
     results: PathBuf,
@@ -106,11 +110,16 @@ fn main() -> Result<()> {
     fs::create_dir_all(&arguments.databases)?;
     let databases = arguments.databases.canonicalize()?;
 
-    if arguments.only.iter().any(|section| !section.is_alone()) || arguments.only.is_empty() {
-        server::prepare_host()?;
+    let takes_servers = arguments.only.is_empty() || arguments.only.iter().any(|section| !section.is_alone());
+    if takes_servers {
         server::prepare_agno()?;
     }
-    let bench = Bench::new(databases, arguments.quick, arguments.postgres.clone());
+    let host = match &arguments.host {
+        Some(file) => file.canonicalize().with_context(|| file.display().to_string())?,
+        None if takes_servers => server::prepare_host()?,
+        None => PathBuf::new(),
+    };
+    let bench = Bench::new(databases, arguments.quick, arguments.postgres.clone(), Programs::new(host));
     let mut lines: Vec<Line> = Vec::new();
     let mut panels = Vec::new();
     if is_wanted(Section::Component) {
@@ -135,9 +144,9 @@ fn main() -> Result<()> {
         panels.extend(bench.connections()?);
     }
     if is_wanted(Section::Rows) {
-        let (line, more) = bench.rows()?;
-        lines.push(line);
-        panels.extend(more);
+        let (more, over_rows) = bench.rows()?;
+        lines.extend(more);
+        panels.extend(over_rows);
     }
     let text = format!("{}\n\n{}", report::machine(), report::table(&lines));
     println!("{text}");

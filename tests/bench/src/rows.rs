@@ -26,8 +26,7 @@ pub fn name(owner: usize) -> String {
     format!("user-{owner:02}@example.com")
 }
 
-/// Every record of a table once, neighbours far from each other: the rows that are deleted together lie apart, as those
-/// of many users do.
+/// Every record of a table once, in some order.
 #[derive(Clone, Copy)]
 pub struct Order {
     rows: u64,
@@ -35,7 +34,14 @@ pub struct Order {
 }
 
 impl Order {
-    pub fn of(rows: u64) -> Self {
+    /// As they were stored: deletes that share a transaction lie beside each other in the table and in most indexes, and
+    /// share the pages that are written.
+    pub fn stored(rows: u64) -> Self {
+        Self { rows, step: 1 }
+    }
+
+    /// Neighbours far from each other: each delete has a page of the table and of every index for itself.
+    pub fn scattered(rows: u64) -> Self {
         // The golden section spreads best; the next number without a common divisor reaches every record.
         let golden = ((rows as f64 * 0.618_033_988_75) as u64).max(1);
         let step = (golden..).find(|step| divisor(*step, rows) == 1).unwrap_or(1);

@@ -4,7 +4,7 @@ use crate::load::{self, Run, Wanted};
 use crate::picture::{Panel, Series};
 use crate::report::{Line, median, short};
 use crate::rows::{self, Order};
-use crate::server::{Database, Kind, Running};
+use crate::server::{Database, Kind, Programs, Running};
 use crate::{bare, decision, token};
 use anyhow::{Result, ensure};
 use delete_learning::{DELETE_LEARNING, Limits, plugin};
@@ -23,6 +23,7 @@ pub struct Bench {
     is_quick: bool,
     postgres: String,
     tokens: Vec<String>,
+    programs: Programs,
 }
 
 /// A message on what goes on.
@@ -39,8 +40,8 @@ pub fn component() -> Result<Vec<Line>> {
 }
 
 impl Bench {
-    pub fn new(folder: PathBuf, is_quick: bool, postgres: String) -> Self {
-        Self { folder, is_quick, postgres, tokens: token::all() }
+    pub fn new(folder: PathBuf, is_quick: bool, postgres: String, programs: Programs) -> Self {
+        Self { folder, is_quick, postgres, tokens: token::all(), programs }
     }
 
     fn rounds(&self) -> usize {
@@ -108,14 +109,20 @@ impl Bench {
     pub fn start(&self) -> Result<Vec<Line>> {
         say("from process start to the first 204");
         let count = 10_000;
-        let (template, order, folder) = (self.template(count)?, Order::of(count), self.folder()?);
+        let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for _ in 0..self.rounds() {
             for (name, kind) in [("host", Kind::Host), ("Agno", Kind::Agno)] {
                 let file = folder.path().join("start.db");
                 rows::copy(&template, &file)?;
                 let token = &self.tokens[rows::owner(order.number(0))];
-                times.entry(name).or_default().push(Running::time_to_first(kind, folder.path(), &file, token, order)?);
+                times.entry(name).or_default().push(self.programs.time_to_first(
+                    kind,
+                    folder.path(),
+                    &file,
+                    token,
+                    order,
+                )?);
                 for end in ["", "-wal", "-shm"] {
                     let _ = fs::remove_file(folder.path().join(format!("start.db{end}")));
                 }
@@ -130,19 +137,28 @@ impl Bench {
     }
 
     /// SQLite: the host beside Agno, beside the policy compiled natively, beside bare loops.
+    ///
+    /// Twice: the records in the order in which they were stored, and scattered. What a delete costs the disk differs by
+    /// far, and what shares of it are the host's.
     pub fn sqlite(&self) -> Result<Vec<Line>> {
-        say("deletes a second on SQLite, 64 connections");
+        let mut lines = self.sqlite_in("in the order of storing", Order::stored)?;
+        lines.extend(self.sqlite_in("scattered", Order::scattered)?);
+        Ok(lines)
+    }
+
+    fn sqlite_in(&self, how: &str, order: fn(u64) -> Order) -> Result<Vec<Line>> {
+        say(&format!("deletes a second on SQLite, 64 connections, records {how}"));
         // Of each contestant in each round; every one deletes other records of its own copy.
         let (count, each, few) = if self.is_quick { (200_000, 25_000, 2_000) } else { (1_000_000, 100_000, 10_000) };
         let agnos_time = Duration::from_secs(if self.is_quick { 4 } else { 8 });
-        let (template, order, folder) = (self.template(count)?, Order::of(count), self.folder()?);
+        let (template, order, folder) = (self.template(count)?, order(count), self.folder()?);
         let mut files = BTreeMap::new();
         for name in ["host", "component", "native", "agno", "by one", "by 64"] {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
             files.insert(name, file);
         }
-        let start = |kind, name| Running::start(kind, folder.path(), &[Database::file("main", &files[name])]);
+        let start = |kind, name| self.programs.start(kind, folder.path(), &[Database::file("main", &files[name])]);
         let host = start(Kind::Host, "host")?;
         let component = start(Kind::Component, "component")?;
         let native = start(Kind::Native, "native")?;
@@ -197,7 +213,7 @@ impl Bench {
         };
         Ok(vec![
             Line::at_least(
-                "durable deletes a second over HTTP, SQLite, 64 connections, to Agno's",
+                format!("durable deletes a second over HTTP, SQLite, 64 connections, to Agno's; records {how}"),
                 rate("host") / rate("agno"),
                 100.0,
                 "×",
@@ -208,21 +224,21 @@ impl Bench {
                 ),
             ),
             Line::at_most(
-                "p99 of the same run, to Agno's",
+                format!("p99 of the same run, to Agno's; records {how}"),
                 tail("host", "p99") / tail("agno", "p99"),
                 1.0 / 50.0,
                 "1/",
                 format!("{}; {}", tails_of("host", "host"), tails_of("agno", "Agno")),
             ),
             Line::at_least(
-                "the component, to the policy compiled natively in the same server",
+                format!("the component, to the policy compiled natively in the same server; records {how}"),
                 rate("component") / rate("native"),
                 0.9,
                 "%",
                 format!("{}, {}", rate_of("component", "component"), rate_of("native", "native")),
             ),
             Line::at_least(
-                "deletes a second, SQLite, to a bare loop in transactions of 64",
+                format!("deletes a second, SQLite, to a bare loop in transactions of 64; records {how}"),
                 rate("host") / rate("by 64"),
                 0.6,
                 "%",
@@ -234,7 +250,7 @@ impl Bench {
                 ),
             ),
             Line::at_most(
-                "memory under that load, to Agno's",
+                format!("memory under that load, to Agno's; records {how}"),
                 memory("host") / memory("agno"),
                 1.0 / 5.0,
                 "1/",
@@ -268,14 +284,14 @@ impl Bench {
         let url = format!("{}/{NAME}", self.postgres.trim_end_matches('/'));
         let folder = self.folder()?;
         let database = Database { id: "main".to_owned(), url: url.clone(), more: "schema = \"ai\"\n" };
-        let host = Running::start(Kind::Host, folder.path(), &[database])?;
+        let host = self.programs.start(Kind::Host, folder.path(), &[database])?;
         execute(&url, &[&rows::postgres_insert(count), "VACUUM ANALYZE", "CHECKPOINT"])?;
 
         let mut config = deadpool_postgres::Config::new();
         config.url = Some(url);
         config.pool = Some(deadpool_postgres::PoolConfig::new(16));
         let pool = config.create_pool(Some(deadpool_postgres::Runtime::Tokio1), tokio_postgres::NoTls)?;
-        let (order, mut place) = (Order::of(count), 0);
+        let (order, mut place) = (Order::stored(count), 0);
         let mut rates: [Vec<f64>; 2] = Default::default();
         for round in 0..=self.rounds() {
             let most = if round == 0 { 2_000 } else { each };
@@ -310,14 +326,14 @@ impl Bench {
         say("latency at a fixed rate");
         let count = if self.is_quick { 200_000 } else { 1_000_000 };
         let seconds = if self.is_quick { 3.0 } else { 10.0 };
-        let (template, order, folder) = (self.template(count)?, Order::of(count), self.folder()?);
+        let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut lines = Vec::new();
         for (name, kind, a_seconds) in
             [("host", Kind::Host, &[100.0, 1_000.0, 5_000.0, 10_000.0][..]), ("Agno", Kind::Agno, &[100.0])]
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
-            let running = Running::start(kind, folder.path(), &[Database::file("main", &file)])?;
+            let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
             let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
             for a_second in a_seconds {
                 let time = Duration::from_secs_f64(seconds);
@@ -339,14 +355,14 @@ impl Bench {
     pub fn connections(&self) -> Result<Vec<Panel>> {
         say("1 to 256 connections");
         let (count, each) = if self.is_quick { (200_000, 5_000) } else { (1_000_000, 20_000) };
-        let (template, order, folder) = (self.template(count)?, Order::of(count), self.folder()?);
+        let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut throughput = Vec::new();
         let mut latency = Vec::new();
         for (name, kind, colour, paler) in [("host", Kind::Host, "#0a6", "#7cb"), ("Agno", Kind::Agno, "#c40", "#e96")]
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
-            let running = Running::start(kind, folder.path(), &[Database::file("main", &file)])?;
+            let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
             let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
             let mut series = [const { Vec::new() }; 3];
             for connections in [1, 4, 16, 64, 256] {
@@ -379,11 +395,14 @@ impl Bench {
 
     /// Throughput and latency over the number of records: one server with databases of all sizes, asked in turn for as
     /// many deletes of each; what was deleted is put back between, so that each size stays what it is.
-    pub fn rows(&self) -> Result<(Line, Vec<Panel>)> {
+    pub fn rows(&self) -> Result<(Vec<Line>, Vec<Panel>)> {
         say("10 thousand to 10 million records");
         let sizes: &[u64] =
             if self.is_quick { &[10_000, 100_000, 1_000_000] } else { &[10_000, 100_000, 1_000_000, 10_000_000] };
         const EACH: u64 = 5_000;
+        type OrderOf = fn(u64) -> Order;
+        let orders: [(&str, OrderOf); 2] =
+            [("in the order of storing", Order::stored), ("scattered", Order::scattered)];
         let folder = self.folder()?;
         let mut databases = Vec::new();
         for size in sizes {
@@ -391,53 +410,63 @@ impl Bench {
             rows::copy(&self.template(*size)?, &file)?;
             databases.push(Database::file(&size.to_string(), &file));
         }
-        let host = Running::start(Kind::Host, folder.path(), &databases)?;
-        let mut figures_of: BTreeMap<u64, [Vec<f64>; 3]> = BTreeMap::new();
-        for round in 0..=self.rounds() * 2 {
-            for size in sizes {
-                let order = Order::of(*size);
-                let query = format!("?db_id={size}");
-                // Each time others, where there are enough.
-                let first = round as u64 * EACH % *size;
-                let wanted = Wanted { query: &query, ..self.wanted(&host, order, first, EACH) };
-                let run = load::as_fast_as_it_goes(&wanted)?;
-                let file = folder.path().join(format!("{size}.db"));
-                ensure!(rows::count(&file)? == size - EACH || *size > 1_000_000, "not all were deleted");
-                rows::put_back(&file, order, first..first + EACH)?;
-                if round > 0 {
-                    for (all, one) in figures_of.entry(*size).or_default().iter_mut().zip(figures(&run)) {
-                        all.push(one);
+        let host = self.programs.start(Kind::Host, folder.path(), &databases)?;
+        let mut figures_of: BTreeMap<(&str, u64), [Vec<f64>; 3]> = BTreeMap::new();
+        for round in 0..=self.rounds() {
+            for (how, order) in orders {
+                for size in sizes {
+                    let (order, query) = (order(*size), format!("?db_id={size}"));
+                    // Each time others, where there are enough.
+                    let first = round as u64 * EACH % *size;
+                    let wanted = Wanted { query: &query, ..self.wanted(&host, order, first, EACH) };
+                    let run = load::as_fast_as_it_goes(&wanted)?;
+                    ensure!(run.deleted == EACH, "{} of {EACH} were deleted", run.deleted);
+                    rows::put_back(&folder.path().join(format!("{size}.db")), order, first..first + EACH)?;
+                    if round > 0 {
+                        for (all, one) in figures_of.entry((how, *size)).or_default().iter_mut().zip(figures(&run)) {
+                            all.push(one);
+                        }
                     }
                 }
             }
         }
-        let points = |index: usize| {
-            figures_of.iter().map(|(size, figures)| (*size as f64, median(&figures[index]))).collect::<Vec<_>>()
+        for size in sizes {
+            let left = rows::count(&folder.path().join(format!("{size}.db")))?;
+            ensure!(left == *size, "of {size} records that were put back each time, {left} are there");
+        }
+        let points = |how: &'static str, index: usize| {
+            let of = figures_of.iter().filter(move |((order, _), _)| *order == how);
+            of.map(|((_, size), figures)| (*size as f64, median(&figures[index]))).collect::<Vec<_>>()
         };
-        let rates = points(0);
-        let (Some((few, first)), Some((many, last))) = (rates.first(), rates.last()) else {
-            anyhow::bail!("nothing was measured")
-        };
-        let behind: Vec<String> =
-            rates.iter().map(|(size, rate)| format!("{size} records {}/s", short(*rate))).collect();
-        let what = format!("deletes a second at {many} records, to {few}");
-        let line = Line::at_least(what, last / first, 0.8, "%", behind.join(", "));
+        let mut lines = Vec::new();
+        for (how, _) in orders {
+            let rates = points(how, 0);
+            let (Some((few, first)), Some((many, last))) = (rates.first(), rates.last()) else { continue };
+            let behind: Vec<String> =
+                rates.iter().map(|(size, rate)| format!("{size} records {}/s", short(*rate))).collect();
+            let what = format!("deletes a second at {many} records, to {few}; records {how}");
+            lines.push(Line::at_least(what, last / first, 0.8, "%", behind.join(", ")));
+        }
+        let [(stored, _), (scattered, _)] = orders;
         let panels = vec![
             Panel {
                 title: "Deletes a second, SQLite, 64 connections",
                 across: "records in the table",
-                series: vec![Series { name: "host", colour: "#0a6", points: rates }],
+                series: vec![
+                    Series { name: "as stored", colour: "#0a6", points: points(stored, 0) },
+                    Series { name: "scattered", colour: "#06c", points: points(scattered, 0) },
+                ],
             },
             Panel {
-                title: "Latency, ms, 64 connections",
+                title: "Latency p99, ms, 64 connections",
                 across: "records in the table",
                 series: vec![
-                    Series { name: "host p50", colour: "#7cb", points: points(1) },
-                    Series { name: "host p99", colour: "#0a6", points: points(2) },
+                    Series { name: "as stored", colour: "#0a6", points: points(stored, 2) },
+                    Series { name: "scattered", colour: "#06c", points: points(scattered, 2) },
                 ],
             },
         ];
-        Ok((line, panels))
+        Ok((lines, panels))
     }
 }
 

@@ -51,42 +51,82 @@ impl Database {
     }
 }
 
-/// The command that starts a server on these databases, its log in a file of the folder.
-pub fn command(kind: Kind, folder: &Path, databases: &[Database]) -> Result<(Command, SocketAddr)> {
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let name = match kind {
-        Kind::Host => "host",
-        Kind::Component => "component",
-        Kind::Native => "native",
-        Kind::Agno => "agno",
-    };
-    let mut command = match kind {
-        Kind::Agno => {
-            let [Database { url, .. }] = databases else { bail!("the real service is given one database") };
-            let file = url.strip_prefix("sqlite:").context("the real service is given a file")?;
-            let mut command = Command::new(agno_python());
-            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("agno.py"));
-            command.args([file, &address.port().to_string(), SECRET]);
-            command
+/// The programs that servers are.
+pub struct Programs {
+    host: PathBuf,
+}
+
+impl Programs {
+    pub fn new(host: PathBuf) -> Self {
+        Self { host }
+    }
+
+    /// Starts a server and waits until it accepts connections.
+    pub fn start(&self, kind: Kind, folder: &Path, databases: &[Database]) -> Result<Running> {
+        let (mut command, address) = self.command(kind, folder, databases)?;
+        let child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let mut running = Running { child, address };
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(running.child.try_wait()?.is_none(), "{command:?} ended: see {}", folder.display());
+            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
+            thread::sleep(Duration::from_millis(20));
         }
-        _ => {
-            let config = folder.join(format!("{name}.toml"));
-            fs::write(&config, configuration(address, databases)?)?;
-            let mut command = match kind {
-                Kind::Host => Command::new(root().join("target/release/delete-learning")),
-                _ => Command::new(std::env::current_exe()?),
-            };
-            command.arg("serve");
-            if kind == Kind::Native {
-                command.arg("--native");
+        Ok(running)
+    }
+
+    /// Starts a server, and says how many milliseconds it took to its first 204.
+    pub fn time_to_first(&self, kind: Kind, folder: &Path, database: &Path, token: &str, order: Order) -> Result<f64> {
+        let (mut command, address) = self.command(kind, folder, &[Database::file("main", database)])?;
+        let begun = Instant::now();
+        let mut running = Running { child: command.spawn()?, address };
+        while !load::one(address, token, 0, order)? {
+            ensure!(running.child.try_wait()?.is_none(), "{command:?} ended: see {}", folder.display());
+            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
+            thread::sleep(Duration::from_micros(500));
+        }
+        let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
+        drop(running);
+        Ok(milliseconds)
+    }
+
+    /// The command that starts a server on these databases, its log in a file of the folder.
+    fn command(&self, kind: Kind, folder: &Path, databases: &[Database]) -> Result<(Command, SocketAddr)> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let name = match kind {
+            Kind::Host => "host",
+            Kind::Component => "component",
+            Kind::Native => "native",
+            Kind::Agno => "agno",
+        };
+        let mut command = match kind {
+            Kind::Agno => {
+                let [Database { url, .. }] = databases else { bail!("the real service is given one database") };
+                let file = url.strip_prefix("sqlite:").context("the real service is given a file")?;
+                let mut command = Command::new(agno_python());
+                command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("agent_os.py"));
+                command.args([file, &address.port().to_string(), SECRET]);
+                command
             }
-            command.arg("--config").arg(config);
-            command
-        }
-    };
-    let log = fs::File::create(folder.join(format!("{name}.log")))?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).env_remove("JWT_JWKS_FILE");
-    Ok((command, address))
+            _ => {
+                let config = folder.join(format!("{name}.toml"));
+                fs::write(&config, configuration(address, databases)?)?;
+                let mut command = match kind {
+                    Kind::Host => Command::new(&self.host),
+                    _ => Command::new(std::env::current_exe()?),
+                };
+                command.arg("serve");
+                if kind == Kind::Native {
+                    command.arg("--native");
+                }
+                command.arg("--config").arg(config);
+                command
+            }
+        };
+        let log = fs::File::create(folder.join(format!("{name}.log")))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).env_remove("JWT_JWKS_FILE");
+        Ok((command, address))
+    }
 }
 
 /// What an operator writes: tokens, scopes, isolation; the rest is as it comes.
@@ -100,34 +140,6 @@ fn configuration(address: SocketAddr, databases: &[Database]) -> Result<String> 
 }
 
 impl Running {
-    /// Starts a server and waits until it accepts connections.
-    pub fn start(kind: Kind, folder: &Path, databases: &[Database]) -> Result<Self> {
-        let (mut command, address) = command(kind, folder, databases)?;
-        let child = command.spawn().with_context(|| format!("{command:?}"))?;
-        let mut running = Self { child, address };
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            ensure!(running.child.try_wait()?.is_none(), "{command:?} ended: see {}", folder.display());
-            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(running)
-    }
-
-    /// Starts a server, and says how many milliseconds it took to its first 204.
-    pub fn time_to_first(kind: Kind, folder: &Path, database: &Path, token: &str, order: Order) -> Result<f64> {
-        let (mut command, address) = command(kind, folder, &[Database::file("main", database)])?;
-        let begun = Instant::now();
-        let running = Self { child: command.spawn()?, address };
-        while !load::one(address, token, 0, order)? {
-            ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
-            thread::sleep(Duration::from_micros(500));
-        }
-        let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
-        drop(running);
-        Ok(milliseconds)
-    }
-
     /// Mebibytes of memory that it holds now.
     pub fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -164,8 +176,11 @@ pub fn prepare_agno() -> Result<()> {
 }
 
 /// Builds the host as it is released.
-pub fn prepare_host() -> Result<()> {
-    run(Command::new("cargo").args(["build", "--release", "--locked", "--bin", "delete-learning"]).current_dir(root()))
+pub fn prepare_host() -> Result<PathBuf> {
+    run(Command::new("cargo")
+        .args(["build", "--release", "--locked", "--bin", "delete-learning"])
+        .current_dir(root()))?;
+    Ok(root().join("target/release/delete-learning").canonicalize()?)
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -1,4 +1,4 @@
-"""The real AgentOS on a database file, as an operator starts it: python agno.py FILE PORT SECRET.
+"""The real AgentOS on a database file, as an operator starts it: python agent_os.py FILE PORT SECRET.
 
 Tokens are HS256, scopes are enforced, users are isolated; the server is the one that AgentOS brings, as it starts it.
 """
