@@ -14,6 +14,7 @@ pub use keys::{KeyError, VerificationKey};
 pub use rotation::{JwksFile, JwksFileError};
 pub use verified::VerifiedTokens;
 
+use super::digest::token_digest;
 use crate::contract::{Credential, IdentityError, IdentityErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -78,7 +79,7 @@ impl JwtVerifier {
     pub fn verify(&self, token: &str) -> Result<Bearer, IdentityError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let jwks = self.jwks.as_ref().map(|file| file.keys());
-        let digest = verified::digest_of(token);
+        let digest = token_digest(token);
         if let Some((bearer, times)) = self.verified.get(&digest, jwks.as_ref()) {
             return times.check(now, self.leeway_seconds).map(|()| bearer);
         }

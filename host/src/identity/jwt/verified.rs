@@ -2,7 +2,6 @@
 
 use super::keys::JwkSet;
 use super::{Bearer, Times};
-use aws_lc_rs::digest::{SHA256, digest};
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,13 +23,6 @@ struct Memory {
 
 /// The SHA-256 of a token.
 pub(super) type Digest = [u8; 32];
-
-/// The digest under which a token is remembered.
-pub(super) fn digest_of(token: &str) -> Digest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
-}
 
 impl VerifiedTokens {
     /// The bearer of a token that verified before under this key set, and the times within which that holds.
