@@ -34,7 +34,7 @@ impl SqliteAccounts {
     /// # Errors
     /// Where no thread can be started.
     pub fn open(path: &Path, table: &str, limits: &Limits) -> Result<Self, OpenError> {
-        let file = File { path: path.to_owned(), table: table.to_owned(), busy: limits.database_busy() };
+        let file = File::new(path, table, limits);
         let (finds, queue) = mpsc::channel(QUEUE);
         spawn(&file, "sqlite-accounts", move |file| find(&file, queue))?;
         let (touches, queue) = mpsc::channel(QUEUE);

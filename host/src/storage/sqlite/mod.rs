@@ -66,7 +66,7 @@ impl SqliteTable {
     /// # Errors
     /// Where the file cannot be opened, written or read, or its table holds something else.
     pub fn open(path: &Path, table: &str, limits: &Limits) -> Result<Self, OpenError> {
-        let file = worker::File { path: path.to_owned(), table: table.to_owned(), busy: limits.database_busy() };
+        let file = worker::File::new(path, table, limits);
         schema::prepare(&file)?;
         let (writes, queue) = mpsc::channel(QUEUE);
         let batch = limits.database_batch;

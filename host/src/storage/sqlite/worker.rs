@@ -2,6 +2,7 @@
 
 use super::statements::Statements;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
+use crate::limits::Limits;
 use crate::storage::Condition;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::path::{Path, PathBuf};
@@ -31,9 +32,16 @@ pub(super) struct File {
     pub(super) table: String,
     /// How long a lock of another process is waited for.
     pub(super) busy: Duration,
+    /// Bytes of pages that a connection keeps.
+    cache: usize,
 }
 
 impl File {
+    pub(super) fn new(path: &Path, table: &str, limits: &Limits) -> Self {
+        let (path, table) = (path.to_owned(), table.to_owned());
+        Self { path, table, busy: limits.database_busy(), cache: limits.database_cache_bytes }
+    }
+
     /// A connection to the file, which is created where there is none.
     pub(super) fn create(&self) -> rusqlite::Result<Connection> {
         self.open(OpenFlags::SQLITE_OPEN_CREATE)
@@ -57,6 +65,9 @@ impl File {
         connection.busy_timeout(self.busy)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // Negative: in KiB.
+        let cache = i64::try_from(self.cache / 1024).unwrap_or(i64::MAX);
+        connection.pragma_update(None, "cache_size", -cache)?;
         Ok(connection)
     }
 
@@ -219,7 +230,7 @@ fn begin(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let end = Instant::now() + patience;
     connection.busy_timeout(Duration::ZERO)?;
     let begun = loop {
-        match connection.execute_batch("BEGIN IMMEDIATE") {
+        match execute(connection, "BEGIN IMMEDIATE") {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < end => {
                 std::thread::sleep(ASK_AGAIN);
             }
@@ -230,8 +241,13 @@ fn begin(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     begun
 }
 
+/// Runs a statement that is prepared once a connection.
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
 fn commit(connection: &Connection, file: &File) -> Result<(), StorageError> {
-    let Err(error) = connection.execute_batch("COMMIT") else { return Ok(()) };
+    let Err(error) = execute(connection, "COMMIT") else { return Ok(()) };
     let undone = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
     let explained = file.explain(Some(connection), &error);
     Err(match error.sqlite_error_code() {
