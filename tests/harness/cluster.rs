@@ -206,7 +206,8 @@ impl Cluster {
         copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--wal-method", "stream"]);
         copy.args(["--dbname", &source, "--pgdata"]).arg(folder.path().join("data"));
         run(&mut copy);
-        Self::serve(installed, folder, &[])
+        // Nobody's question is broken off for what is replayed.
+        Self::serve(installed, folder, &["max_standby_streaming_delay=-1"])
     }
 
     fn serve(installed: &Installed, folder: TempDir, settings: &[&str]) -> Self {

@@ -118,7 +118,9 @@ fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
             pair.primary.server.kill();
             let killed = Instant::now();
             let standby = pair.standby.connect("postgres");
-            standby.run("SELECT pg_promote()");
+            // Waited for by questions that see nothing of what is still replayed, so that neither hinders the other.
+            standby.run("SELECT pg_promote(false)");
+            standby.wait_for("SELECT NOT pg_is_in_recovery()");
             let promoted = Instant::now();
             // There is nobody who must have a commit first any more.
             standby.run("ALTER SYSTEM RESET synchronous_standby_names");
