@@ -6,7 +6,9 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use delete_learning::identity::{Algorithm, Authenticator, JwtVerifier, Method, SecurityKey, VerificationKey};
+use delete_learning::identity::{
+    Algorithm, Authenticator, JwtVerifier, Method, SecurityKey, VerificationKey, VerifiedTokens,
+};
 use delete_learning::{Caller, IdentityError};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -40,6 +42,7 @@ fn jwt(audience: Option<&str>, issuer: Option<&str>) -> Authenticator {
         audience: audience.map(str::to_owned),
         issuer: issuer.map(str::to_owned),
         leeway_seconds: LEEWAY,
+        verified: VerifiedTokens::default(),
     })))
 }
 
