@@ -12,7 +12,7 @@ const REMEMBERED: usize = 4096;
 
 /// Tokens whose signature was good and whose claims were in order, by their digests: no token is kept itself.
 ///
-/// What may change meanwhile is looked at every time: the clock, by [`Times`], and the key set. Tokens that verified
+/// What may change meanwhile is looked at every time: the clock and the key set. Tokens that verified
 /// under one set are forgotten as soon as there is another.
 pub struct VerifiedTokens(Mutex<Memory>);
 
