@@ -186,3 +186,26 @@ fn a_deletion_that_its_standby_does_not_have_is_not_answered_204() {
         assert!(Instant::now() < end, "{}", host.log());
     }
 }
+
+#[test]
+fn a_deletion_that_is_made_to_stop_waiting_for_its_standby_is_not_answered_204() {
+    let Some(pair) = Pair::start(2) else { return };
+    let host = pair.host();
+    let mut client = Client::of(&host, &token("alice"));
+    assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
+    pair.standby.server.kill();
+    let reply = thread::scope(|scope| {
+        let asked = scope.spawn(|| client.delete("/learnings/record_1").expect("an answer"));
+        // The server then says that the statement is done, with no more than a warning that nobody else has it.
+        let primary = pair.primary.connect("postgres");
+        primary.wait_for(
+            "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+        );
+        asked.join().expect("no panic")
+    });
+    assert_eq!(reply.status, 500, "{reply:?}");
+    let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
+    assert_eq!(record["record"], "unknown", "{record}");
+    let text = record.to_string();
+    assert!(text.contains("stop waiting for its standbys"), "{text}");
+}
