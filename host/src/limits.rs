@@ -67,6 +67,10 @@ pub struct Limits {
     /// Bytes of pages that each connection to an SQLite file keeps. As long as they hold the inner pages of the table's and
     /// its indexes' trees, a delete reads only the leaves: these take about 6 MB for each million records.
     pub database_cache_bytes: usize,
+    /// Bytes of SQLite's write-ahead log from which it is carried over into the file, beside the deletes; it grows
+    /// somewhat further meanwhile. The longer it is, the fewer pages are written twice, and the longer takes the first
+    /// opening after a crash.
+    pub database_log_bytes: usize,
     /// Connections to each PostgreSQL database, at most.
     pub database_connections: usize,
     /// Milliseconds that a request waits for one of them to be free. Then 503.
@@ -104,6 +108,7 @@ impl Default for Limits {
             database_busy_ms: 2_000,
             database_batch: 256,
             database_cache_bytes: 8 * 1024 * 1024,
+            database_log_bytes: 32 * 1024 * 1024,
             database_connections: 16,
             database_pool_ms: 1_000,
             database_connect_ms: 2_000,
@@ -133,6 +138,7 @@ impl Limits {
             .or_else(|| least("database_requests", self.database_requests as u64, 1))
             .or_else(|| least("database_batch", self.database_batch as u64, 1))
             .or_else(|| least("database_cache_bytes", self.database_cache_bytes as u64, 64 * 1024))
+            .or_else(|| least("database_log_bytes", self.database_log_bytes as u64, 64 * 1024))
             .or_else(|| least("database_connections", self.database_connections as u64, 1))
             .or_else(|| least("database_connect_ms", self.database_connect_ms, 1))
             .or_else(|| least("database_statement_ms", self.database_statement_ms, 1))

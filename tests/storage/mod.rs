@@ -7,6 +7,7 @@ mod crash;
 mod creation;
 mod failover;
 mod hang;
+mod log;
 mod pgbouncer;
 mod races;
 mod reconnect;

@@ -1,10 +1,11 @@
 //! Learnings in an SQLite file, beside whoever else has it open.
 //!
-//! One thread owns the connection that writes and one the connection that reads; the runtime's threads never wait for
-//! a disk. Deletes that arrive while a transaction is being written share the next one (group commit), so that
+//! One thread owns the connection that writes, one the connection that reads, and one carries the write-ahead log over;
+//! the runtime's threads never wait for a disk. Deletes that arrive while a transaction is being written share the next one (group commit), so that
 //! concurrent requests share the disk's sync, and no request waits for company that does not come.
 
 mod accounts;
+mod log;
 mod schema;
 mod statements;
 mod worker;
@@ -15,7 +16,9 @@ use super::{Condition, Table};
 use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
 use crate::limits::Limits;
+use log::{Keeper, Log};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use worker::{Read, Reply, Write};
 
@@ -68,9 +71,13 @@ impl SqliteTable {
     pub fn open(path: &Path, table: &str, limits: &Limits) -> Result<Self, OpenError> {
         let file = worker::File::new(path, table, limits);
         schema::prepare(&file)?;
+        let log = Log::new(limits.database_log_bytes);
+        let (keeper, asked) = Keeper::new(&log);
+        let kept = Arc::clone(&log);
+        spawn(&file, "sqlite-log", move |file| log::keep(&file, &kept, &asked))?;
         let (writes, queue) = mpsc::channel(QUEUE);
         let batch = limits.database_batch;
-        spawn(&file, "sqlite-write", move |file| worker::write(&file, queue, batch))?;
+        spawn(&file, "sqlite-write", move |file| worker::write(&file, &log, keeper, queue, batch))?;
         let (reads, queue) = mpsc::channel(QUEUE);
         spawn(&file, "sqlite-read", move |file| worker::read(&file, queue))?;
         Ok(Self { writes, reads, turns: limits.database_turns() })

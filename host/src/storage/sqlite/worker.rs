@@ -1,11 +1,13 @@
-//! The two threads of a table, each with a connection of its own.
+//! The threads that write and read a table, each with a connection of its own.
 
+use super::log::{Keeper, Log};
 use super::statements::Statements;
 use crate::contract::{Learning, Outcome, StorageError, StorageErrorKind};
 use crate::limits::Limits;
 use crate::storage::Condition;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -122,12 +124,19 @@ fn identity(path: &Path) -> Option<Identity> {
 /// path leads to another file.
 pub(super) struct Connected<'a> {
     file: &'a File,
+    /// What counts the commits on it, if anything does.
+    log: Option<&'a Arc<Log>>,
     open: Option<(Connection, Identity)>,
 }
 
 impl<'a> Connected<'a> {
     pub(super) const fn to(file: &'a File) -> Self {
-        Self { file, open: None }
+        Self { file, log: None, open: None }
+    }
+
+    /// The connection that writes to the file and its log.
+    const fn writing_to(file: &'a File, log: &'a Arc<Log>) -> Self {
+        Self { file, log: Some(log), open: None }
     }
 
     /// A connection to the file to which the path leads now.
@@ -136,7 +145,11 @@ impl<'a> Connected<'a> {
         let open = match self.open.take().filter(|(_, opened)| is_file == Some(*opened)) {
             Some(open) => open,
             None => {
-                let connection = self.file.connect().map_err(|error| self.file.explain(None, &error))?;
+                let explain = |error| self.file.explain(None, &error);
+                let mut connection = self.file.connect().map_err(explain)?;
+                if let Some(log) = self.log {
+                    log.watch(&mut connection).map_err(explain)?;
+                }
                 let opened = identity(&self.file.path).filter(|opened| is_file == Some(*opened)).ok_or_else(|| {
                     self.file.fault(StorageErrorKind::Unavailable, "it was replaced while it was being opened")
                 })?;
@@ -151,8 +164,13 @@ impl<'a> Connected<'a> {
         self.open.as_ref().is_some_and(|(_, opened)| identity(&self.file.path) != Some(*opened))
     }
 
+    /// The connection that is open, if one is.
+    fn opened(&self) -> Option<&Connection> {
+        self.open.as_ref().map(|(connection, _)| connection)
+    }
+
     fn explain(&self, error: &rusqlite::Error) -> StorageError {
-        self.file.explain(self.open.as_ref().map(|(connection, _)| connection), error)
+        self.file.explain(self.opened(), error)
     }
 
     /// Forgets the connection after an error, unless the error is one that leaves a connection as good as before.
@@ -164,9 +182,9 @@ impl<'a> Connected<'a> {
 }
 
 /// Carries out deletes until nobody can ask any more: whatever is waiting, up to `batch`, in one transaction.
-pub(super) fn write(file: &File, mut queue: mpsc::Receiver<Write>, batch: usize) {
+pub(super) fn write(file: &File, log: &Arc<Log>, mut keeper: Keeper, mut queue: mpsc::Receiver<Write>, batch: usize) {
     let statements = Statements::on(&file.table);
-    let mut connected = Connected::to(file);
+    let mut connected = Connected::writing_to(file, log);
     let mut writes = Vec::with_capacity(batch);
     while queue.blocking_recv_many(&mut writes, batch) > 0 {
         // Who has given up waiting was told that the outcome is unknown; not to delete is the better one of the two.
@@ -179,9 +197,17 @@ pub(super) fn write(file: &File, mut queue: mpsc::Receiver<Write>, batch: usize)
                 for (write, outcome) in writes.drain(..).zip(outcomes) {
                     let _ = write.reply.send(outcome);
                 }
+                if let Some(connection) = connected.opened() {
+                    keeper.after_commit(connection);
+                }
             }
             // The transaction as a whole failed, and with it every delete in it.
             Err(error) => {
+                if error.kind != StorageErrorKind::Unavailable
+                    && let Some(connection) = connected.opened()
+                {
+                    keeper.after_failure(connection);
+                }
                 connected.mistrust(error.kind);
                 for write in writes.drain(..) {
                     let _ = write.reply.send(Err(error.clone()));
