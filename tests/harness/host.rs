@@ -139,6 +139,8 @@ pub fn command(config: &Path) -> Command {
     for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"] {
         command.env_remove(name);
     }
+    // What is compiled is kept among what is built, and not where the user has such things.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -5,7 +5,7 @@ mod check;
 mod http;
 mod limits;
 mod record;
-mod text;
+pub mod text;
 mod wasi;
 
 use crate::harness::database::project;

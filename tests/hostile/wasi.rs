@@ -21,7 +21,7 @@ const CLOCKS: Wasi = Wasi { clocks: true, ..EMPTY };
 const RANDOM: Wasi = Wasi { random: true, ..EMPTY };
 
 fn load(name: &str, limits: &Limits, wasi: Wasi) -> Plugin {
-    Plugin::load_with_wasi(&component(name), limits, wasi).unwrap_or_else(|error| panic!("{name}: {error}"))
+    Plugin::load_with(&component(name), limits, wasi, None).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// What the policy decides, more than once, and the shipped one goes on.
@@ -65,13 +65,13 @@ fn wasi_is_off_by_default_and_a_policy_that_imports_it_is_told_what_turns_it_on(
 fn what_is_no_part_of_wasi_is_refused_with_wasi_on_too() {
     for name in ["wasi:http/outgoing-handler@0.2.0", "wasi:cli/environment@0.3.0", "wasi:keyvalue/store@0.2.0"] {
         let text = format!("(component (import \"{name}\" (instance (export \"f\" (func)))))");
-        let error = Plugin::load_with_wasi(&text::bytes(&text), &limits(), EMPTY).err().expect("it is refused");
+        let error = Plugin::load_with(&text::bytes(&text), &limits(), EMPTY, None).err().expect("it is refused");
         assert!(matches!(&error, LoadError::ForeignImports(names) if names == &[name]), "{error:?}");
     }
     // Named like one of WASI's, and not one of them.
     for name in ["wasi:cli/run@0.2.0", "wasi:cli/shell@0.2.0"] {
         let text = format!("(component (import \"{name}\" (instance (export \"f\" (func)))))");
-        let error = Plugin::load_with_wasi(&text::bytes(&text), &limits(), EMPTY).err().expect("it is refused");
+        let error = Plugin::load_with(&text::bytes(&text), &limits(), EMPTY, None).err().expect("it is refused");
         assert!(matches!(error, LoadError::Unfit(_)) && error.to_string().contains(name), "{error:?}");
     }
 }

@@ -43,6 +43,8 @@ fn what_is_wrong_is_named_with_its_key() {
         (open("[wasi]\nclocks = true"), vec!["wasi.clocks", "wasi.enabled"]),
         (open("[wasi]\nrandom = true"), vec!["wasi.random", "wasi.enabled"]),
         (open("[wasi]\nenabled = true\nfiles = true"), vec!["wasi", "unknown field `files`"]),
+        (open("[cache]\nenabled = false\nfolder = \"c\""), vec!["cache.folder", "cache.enabled"]),
+        (open("[cache]\nfolder = \"host.toml\""), vec!["cache.folder", "host.toml"]),
         (open("[log]\nlevel = \"loud\""), vec!["log.level"]),
         (open("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
         (open("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),
@@ -153,4 +155,27 @@ fn secrets_come_from_files_and_from_the_environment_too() {
     let auth = "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\n";
     let host = Setup { environment, ..Setup::with_auth(auth) }.start();
     assert_eq!(host.delete("/learnings/absent", Some(&user("alice"))).status, 404);
+}
+
+#[test]
+fn what_is_compiled_is_kept_where_the_configuration_or_the_user_has_it() {
+    let folder = TempDir::new().expect("a folder");
+    let (users, named) = (folder.path().join("users"), folder.path().join("named"));
+    let started = |cache: &str| {
+        let environment = vec![("XDG_CACHE_HOME", users.display().to_string())];
+        let limits = format!("\n[cache]\n{cache}\n");
+        drop(Setup { limits, environment, ..Setup::open() }.start());
+    };
+    let kept = |folder: &std::path::Path| fs::read_dir(folder).map_or(0, Iterator::count);
+    started("enabled = false");
+    started(&format!("folder = \"{}\"", named.display()));
+    assert_eq!((kept(&named), users.exists()), (1, false));
+    started("");
+    assert_eq!(kept(&users.join("delete-learning")), 1);
+    // A folder that others can write to is not used, and nobody is kept from starting.
+    fs::set_permissions(users.join("delete-learning"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("ours");
+    let environment = vec![("XDG_CACHE_HOME", users.display().to_string())];
+    let host = Setup { environment, ..Setup::open() }.start();
+    host.logged(&["compiled at every start", "others can write to it"]);
 }

@@ -101,7 +101,7 @@ async fn examine(file: &Path, bytes: &[u8], wasi: Wasi) -> Result<Report, Box<dy
     let of_wasi = imports.iter().filter(|name| name.starts_with("wasi:")).cloned().collect();
     let mut report = Report { imports, wasi: of_wasi, exports, ..Report::of(file) };
     let start = Instant::now();
-    let plugin = match Plugin::load_with_wasi(bytes, &Limits::default(), wasi) {
+    let plugin = match Plugin::load_with(bytes, &Limits::default(), wasi, None) {
         Ok(plugin) => plugin,
         Err(error) => {
             report.reason = Some(error.to_string());

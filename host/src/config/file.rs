@@ -24,6 +24,21 @@ pub(super) struct File {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) log: Log,
+    #[serde(default)]
+    pub(super) cache: Cache,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub(super) enabled: bool,
+    pub(super) folder: Option<String>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { enabled: true, folder: None }
+    }
 }
 
 #[derive(Debug, Deserialize)]

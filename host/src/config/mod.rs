@@ -8,7 +8,7 @@ use crate::identity::{
     VerificationKey, VerifiedTokens,
 };
 use crate::limits::Limits;
-use crate::plugin::{self, DELETE_LEARNING, Wasi};
+use crate::plugin::{self, Cache, DELETE_LEARNING, Wasi};
 use crate::storage::{
     Database, Databases, PostgresAccounts, PostgresTable, PostgresUrl, SqliteAccounts, SqliteTable, Table,
 };
@@ -31,6 +31,8 @@ pub struct Config {
     pub authenticator: Authenticator,
     /// Every limit.
     pub limits: Limits,
+    /// Where compiled policies are kept, if anywhere.
+    pub cache: Option<Cache>,
     /// How the log is written.
     pub log: Log,
     /// What is worth a warning at start.
@@ -159,6 +161,7 @@ impl Config {
             accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
             limits: file.limits,
+            cache: cache(file.cache, &source, environment, &mut warnings)?,
             log: file.log,
             warnings,
             source,
@@ -247,6 +250,38 @@ fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Poli
             Policy { name, component }
         }
     })
+}
+
+/// Where compiled policies are kept: in the folder that is named, which must be good for that, or else in the user's
+/// cache folder (XDG Base Directory Specification), where there is one.
+fn cache(
+    settings: file::Cache,
+    source: &Source,
+    environment: Environment<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Cache>, ConfigError> {
+    match (settings.enabled, settings.folder) {
+        (false, None) => Ok(None),
+        (false, Some(_)) => Err(source.error("cache.folder", "has no meaning unless cache.enabled is true")),
+        (true, Some(folder)) => match Cache::open(&source.path(&folder)) {
+            Ok(cache) => Ok(Some(cache)),
+            Err(error) => Err(source.error("cache.folder", error.to_string())),
+        },
+        (true, None) => {
+            let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            let users = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+            let Some(folder) = users.map(|folder| folder.join("delete-learning")) else { return Ok(None) };
+            match Cache::open(&folder) {
+                Ok(cache) => Ok(Some(cache)),
+                Err(error) => {
+                    warnings.push(format!(
+                        "the policy is compiled at every start (cache.enabled = false says so): {error}"
+                    ));
+                    Ok(None)
+                }
+            }
+        }
+    }
 }
 
 /// The key that grants a part of what is off.

@@ -36,7 +36,8 @@ impl Service {
     /// # Errors
     /// Where it names something that cannot be used.
     pub async fn from_config(config: Config) -> Result<Self, StartError> {
-        let plugin = Plugin::load_with_wasi(&config.policy.component, &config.limits, config.wasi)
+        let (limits, cache) = (&config.limits, config.cache.as_ref());
+        let plugin = Plugin::load_with(&config.policy.component, limits, config.wasi, cache)
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
         Self::with_policy(config, Arc::new(plugin)).await
     }

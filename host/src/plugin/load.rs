@@ -1,5 +1,6 @@
 //! From the bytes of a component to a policy that is ready to run.
 
+use super::cache::Cache;
 use super::state::State;
 use super::wasi::{self, Wasi};
 use crate::contract::{Plugin as World, PluginPre};
@@ -57,11 +58,21 @@ const IMPORTS: [&str; 3] =
 /// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
-pub(super) fn load(bytes: &[u8], limits: &Limits, granted: Wasi) -> Result<PluginPre<State>, LoadError> {
+pub(super) fn load(
+    bytes: &[u8],
+    limits: &Limits,
+    granted: Wasi,
+    cache: Option<&Cache>,
+) -> Result<PluginPre<State>, LoadError> {
     examine(bytes, limits)?;
     let engine = engine(limits)?;
     // `from_binary` takes binary alone, whatever the bytes look like.
-    let component = Component::from_binary(&engine, bytes).map_err(|error| {
+    let compile = || Component::from_binary(&engine, bytes);
+    let component = match cache {
+        Some(cache) => cache.component(&engine, bytes, compile),
+        None => compile(),
+    };
+    let component = component.map_err(|error| {
         // The pool refuses what it has no place for. Without a pool, only what is no component is refused.
         match Component::from_binary(&Engine::default(), bytes) {
             Ok(_) => LoadError::Outsized(error),

@@ -2,6 +2,7 @@
 //! unchecked.
 
 mod aside;
+mod cache;
 mod deadline;
 mod decide;
 mod load;
@@ -9,6 +10,7 @@ mod state;
 mod verdict;
 mod wasi;
 
+pub use cache::{Cache, CacheError};
 pub use decide::Decide;
 pub use load::{LoadError, ReadError, engine, interface, read};
 pub use verdict::{Call, Decision, Fate, Fault, Performed};
@@ -43,15 +45,16 @@ impl Plugin {
     /// # Errors
     /// Where the bytes are no component, too many, or a component that does not fit the contract or the limits.
     pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
-        Self::load_with_wasi(component, limits, Wasi::default())
+        Self::load_with(component, limits, Wasi::default(), None)
     }
 
-    /// Compiles and links a policy that may import WASI as well, as far as it is granted.
+    /// Compiles and links a policy that may import WASI as well, as far as it is granted. Where there is a cache, it is
+    /// not compiled if it was before.
     ///
     /// # Errors
     /// As [`load`](Self::load) has them.
-    pub fn load_with_wasi(component: &[u8], limits: &Limits, wasi: Wasi) -> Result<Self, LoadError> {
-        let policy = Arc::new(load::load(component, limits, wasi)?);
+    pub fn load_with(component: &[u8], limits: &Limits, wasi: Wasi, cache: Option<&Cache>) -> Result<Self, LoadError> {
+        let policy = Arc::new(load::load(component, limits, wasi, cache)?);
         let terms = Arc::new(Terms { limits: limits.clone(), wasi, ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(policy.engine(), &terms).map_err(LoadError::Thread)?;
         let turns =

@@ -4,7 +4,7 @@ use crate::rows::Order;
 use crate::token::SECRET;
 use crate::{load, native};
 use anyhow::{Context, Result, bail, ensure};
-use delete_learning::{Config, DELETE_LEARNING, Plugin, Server};
+use delete_learning::{Config, Server};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -197,8 +197,7 @@ pub fn serve(config: &Path, is_native: bool) -> Result<()> {
         let server = if is_native {
             Server::bind_with(config, Arc::new(native::Policy)).await?
         } else {
-            let plugin = Plugin::load(DELETE_LEARNING, &config.limits)?;
-            Server::bind_with(config, Arc::new(plugin)).await?
+            Server::bind(config).await?
         };
         server.run(std::future::pending()).await;
         Ok(())

@@ -79,7 +79,7 @@ fuzz_target!(|bytes: &[u8]| {
                 }
                 LoadError::WasiIsOff(names) => {
                     assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("wasi:")), "{error}");
-                    if let Ok(plugin) = Plugin::load_with_wasi(bytes, &LIMITS, granted) {
+                    if let Ok(plugin) = Plugin::load_with(bytes, &LIMITS, granted, None) {
                         decide(&plugin);
                     }
                 }

@@ -45,7 +45,7 @@ fn nothing_else_makes_digests_or_codes_that_could_be_compared() {
         users.sort();
         users
     };
-    // Of a secret or a token; the records' revisions in `storage` are digests of what is no secret.
+    // Of a secret or a token; the records' revisions in `storage` and compiled policies are no secrets.
     assert_eq!(users("digest::{SHA256, digest}"), ["identity/digest.rs"]);
     assert_eq!(users("verify_slices_are_equal"), ["identity/digest.rs"]);
     // A code over a message is made to sign, which `demo` does as whoever issues tokens, or verified by the library,
