@@ -13,7 +13,6 @@
 //! 5. the record: absent → 404; without an owner → 403; with another owner → 404, worded like absent
 //! 6. anything that failed → 500 or 503, the cause for the log only
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -333,12 +332,12 @@ fn not_stored(request: &Request, kind: StorageErrorKind) -> Rejection {
         ),
         Kind::UnknownDatabase => Rejection {
             code: ErrorCode::NotFound,
-            detail: format!("No database found with id '{}'", quotable(db_id)),
+            detail: sentence(&["No database found with id '", &quotable(db_id), "'"]),
             rule: "unknown-database",
         },
         Kind::UnknownTable => Rejection {
             code: ErrorCode::NotFound,
-            detail: format!("No database with id '{}' has table '{}'", quotable(db_id), quotable(table)),
+            detail: sentence(&["No database with id '", &quotable(db_id), "' has table '", &quotable(table), "'"]),
             rule: "unknown-table",
         },
         Kind::Unsupported => refuse(
@@ -354,6 +353,16 @@ fn not_stored(request: &Request, kind: StorageErrorKind) -> Rejection {
         Kind::OutcomeUnknown => failed("outcome-unknown"),
         Kind::Internal => failed("storage-failed"),
     }
+}
+
+/// These parts together. By hand, as the formatting of the standard library comes with tables of functions, which every
+/// fresh instance would have to be given.
+fn sentence(parts: &[&str]) -> String {
+    let mut sentence = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        sentence.push_str(part);
+    }
+    sentence
 }
 
 /// What a caller sent, as it may be repeated to it: control characters replaced, and cut at a length that keeps the

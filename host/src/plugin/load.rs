@@ -179,8 +179,8 @@ pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
         .max_memory_size(limits.policy_memory_bytes)
         .table_elements(limits.policy_table_elements)
         // What the shipped policy uses of memory and stack is reset in place, without giving pages back to the system:
-        // 16 KiB of stack, its data and a few strings. What is beyond costs page faults, and memory only while it is used.
-        .linear_memory_keep_resident(32 * 1024)
+        // 4 KiB of stack, its data and a few strings. What is beyond costs page faults, and memory only while it is used.
+        .linear_memory_keep_resident(16 * 1024)
         .table_keep_resident(64 * 1024)
         .async_stack_keep_resident(64 * 1024);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

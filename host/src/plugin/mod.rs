@@ -68,9 +68,15 @@ impl Plugin {
     /// deletion that has begun would go on without anybody to hear of it. (Spawn it where a caller may go away.)
     pub async fn decide(&self, request: Request, identity: Arc<dyn Identity>, storage: Arc<dyn Storage>) -> Decision {
         let held = Arc::clone(&storage);
-        let turns = both(&*held, Arc::clone(&self.turns));
-        let Ok(Ok((_at_storage, turn))) = tokio::time::timeout(self.terms.limits.queue(), turns).await else {
-            return Decision::overloaded();
+        let (_at_storage, turn) = match at_once(&*held, &self.turns) {
+            Some(turns) => turns,
+            None => {
+                let turns = both(&*held, Arc::clone(&self.turns));
+                match tokio::time::timeout(self.terms.limits.queue(), turns).await {
+                    Ok(Ok(turns)) => turns,
+                    Ok(Err(_)) | Err(_) => return Decision::overloaded(),
+                }
+            }
         };
         let state = State::new(identity, storage, Arc::clone(&self.terms));
         let mut store = Store::new(self.policy.engine(), state);
@@ -93,6 +99,18 @@ impl Plugin {
         });
         aside::run(rest, self.terms.limits.queue()).await
     }
+}
+
+/// Both turns where neither is waited for, which is how it is unless there is too much to do.
+fn at_once<'a>(
+    storage: &'a dyn Storage,
+    sandbox: &Arc<Semaphore>,
+) -> Option<(Option<SemaphorePermit<'a>>, OwnedSemaphorePermit)> {
+    let at_storage = match storage.turns() {
+        Some(turns) => Some(turns.try_acquire().ok()?),
+        None => None,
+    };
+    Some((at_storage, Arc::clone(sandbox).try_acquire_owned().ok()?))
 }
 
 /// A turn at what holds the record, and then, so that nobody waits there with a turn in the sandbox, one in the sandbox.
