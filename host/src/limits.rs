@@ -64,8 +64,8 @@ pub struct Limits {
     pub database_busy_ms: u64,
     /// Deletes that share one transaction of SQLite, at most.
     pub database_batch: usize,
-    /// Bytes of pages that each connection to an SQLite file keeps. As long as they hold the inner pages of the table's and
-    /// its indexes' trees, a delete reads only the leaves: these take about 6 MB for each million records.
+    /// Bytes of pages that each connection to an SQLite file keeps, as much as SQLite itself would. What is not among
+    /// them is read from the system's cache of the file.
     pub database_cache_bytes: usize,
     /// Bytes of SQLite's write-ahead log from which it is carried over into the file, beside the deletes; it grows
     /// somewhat further meanwhile. The longer it is, the fewer pages are written twice, and the longer takes the first
@@ -107,7 +107,7 @@ impl Default for Limits {
             database_requests: 192,
             database_busy_ms: 2_000,
             database_batch: 256,
-            database_cache_bytes: 8 * 1024 * 1024,
+            database_cache_bytes: 2 * 1024 * 1024,
             database_log_bytes: 32 * 1024 * 1024,
             database_connections: 16,
             database_pool_ms: 1_000,

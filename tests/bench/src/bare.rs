@@ -19,7 +19,7 @@ pub fn sqlite(file: &Path, order: Order, places: Range<u64>, together: u64) -> R
     let connection = Connection::open_with_flags(file, flags)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "cache_size", -2048)?;
     let mut statement =
         connection.prepare("DELETE FROM agno_learnings WHERE learning_id = ?1 AND user_id = ?2 COLLATE BINARY")?;
     let count = places.end - places.start;
