@@ -31,14 +31,13 @@ pub struct Config {
     pub authenticator: Authenticator,
     /// Every limit.
     pub limits: Limits,
-    /// Where compiled policies are kept, if anywhere.
-    pub cache: Option<Cache>,
     /// How the log is written.
     pub log: Log,
     /// What is worth a warning at start.
     pub warnings: Vec<String>,
     databases: Vec<DatabaseSettings>,
     accounts: Option<AccountSettings>,
+    cache: CacheSettings,
     source: Source,
 }
 
@@ -113,6 +112,16 @@ enum DatabaseKind {
     Postgres { url: Box<PostgresUrl>, schema: String, transaction_pooling: bool },
 }
 
+/// Where compiled policies are kept.
+enum CacheSettings {
+    /// Nowhere.
+    Off,
+    /// In a folder that the configuration names, which must be good for that.
+    Named(PathBuf),
+    /// In the user's, if it is good for that.
+    Users(PathBuf),
+}
+
 struct AccountSettings {
     /// The place of its database in the list.
     database: usize,
@@ -161,7 +170,7 @@ impl Config {
             accounts,
             authenticator: authenticator(file.auth, file.authorization, &source, environment, &mut warnings)?,
             limits: file.limits,
-            cache: cache(file.cache, &source, environment, &mut warnings)?,
+            cache: cache(file.cache, &source, environment)?,
             log: file.log,
             warnings,
             source,
@@ -189,6 +198,24 @@ impl Config {
             databases.push(Database { id: id.clone(), table_name: name.clone(), table });
         }
         Ok(Databases(databases))
+    }
+
+    /// Opens where compiled policies are kept, if anywhere.
+    ///
+    /// # Errors
+    /// Where the folder that is named cannot be used for that.
+    pub(crate) fn open_cache(&self) -> Result<Option<Cache>, ConfigError> {
+        match &self.cache {
+            CacheSettings::Off => Ok(None),
+            CacheSettings::Named(folder) => {
+                Cache::open(folder).map(Some).map_err(|error| self.source.error("cache.folder", error.to_string()))
+            }
+            CacheSettings::Users(folder) => Ok(Cache::open(folder)
+                .inspect_err(|error| {
+                    tracing::warn!(%error, "the policy is compiled at every start; cache.enabled = false says so");
+                })
+                .ok()),
+        }
     }
 
     /// Prepares to verify service accounts, where there are any.
@@ -252,34 +279,17 @@ fn policy(plugin: Option<&str>, limits: &Limits, source: &Source) -> Result<Poli
     })
 }
 
-/// Where compiled policies are kept: in the folder that is named, which must be good for that, or else in the user's
-/// cache folder (XDG Base Directory Specification), where there is one.
-fn cache(
-    settings: file::Cache,
-    source: &Source,
-    environment: Environment<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Cache>, ConfigError> {
+/// Where compiled policies are kept: in the folder that is named, or else in the user's cache folder (XDG Base Directory
+/// Specification), where there is one.
+fn cache(settings: file::Cache, source: &Source, environment: Environment<'_>) -> Result<CacheSettings, ConfigError> {
     match (settings.enabled, settings.folder) {
-        (false, None) => Ok(None),
+        (false, None) => Ok(CacheSettings::Off),
         (false, Some(_)) => Err(source.error("cache.folder", "has no meaning unless cache.enabled is true")),
-        (true, Some(folder)) => match Cache::open(&source.path(&folder)) {
-            Ok(cache) => Ok(Some(cache)),
-            Err(error) => Err(source.error("cache.folder", error.to_string())),
-        },
+        (true, Some(folder)) => Ok(CacheSettings::Named(source.path(&folder))),
         (true, None) => {
             let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
             let users = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-            let Some(folder) = users.map(|folder| folder.join("delete-learning")) else { return Ok(None) };
-            match Cache::open(&folder) {
-                Ok(cache) => Ok(Some(cache)),
-                Err(error) => {
-                    warnings.push(format!(
-                        "the policy is compiled at every start (cache.enabled = false says so): {error}"
-                    ));
-                    Ok(None)
-                }
-            }
+            Ok(users.map_or(CacheSettings::Off, |folder| CacheSettings::Users(folder.join("delete-learning"))))
         }
     }
 }

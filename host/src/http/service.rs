@@ -9,9 +9,9 @@ use crate::contract::IdentityErrorKind;
 use crate::identity::Authenticator;
 use crate::plugin::{Decide, Decision, Plugin};
 use crate::storage::{Databases, Named};
-use aws_lc_rs::rand;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Response, StatusCode};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,8 +36,8 @@ impl Service {
     /// # Errors
     /// Where it names something that cannot be used.
     pub async fn from_config(config: Config) -> Result<Self, StartError> {
-        let (limits, cache) = (&config.limits, config.cache.as_ref());
-        let plugin = Plugin::load_with(&config.policy.component, limits, config.wasi, cache)
+        let cache = config.open_cache()?;
+        let plugin = Plugin::load_with(&config.policy.component, &config.limits, config.wasi, cache.as_ref())
             .map_err(|source| StartError::Policy { policy: config.policy.name.clone(), source })?;
         Self::with_policy(config, Arc::new(plugin)).await
     }
@@ -170,10 +170,9 @@ struct RequestIds {
 
 impl RequestIds {
     fn new() -> Self {
-        let mut process = [0; 8];
-        // Without random bytes the ids are merely less different; nothing depends on their being secret.
-        let _ = rand::fill(&mut process);
-        Self { process: u64::from_be_bytes(process), last: AtomicU64::new(0) }
+        // From the system's random bytes. They need not be secret, and a generator for secrets takes longer to set up than
+        // all else of a start.
+        Self { process: RandomState::new().hash_one(0), last: AtomicU64::new(0) }
     }
 
     fn next(&self) -> String {

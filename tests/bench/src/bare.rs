@@ -13,13 +13,15 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio_postgres::types::Type;
 
-/// Deletes the records at these places in transactions of this many, and returns how many a second it were.
-pub fn sqlite(file: &Path, order: Order, places: Range<u64>, together: u64) -> Result<f64> {
+/// Deletes the records at these places in transactions of this many, and returns how many a second it were. The log is
+/// carried over from so many pages on, within the commit that finds it so.
+pub fn sqlite(file: &Path, order: Order, places: Range<u64>, together: u64, log_pages: u32) -> Result<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -2048)?;
+    connection.pragma_update(None, "wal_autocheckpoint", log_pages)?;
     let mut statement =
         connection.prepare("DELETE FROM agno_learnings WHERE learning_id = ?1 AND user_id = ?2 COLLATE BINARY")?;
     let count = places.end - places.start;

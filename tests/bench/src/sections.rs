@@ -14,6 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Pages from which SQLite by itself carries its log over, and the host.
+const SQLITES_LOG: u32 = 1000;
+const HOSTS_LOG: u32 = 8192;
+
+/// The bare loop by 64 with the longer one.
+const LONG_LOG: &str = "by 64, long log";
+
 /// Longer than any run that is bounded by its count.
 const EVER: Duration = Duration::from_secs(600);
 
@@ -153,7 +160,7 @@ impl Bench {
         let agnos_time = Duration::from_secs(if self.is_quick { 4 } else { 8 });
         let (template, order, folder) = (self.template(count)?, order(count), self.folder()?);
         let mut files = BTreeMap::new();
-        for name in ["host", "component", "native", "agno", "by one", "by 64"] {
+        for name in ["host", "component", "native", "agno", "by one", "by 64", LONG_LOG] {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
             files.insert(name, file);
@@ -186,9 +193,11 @@ impl Bench {
                 }
             }
             if round > 0 {
-                for (name, together, most) in [("by one", 1, few), ("by 64", 64, each)] {
+                for (name, together, most, log_pages) in
+                    [("by one", 1, few, SQLITES_LOG), ("by 64", 64, each, SQLITES_LOG), (LONG_LOG, 64, each, HOSTS_LOG)]
+                {
                     let first = deleted.get(name).copied().unwrap_or_default();
-                    let rate = bare::sqlite(&files[name], order, first..first + most, together)?;
+                    let rate = bare::sqlite(&files[name], order, first..first + most, together, log_pages)?;
                     *deleted.entry(name).or_default() += most;
                     rates.entry(name).or_default().push(rate);
                 }
@@ -243,9 +252,10 @@ impl Bench {
                 0.6,
                 "%",
                 format!(
-                    "{}, {}, {}",
+                    "{}, {}, {}, {}",
                     rate_of("host", "host"),
                     rate_of("by 64", "loop by 64"),
+                    rate_of(LONG_LOG, "loop by 64 with a log as long as the host's"),
                     rate_of("by one", "loop by one")
                 ),
             ),
