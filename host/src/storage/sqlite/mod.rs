@@ -1,8 +1,9 @@
 //! Learnings in an SQLite file, beside whoever else has it open.
 //!
 //! One thread owns the connection that writes, one the connection that reads, and one carries the write-ahead log over;
-//! the runtime's threads never wait for a disk. Deletes that arrive while a transaction is being written share the next one (group commit), so that
-//! concurrent requests share the disk's sync, and no request waits for company that does not come.
+//! the runtime's threads never wait for a disk. Deletes that arrive while a transaction is being written share the next
+//! one (group commit), so that concurrent requests share the disk's sync, and no request waits for company that does not
+//! come.
 
 mod accounts;
 mod log;
