@@ -32,6 +32,12 @@ def credentials(asked):
     return [value for name, value in asked.headers if name.lower() == "authorization"]
 
 
+def size_of_head(asked):
+    """Bytes of the request's line and of these headers."""
+    line = len(f"DELETE {asked.path}?{asked.query} HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value.encode()) + 4 for name, value in asked.headers)
+
+
 def is_of_an_account(asked):
     return any(TOKEN_OF_AN_ACCOUNT in value for value in credentials(asked))
 

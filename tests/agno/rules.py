@@ -15,6 +15,7 @@ from asked import (
     parameters,
     part,
     sent_id,
+    size_of_head,
     token_parts,
 )
 
@@ -179,6 +180,11 @@ RULES = [
     (
         "a service account's token where no authentication is configured",
         lambda c, asked, ours, theirs: c["mode"] == "none" and is_of_an_account(asked),
+    ),
+    (
+        "a request whose line and headers are longer than `request_head_bytes`",
+        # What Python's client adds by itself, such as Host, is the rest.
+        lambda c, asked, ours, theirs: refused(ours, 431, None) and size_of_head(asked) > 65_536 - 200,
     ),
 ]
 
