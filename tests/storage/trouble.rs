@@ -130,6 +130,9 @@ fn a_full_disk_is_500_and_served_again_when_there_is_room() {
             next += 1;
         }
         assert!(!failed.is_empty(), "round {round}: the disk is full");
+        // What is in the log by then was carried over into the file, which has the room for it, and the log begins anew.
+        assert!(round == 0 || failed.len() < 10, "a full disk takes no more while the log has room: {failed:?}");
+        println!("SQLite on a full disk, {} of 40 answered 500", failed.len());
         disk.empty();
         for index in failed.drain(..) {
             assert!(AgnoDatabase::open(file.clone()).has(&format!("record_{index}")), "it was answered 500: {index}");

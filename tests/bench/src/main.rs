@@ -2,6 +2,7 @@
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures to be read")]
 
 mod bare;
+mod build;
 mod contract;
 mod decision;
 mod load;
@@ -28,8 +29,8 @@ use std::path::PathBuf;
 /// Everything runs on this machine and over loopback. Contestants take turns, so that what else the machine does meets
 /// all of them; figures are ratios of medians. The table goes to standard output, as Markdown, and to the folder of
 /// results with a picture; what goes on goes to standard error. The release build of the host and a Python environment
-/// with Agno are made first where they are missing. A full run takes about half an hour and 12 GB of disk; --quick takes
-/// a few minutes, and its figures are rough.
+/// with Agno are made first where they are missing. A full run takes about three quarters of an hour and 12 GB of disk;
+/// --quick takes a few minutes, its figures are rough, and it leaves out the section `build` unless that is asked for.
 #[derive(Parser)]
 #[command(
     version,
@@ -91,12 +92,14 @@ enum Section {
     Start,
     /// The component's bytes and imports
     Component,
+    /// The README's two commands and a release build, from nothing
+    Build,
 }
 
 impl Section {
     /// Whether it takes no server.
     fn is_alone(self) -> bool {
-        matches!(self, Self::Decision | Self::Component)
+        matches!(self, Self::Decision | Self::Component | Self::Build)
     }
 }
 
@@ -147,6 +150,9 @@ fn main() -> Result<()> {
         let (more, over_rows) = bench.rows()?;
         lines.extend(more);
         panels.extend(over_rows);
+    }
+    if arguments.only.contains(&Section::Build) || (arguments.only.is_empty() && !arguments.quick) {
+        lines.extend(bench.build()?);
     }
     let text = format!("{}\n\n{}", report::machine(), report::table(&lines));
     println!("{text}");

@@ -5,7 +5,7 @@ use crate::picture::{Panel, Series};
 use crate::report::{Line, median, short};
 use crate::rows::{self, Order};
 use crate::server::{Database, Kind, Programs, Running};
-use crate::{bare, decision, token};
+use crate::{bare, build, decision, token};
 use anyhow::{Result, ensure};
 use delete_learning::{DELETE_LEARNING, Limits, plugin};
 use std::collections::BTreeMap;
@@ -110,6 +110,11 @@ impl Bench {
             ),
             Line::plain("one decision, each way", "µs".to_owned(), all.join("; ")),
         ])
+    }
+
+    /// How long the README's commands and a release build take, from nothing.
+    pub fn build(&self) -> Result<Vec<Line>> {
+        build::measure(&self.folder, say)
     }
 
     /// From process start to the first 204.
