@@ -10,6 +10,7 @@ use crate::harness::host::{Host, Setup};
 use crate::harness::load::{Client, Reply, middle_and_longest};
 use crate::harness::optional::tools;
 use aws_lc_rs::digest::{SHA256, digest};
+use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,10 @@ fn a_full_disk_is_500_and_served_again_when_there_is_room() {
     let file = file_with(disk.0.path(), 400);
     let host = setup(&file).start();
     let mut client = client(&host);
+    // Somebody else has the file open, as an AgentOS has. Otherwise SQLite would carry the log over by itself when the
+    // connection that failed is closed.
+    let other = Connection::open(&file).expect("it opens");
+    other.query_row("SELECT count(*) FROM agno_learnings", [], |_| Ok(())).expect("it reads");
     // Full before the first deletion, and full while it works.
     let (mut next, mut failed) = (0, Vec::new());
     for round in 0..2 {

@@ -95,12 +95,13 @@ impl Keeper {
     }
 }
 
-/// Carries over what is in the log, as far as nobody else needs it, and says how many pages are left.
+/// Carries over what is in the log, as far as nobody else needs it, and says how many pages are left: at least that one
+/// is, where somebody else is at it.
 fn carry_over(connection: &Connection) -> rusqlite::Result<u32> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        // Whether another one was at it; pages in the log; pages of these that have been carried over. -1 where unknown.
-        let (log, done): (i64, i64) = (row.get(1)?, row.get(2)?);
-        Ok(u32::try_from(log.saturating_sub(done)).unwrap_or_default())
+        // Whether somebody else was at it; pages in the log; pages of these that have been carried over. -1 where unknown.
+        let (is_busy, log, done): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(u32::try_from(log.saturating_sub(done)).unwrap_or_default().max(is_busy.into()))
     })
 }
 
