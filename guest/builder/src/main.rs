@@ -1,10 +1,11 @@
 //! Builds the policy's component from source: `cargo run -p component-builder [FILE]`.
 //!
-//! Two steps. A toolchain compiles the guest to a core module for `wasm32-unknown-unknown`; then that module and the
-//! contract that its bindings recorded become a component, which gets a section with the digest of its sources. The
-//! same sources and the same toolchain give the same bytes, wherever the folder is.
+//! Three steps. A toolchain compiles the guest to a core module for `wasm32-unknown-unknown`; a table that it does not use is
+//! left out; then that module and the contract that its bindings recorded become a component, which gets a section with
+//! the digest of its sources. The same sources and the same toolchain give the same bytes, wherever the folder is.
 
 mod digest;
+mod table;
 
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
@@ -49,6 +50,7 @@ fn main() -> Result<()> {
     println!("toolchain: {}", toolchain.version);
     let module = toolchain.compile(&root)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let module = table::without_unused(&module)?;
     let mut component = wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     append_section(&mut component, digest::SECTION, &digest::of_sources(&root)?);
 
