@@ -95,6 +95,20 @@ fn one_that_hoards_memory_takes_none_from_the_host() {
 }
 
 #[test]
+fn memory_that_policies_wrote_to_is_given_back_when_they_end() {
+    let (host, _folder) = host(include_str!("fills_memory.wat"));
+    let before = host.resident_bytes();
+    is_audited(&host, "trapped", "kept");
+    for at in 0..40 {
+        assert_eq!(host.delete(&format!("/learnings/absent-{at}"), None).status, 500);
+    }
+    if let (Some(before), Some(after)) = (before, host.resident_bytes()) {
+        println!("resident before {} KiB, after 41 policies that filled 16 MiB {} KiB", before / 1024, after / 1024);
+        assert!(after < before + MOST_GROWTH, "it grew from {before} to {after} bytes");
+    }
+}
+
+#[test]
 fn where_there_is_no_room_to_run_the_answer_is_503_and_says_when_to_ask_again() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("hostile.wasm");

@@ -49,6 +49,7 @@ hostile! {
     recurses: fails(Fault::Trapped(Trap::StackOverflow), Kept);
 
     grows_memory: fails(Fault::OutOfProcessorTime, Kept);
+    fills_memory: fails(Fault::Trapped(_), Kept);
     grows_many_memories: fails(Fault::OutOfProcessorTime, Kept);
     grows_table: fails(Fault::OutOfProcessorTime, Kept);
     has_many_memories: refused(LoadError::Outsized(_), "memories");

@@ -33,6 +33,13 @@ fn it_is_small() {
 }
 
 #[test]
+fn an_instance_of_it_has_one_memory_and_the_one_table_that_ties_its_imports() {
+    let component = Component::from_binary(&wasmtime::Engine::default(), &bytes()).expect("a component");
+    let needs = component.resources_required().expect("it imports no modules");
+    assert_eq!((needs.num_memories, needs.num_tables), (1, 1), "each is set up and reset for every request");
+}
+
+#[test]
 fn it_was_built_from_the_sources_that_are_here() {
     let bytes = bytes();
     let expected = digest::of_sources(&project("")).expect("the sources can be read");

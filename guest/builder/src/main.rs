@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     println!("toolchain: {}", toolchain.version);
     let module = toolchain.compile(&root)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    let module = table::without_unused(&module)?;
+    let module = table::without_unused(module)?;
     let mut component = wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     append_section(&mut component, digest::SECTION, &digest::of_sources(&root)?);
 

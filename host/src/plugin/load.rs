@@ -55,10 +55,6 @@ pub enum LoadError {
 const IMPORTS: [&str; 3] =
     ["learnings:plugin/types@0.1.0", "learnings:plugin/identity@0.1.0", "learnings:plugin/storage@0.1.0"];
 
-/// Memories whose pages are given back to the system in one call: a seventh less for one decision than a call for each. A
-/// memory waits for that before anybody gets it again; what it holds is gone by then.
-const DECOMMIT_BATCH: usize = 16;
-
 /// The first bytes of a core module: magic number, version 1, layer 0 (a component's layer is 1).
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -170,12 +166,9 @@ pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
     let mut pool = PoolingAllocationConfig::new();
     let parts = limits.policy_parts;
     let places = limits.concurrent_policies;
-    // Memories that one thread is giving back cannot be had for that moment: so many more that none is ever missed.
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let more = u32::try_from(DECOMMIT_BATCH.saturating_mul(threads).saturating_mul(4)).unwrap_or(u32::MAX);
     pool.total_component_instances(places)
         .total_core_instances(places.saturating_mul(parts))
-        .total_memories(places.saturating_mul(parts).saturating_add(more))
+        .total_memories(places.saturating_mul(parts))
         .total_tables(places.saturating_mul(parts))
         .total_stacks(places)
         .max_core_instances_per_component(parts)
@@ -188,7 +181,6 @@ pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
         // What the shipped policy uses of memory and stack is reset in place, without giving pages back to the system:
         // 4 KiB of stack, its data and a few strings. What is beyond costs page faults, and memory only while it is used.
         .linear_memory_keep_resident(16 * 1024)
-        .decommit_batch_size(DECOMMIT_BATCH)
         .table_keep_resident(64 * 1024)
         .async_stack_keep_resident(64 * 1024);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
