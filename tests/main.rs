@@ -15,11 +15,11 @@
 
 #[path = "agno/mod.rs"]
 mod agno;
-mod harness;
-mod hostile;
+mod cli;
+mod embedding;
 mod http;
-mod library;
+mod malicious_policies;
 mod model;
-mod program;
 mod schemathesis;
 mod storage;
+mod support;

@@ -1,9 +1,9 @@
 //! The real Agno beside this host, request by request.
 
-use crate::harness::database::project;
-use crate::harness::host::Setup;
-use crate::harness::optional::agno_python;
-use crate::harness::token::SECRET;
+use crate::support::database::project;
+use crate::support::optional::agno_python;
+use crate::support::server::Setup;
+use crate::support::token::SECRET;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -80,7 +80,7 @@ fn verifying(folder: &Path) -> Vec<Configuration> {
 fn every_row_of_the_differences_is_a_rule_or_has_a_test() {
     // The script holds the two against each other the other way round, too; this is for machines without the real Agno.
     let rules = include_str!("rules.py");
-    let rows = include_str!("../../host/DIFFERENCES.md").lines().filter_map(|line| line.strip_prefix("| "));
+    let rows = include_str!("../../host/server/DIFFERENCES.md").lines().filter_map(|line| line.strip_prefix("| "));
     let rows: Vec<&str> = rows.filter_map(|row| row.split(" | ").next()).filter(|name| *name != "what").collect();
     assert!(rows.len() > 30);
     let unknown: Vec<&str> = rows.into_iter().filter(|name| !rules.contains(&format!("\"{name}\""))).collect();
@@ -111,7 +111,7 @@ fn agno_answers_the_same_but_for_the_differences_that_are_listed() {
     }
     let mut script = Command::new(python)
         .arg(project("tests/agno/differential.py"))
-        .arg(project("host/DIFFERENCES.md"))
+        .arg(project("host/server/DIFFERENCES.md"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -3,16 +3,16 @@
 
 mod differential;
 
-use crate::harness::host::Setup;
-use crate::harness::optional::agno_python;
-use crate::harness::token::{admin, user};
+use crate::support::optional::agno_python;
+use crate::support::server::Setup;
+use crate::support::token::{admin, user};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 /// Runs `learnings.py` beside this file and returns what it prints.
 fn learnings(python: &Path, command: &str, file: &Path) -> String {
-    let script = crate::harness::database::project("tests/agno/learnings.py");
+    let script = crate::support::database::project("tests/agno/learnings.py");
     let output = Command::new(python).arg(script).arg(command).arg(file).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
@@ -29,7 +29,7 @@ fn agno_no_longer_finds_what_was_deleted_and_finds_the_rest() {
     let file = folder.path().join("main.db");
     learnings(&python, "fill", &file);
     let mut expected = ids(&python, &file);
-    assert_eq!(expected.len(), crate::harness::database::RECORDS);
+    assert_eq!(expected.len(), crate::support::database::RECORDS);
 
     let host = Setup::jwt().start_in(folder);
     for (id, encoded, token) in [
@@ -52,7 +52,7 @@ fn agno_writes_into_a_table_that_the_host_made() {
     let host = Setup::jwt().start_in(tempfile::TempDir::new().expect("a folder"));
     let database = host.database("main");
     learnings(&python, "fill", database.path());
-    assert_eq!(ids(&python, database.path()).len(), crate::harness::database::RECORDS);
+    assert_eq!(ids(&python, database.path()).len(), crate::support::database::RECORDS);
     host.delete("/learnings/decision_1", Some(&user("alice"))).is_deleted();
     assert!(!ids(&python, database.path()).contains("decision_1"));
 }

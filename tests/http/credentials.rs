@@ -1,7 +1,7 @@
 //! Credentials: every algorithm, every claim that is checked, and what a key must be.
 
-use crate::harness::host::{Host, Setup};
-use crate::harness::token::{SECRET, now, signed_by, user, with_claims};
+use crate::support::server::{Host, Setup};
+use crate::support::token::{SECRET, now, signed_by, user, with_claims};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
 };
 use aws_lc_rs::{encoding::AsDer, encoding::PublicKeyX509Der, hmac};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 const ALICES: &str = "/learnings/user_profile_alice@example.com";
@@ -164,7 +164,7 @@ fn a_key_set_picks_by_kid_and_falls_back_to_the_key_without() {
     let setup = Setup::with_auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n");
     let folder = tempfile::TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("jwks.json"), set.to_string()).expect("the set can be written");
-    crate::harness::database::AgnoDatabase::in_folder(folder.path(), "main.db");
+    crate::support::database::AgnoDatabase::in_folder(folder.path(), "main.db");
     let host = setup.start_in(folder);
 
     is_taken(&host, &first.token(json!({ "kid": "1" })));
@@ -179,7 +179,7 @@ fn a_key_set_picks_by_kid_and_falls_back_to_the_key_without() {
 fn a_key_set_that_changes_is_read_again_and_a_broken_one_changes_nothing() {
     let [old, new] = [ed25519(), ed25519()];
     let folder = tempfile::TempDir::new().expect("a folder");
-    crate::harness::database::AgnoDatabase::in_folder(folder.path(), "main.db");
+    crate::support::database::AgnoDatabase::in_folder(folder.path(), "main.db");
     let file = folder.path().join("jwks.json");
     let write = |text: &str| std::fs::write(&file, text).expect("the set can be written");
     write(&json!({ "keys": [old.jwk] }).to_string());
@@ -212,6 +212,99 @@ fn every_kind_of_key_is_read_from_a_key_set() {
         let host = Setup { environment: vec![("JWT_JWKS_FILE", set)], ..Setup::with_auth(&auth) }.start_in(folder);
         is_taken(&host, &signer.token(json!({ "kid": "any" })));
     }
+}
+
+/// Starts a host that verifies with a JWKS file of these keys, or returns its error output.
+fn try_start_with_jwks(algorithm: &str, keys: Value) -> Result<Host, String> {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let set = json!({ "keys": keys });
+    std::fs::write(directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
+    crate::support::database::AgnoDatabase::in_folder(directory.path(), "main.db");
+    Setup::with_auth(&format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{algorithm}\"\njwks_file = \"jwks.json\"\n"))
+        .try_start_in(directory)
+}
+
+/// The signer's JSON Web Key, with further or other members.
+fn jwk_with(signer: &Signer, members: Value) -> Value {
+    let mut jwk = signer.jwk.clone();
+    jwk.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+    jwk
+}
+
+/// Asserts that `member` of a JSON Web Key must have the value `right`, and that a key with the value `wrong` verifies no
+/// signature.
+fn assert_member_decides(member: &str, right: &str, wrong: &str) {
+    let [signer, other] = [(); 2].map(|()| rsa("RS256", &signature::RSA_PKCS1_SHA256));
+    let wrong_key = jwk_with(&signer, json!({ "kid": "1", member: wrong }));
+    let reason = format!("its \"{member}\" is \"{wrong}\", and \"{right}\" is needed");
+
+    // No key is left.
+    let error = try_start_with_jwks("RS256", json!([wrong_key])).err().expect("the host does not start");
+    assert!(error.contains("auth.jwt.jwks_file") && error.contains(&reason), "{error}");
+
+    // Another key is left.
+    let other_key = jwk_with(&other, json!({ "kid": "2", member: right }));
+    let host = try_start_with_jwks("RS256", json!([wrong_key, other_key])).expect("the host starts");
+    is_refused(&host, &signer.token(json!({ "kid": "1" })), "Invalid token");
+    is_refused(&host, &signer.token(json!({ "kid": "2" })), "Invalid token");
+    is_taken(&host, &other.token(json!({ "kid": "2" })));
+    let line = host.logged(&["WARN", "skipped a key of the key set"]);
+    assert_eq!((&line["index"], &line["kid"]), (&json!(0), &json!("1")), "{line}");
+    assert!(line["reason"].as_str().is_some_and(|text| text.contains(&reason)), "{line}");
+
+    // The same key without a `kid`, then with the right value.
+    let host = try_start_with_jwks("RS256", json!([jwk_with(&signer, json!({ member: wrong })), other_key]));
+    is_refused(&host.expect("the host starts"), &signer.token(json!({})), "Invalid token");
+    let right_key = jwk_with(&signer, json!({ "kid": "1", member: right }));
+    let host = try_start_with_jwks("RS256", json!([right_key, other_key])).expect("the host starts");
+    is_taken(&host, &signer.token(json!({ "kid": "1" })));
+}
+
+#[test]
+fn jwk_with_another_use_than_sig_does_not_verify() {
+    assert_member_decides("use", "sig", "enc");
+}
+
+#[test]
+fn jwk_with_another_alg_does_not_verify() {
+    // An RSA key of the same size and encoding: only `alg` tells the difference.
+    assert_member_decides("alg", "RS256", "RS512");
+}
+
+#[test]
+fn jwks_entry_that_is_malformed_is_skipped_with_a_warning() {
+    let signer = ed25519();
+    let keys = json!([7, jwk_with(&signer, json!({ "kid": "bad", "x": "AAAA" })), signer.jwk]);
+    let host = try_start_with_jwks("EdDSA", keys).expect("the host starts");
+    is_taken(&host, &signer.token(json!({})));
+    host.logged(&["WARN", "skipped a key of the key set", "\"index\":0", "it is not a JSON object"]);
+    host.logged(&["WARN", "skipped a key of the key set", "\"kid\":\"bad\"", "this is not a public key for EdDSA"]);
+
+    // The warnings are repeated when the file changes.
+    let set = json!({ "keys": [signer.jwk, { "kid": "later" }] });
+    std::fs::write(host.folder.path().join("jwks.json"), set.to_string()).expect("the set can be written");
+    let line = host.logged(&["WARN", "skipped a key of the key set", "later"]);
+    assert_eq!((&line["index"], &line["kid"]), (&json!(1), &json!("later")), "{line}");
+    assert_eq!(line["reason"], "its \"kty\" is missing");
+    is_taken(&host, &signer.token(json!({})));
+}
+
+#[test]
+fn jwk_with_leading_zeros_and_padding_verifies() {
+    let signer = rsa("RS256", &signature::RSA_PKCS1_SHA256);
+    let bytes = |member: &str| {
+        URL_SAFE_NO_PAD.decode(signer.jwk[member].as_str().expect("text")).expect("a member that was encoded here")
+    };
+    for zeros in 0..3 {
+        let padded = |member| URL_SAFE.encode([vec![0; zeros], bytes(member)].concat());
+        let key = jwk_with(&signer, json!({ "n": padded("n"), "e": padded("e") }));
+        let host = try_start_with_jwks("RS256", json!([key])).expect("the host starts");
+        is_taken(&host, &signer.token(json!({})));
+    }
+    let signer = ed25519();
+    let x = signer.jwk["x"].as_str().expect("text");
+    let host = try_start_with_jwks("EdDSA", json!([jwk_with(&signer, json!({ "x": format!("{x}=") }))]));
+    is_taken(&host.expect("the host starts"), &signer.token(json!({})));
 }
 
 #[test]

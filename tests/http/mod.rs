@@ -1,10 +1,10 @@
 //! The endpoint, through HTTP, on the real component and a database that Agno made.
 
-mod corrections;
+mod agno_deviations;
 mod credentials;
 mod openapi;
-mod order;
 mod postgres_accounts;
 mod protocol;
+mod rule_precedence;
 mod service_accounts;
 mod storage;

@@ -1,7 +1,7 @@
 //! The endpoint's description: that it is served, and that it says what the server does.
 
-use crate::harness::host::Setup;
-use crate::harness::token::{admin, user};
+use crate::support::server::Setup;
+use crate::support::token::{admin, user};
 use delete_learning::ErrorCode;
 use serde_json::{Value, json};
 
@@ -84,7 +84,7 @@ fn every_error_of_the_contract_is_described_with_its_code() {
 fn the_headers_of_an_answer_are_those_that_are_described() {
     let document = document();
     let responses = &document["paths"]["/learnings/{learning_id}"]["delete"]["responses"];
-    let host = Setup { limits: "database_busy_ms = 100".to_owned(), ..Setup::jwt() }.start();
+    let host = Setup { settings: "sqlite.busy_timeout_ms = 100".to_owned(), ..Setup::jwt() }.start();
     let lock = host.database("main").connect();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
     let ask = |token: Option<String>| host.delete("/learnings/decision_1", token.as_deref());

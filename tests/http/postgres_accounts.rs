@@ -1,10 +1,10 @@
 //! Service accounts in PostgreSQL, in Agno's own table.
 
-use crate::harness::accounts::Account;
-use crate::harness::cluster::Cluster;
-use crate::harness::host::{Host, Setup};
-use crate::harness::postgres::{Client, agno_tables};
-use crate::harness::token::now;
+use crate::support::accounts::Account;
+use crate::support::cluster::Cluster;
+use crate::support::postgres::{Client, agno_tables};
+use crate::support::server::{Host, Setup};
+use crate::support::token::now;
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! HTTP itself: paths, methods, sizes, times, and an end that loses nothing.
 
-use crate::harness::host::Setup;
-use crate::harness::token::user;
+use crate::support::server::Setup;
+use crate::support::token::user;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -82,7 +82,7 @@ fn a_head_that_is_too_large_or_no_http_is_refused_by_the_protocol() {
 
 #[test]
 fn a_client_that_dawdles_is_cut_off() {
-    let host = Setup { limits: "request_head_ms = 300".to_owned(), ..Setup::jwt() }.start();
+    let host = Setup { settings: "server.header_read_timeout_ms = 300".to_owned(), ..Setup::jwt() }.start();
     let start = Instant::now();
     let answer = host.raw(b"DELETE /learnings/a HTTP/1.1\r\nhost:");
     assert!(start.elapsed() < Duration::from_secs(5), "it was cut off after {:?}: {answer}", start.elapsed());
@@ -94,7 +94,7 @@ fn a_client_that_dawdles_is_cut_off() {
 
 #[test]
 fn connections_beyond_the_limit_wait_for_a_place() {
-    let host = Setup { limits: "connections = 2".to_owned(), ..Setup::jwt() }.start();
+    let host = Setup { settings: "server.max_connections = 2".to_owned(), ..Setup::jwt() }.start();
     let held: Vec<_> = (0..2).map(|_| TcpStream::connect(host.address).expect("a connection")).collect();
     thread::sleep(Duration::from_millis(200));
     let mut third = TcpStream::connect(host.address).expect("the system takes it");

@@ -1,8 +1,8 @@
 //! Service accounts: the tokens of machines, from Agno's own table.
 
-use crate::harness::accounts::{Account, make_table};
-use crate::harness::host::{Host, Setup};
-use crate::harness::token;
+use crate::support::accounts::{Account, make_table};
+use crate::support::server::{Host, Setup};
+use crate::support::token;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ fn a_store_that_cannot_be_asked_is_503() {
     let answer = host.delete("/learnings/x", Some("agno_pat_any"));
     answer.is_error(503, "Authentication is temporarily unavailable", "SERVICE_UNAVAILABLE");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    host.logged(&["the account store cannot be asked", "no such table"]);
+    host.logged(&["account store unavailable", "no such table"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn scopes_that_are_no_list_of_texts_are_told_like_missing_ones() {
 
 #[test]
 fn a_lock_that_another_process_holds_keeps_no_token_from_being_verified() {
-    let host = start(Setup { limits: "database_busy_ms = 5000".to_owned(), ..with_accounts("") });
+    let host = start(Setup { settings: "sqlite.busy_timeout_ms = 5000".to_owned(), ..with_accounts("") });
     let first = account(&host, "first", "[\"learnings:delete\"]", None);
     let second = account(&host, "second", "[]", None);
     let lock = host.database("main").connect();

@@ -1,14 +1,14 @@
 //! Databases that are busy, foreign, gone, or used by many at once.
 
-use crate::harness::host::Setup;
-use crate::harness::token::user;
+use crate::support::server::Setup;
+use crate::support::token::user;
 use std::thread;
 
 const ALICES: &str = "/learnings/user_profile_alice@example.com";
 
 #[test]
 fn a_busy_database_is_waited_for_then_503_and_nothing_half_done() {
-    let host = Setup { limits: "database_busy_ms = 200".to_owned(), ..Setup::jwt() }.start();
+    let host = Setup { settings: "sqlite.busy_timeout_ms = 200".to_owned(), ..Setup::jwt() }.start();
     let lock = host.database("main").connect();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
     let answer = host.delete(ALICES, Some(&user("alice")));
@@ -51,7 +51,7 @@ fn many_requests_at_once_each_get_their_own_answer() {
         }
     });
     let left = database.ids();
-    assert_eq!(left.len(), crate::harness::database::RECORDS + 80);
+    assert_eq!(left.len(), crate::support::database::RECORDS + 80);
     assert!((1..160).step_by(2).all(|index| left.contains(&format!("record_{index}"))));
 }
 
@@ -69,7 +69,7 @@ fn a_table_is_made_with_agnos_columns_and_indexes_where_there_is_none() {
         rows.collect::<Result<_, _>>().expect("text")
     };
     let agnos = tempfile::TempDir::new().expect("a folder");
-    let agnos = crate::harness::database::AgnoDatabase::in_folder(agnos.path(), "agno.db").connect();
+    let agnos = crate::support::database::AgnoDatabase::in_folder(agnos.path(), "agno.db").connect();
     assert_eq!(schema(host.database("main").connect()), schema(agnos));
     host.delete(ALICES, Some(&user("alice"))).is_error(404, "Learning not found", "NOT_FOUND");
 }

@@ -3,10 +3,10 @@
 //! in `proptest-regressions`, where the next run begins.
 
 use super::combinations::texts;
-use super::doors::Door;
 use super::rules::expected;
 use super::rules::{Caller, Combination, Configuration, Ended, Expected, ID_BYTES, Mode, Record, State, TABLE, Target};
 use super::server::{Served, Spelling};
+use super::subjects::Subject;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::select;
@@ -202,10 +202,10 @@ fn combination<'a>(configuration: &'a Configuration, asked: &'a Asked) -> Combin
 
 /// So many, and more where everything is asked.
 fn cases(few: u32, many: u32) -> u32 {
-    if super::is_whole() { many } else { few }
+    if super::is_exhaustive() { many } else { few }
 }
 
-fn ask_door(name: &str, cases: u32, door: &Door) {
+fn ask_subject(name: &str, cases: u32, subject: &Subject) {
     let any_name = vec(any::<char>(), 1..6).prop_map(String::from_iter);
     let databases = vec(prop_oneof![Just("main".to_owned()), any_name], 1..4).prop_map(|mut names| {
         let mut seen = HashSet::new();
@@ -218,18 +218,18 @@ fn ask_door(name: &str, cases: u32, door: &Door) {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/model/proptest-regressions/policy.txt");
     run(name, file, cases, &strategy, |(asked, configuration)| {
         let combination = combination(&configuration, &asked);
-        agreed(combination, &door.ask(combination)).map(|status| vec![status])
+        agreed(combination, &subject.ask(combination)).map(|status| vec![status])
     });
 }
 
 #[test]
 fn the_policy_natively_decides_whatever_is_made_up_as_the_model() {
-    ask_door("the policy, natively", cases(20_000, 200_000), &Door::native());
+    ask_subject("the policy, natively", cases(20_000, 200_000), &Subject::native());
 }
 
 #[test]
 fn the_component_in_its_sandbox_decides_whatever_is_made_up_as_the_model() {
-    ask_door("the component, in its sandbox", cases(2_000, 20_000), &Door::sandbox());
+    ask_subject("the component, in its sandbox", cases(2_000, 20_000), &Subject::sandbox());
 }
 
 #[test]

@@ -2,33 +2,34 @@
 //! combination of configuration, caller, record, target and state of the database, and on whatever proptest makes up.
 
 mod combinations;
-mod doors;
 mod generated;
 mod rules;
 mod server;
+mod subjects;
 
+use crate::support::optional::is_enabled;
 use combinations::{STATES, callers, configurations, records, targets};
-use doors::Door;
 use rules::{Combination, Expected, expected};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use subjects::Subject;
 
-/// Asks a door about every combination, and prints how many there were and those on which it disagrees.
-fn compare(name: &str, share: usize, door: impl Fn() -> Door + Sync) {
+/// Asks a subject about every combination, and prints how many there were and those on which it disagrees.
+fn compare(name: &str, share: usize, subject: impl Fn() -> Subject + Sync) {
     let (next, share) = (AtomicUsize::new(0), Share::new(share));
     let wrong = Mutex::new(Vec::new());
     let (configurations, targets, records) = (configurations(), targets(), records());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let door = door();
+                let subject = subject();
                 while let Some(configuration) = configurations.get(next.fetch_add(1, Ordering::Relaxed)) {
                     for caller in &callers(configuration) {
                         for (target, record, state) in each(&targets, &records, &STATES) {
                             let combination = Combination { configuration, caller, record, target, state };
                             if share.takes() {
-                                note(&wrong, combination, &expected(combination), &door.ask(combination));
+                                note(&wrong, combination, &expected(combination), &subject.ask(combination));
                             }
                         }
                     }
@@ -50,16 +51,12 @@ fn each<'a, T, R, S: Copy>(
     both.flat_map(move |(target, record)| states.iter().map(move |state| (target, record, *state)))
 }
 
-/// Whether everything is to be asked, and not a share of it: `MODEL=whole`.
-fn is_whole() -> bool {
-    match std::env::var("MODEL").as_deref() {
-        Err(_) => false,
-        Ok("whole") => true,
-        Ok(other) => panic!("MODEL is {other:?}, and only \"whole\" has a meaning"),
-    }
+/// Whether to check every combination instead of a sample: `EXHAUSTIVE=1`.
+fn is_exhaustive() -> bool {
+    is_enabled("EXHAUSTIVE")
 }
 
-/// Which combinations a door is asked about: every one where [`is_whole`], else one in so many.
+/// Which combinations a subject is asked about: every one where [`is_exhaustive`], else one in so many.
 struct Share {
     one_in: usize,
     seen: AtomicUsize,
@@ -68,7 +65,7 @@ struct Share {
 
 impl Share {
     fn new(one_in: usize) -> Self {
-        let one_in = if is_whole() { 1 } else { one_in };
+        let one_in = if is_exhaustive() { 1 } else { one_in };
         Self { one_in, seen: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
     }
 
@@ -98,12 +95,12 @@ fn settle(name: &str, share: &Share, wrong: &[String]) {
 
 #[test]
 fn the_policy_natively_decides_every_combination_as_the_model() {
-    compare("the policy, natively", 1, Door::native);
+    compare("the policy, natively", 1, Subject::native);
 }
 
 #[test]
 fn the_component_in_its_sandbox_decides_every_combination_as_the_model() {
-    compare("the component, in its sandbox", 23, Door::sandbox);
+    compare("the component, in its sandbox", 23, Subject::sandbox);
 }
 
 #[test]

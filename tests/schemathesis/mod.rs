@@ -1,9 +1,9 @@
 //! The endpoint's description as a test: requests made from it, and answers judged by it.
 
-use crate::harness::database::{RECORDS, project};
-use crate::harness::host::Setup;
-use crate::harness::optional::schemathesis_python;
-use crate::harness::token::SECRET;
+use crate::support::database::{RECORDS, project};
+use crate::support::optional::schemathesis_python;
+use crate::support::server::Setup;
+use crate::support::token::SECRET;
 use std::process::Command;
 
 #[test]

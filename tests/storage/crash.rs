@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::{number, token};
-use crate::harness::load::{Client, Unanswered};
+use crate::support::load::{Client, Unanswered};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -71,7 +71,7 @@ fn crash(store: &Store, kills: usize) {
         let mut setup = store.setup();
         if kill % 2 == 1 {
             // SQLite's log is carried over into the file all the time, so that it is killed in the middle of that as well.
-            setup.limits.push_str("database_log_bytes = 65536\n");
+            setup.settings.push_str("sqlite.wal_checkpoint_bytes = 65536\n");
         }
         let mut host = setup.start();
         let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -1,9 +1,9 @@
 //! Agno's table in PostgreSQL, made where there is none.
 
 use super::store::{Store, table};
-use crate::harness::cluster::Cluster;
-use crate::harness::host::Setup;
-use crate::harness::postgres::Client;
+use crate::support::cluster::Cluster;
+use crate::support::postgres::Client;
+use crate::support::server::Setup;
 use std::thread;
 
 /// What Agno relies on: columns with their types, and indexes.

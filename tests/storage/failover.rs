@@ -2,10 +2,10 @@
 
 use super::store::table;
 use super::{StopAtEnd, number, token, wait_for_more};
-use crate::harness::cluster::{Cluster, PASSWORD, USER, installed};
-use crate::harness::host::{Host, Setup};
-use crate::harness::load::Client;
-use crate::harness::postgres::agno_tables;
+use crate::support::cluster::{Cluster, PASSWORD, USER, installed};
+use crate::support::load::Client;
+use crate::support::postgres::agno_tables;
+use crate::support::server::{Host, Setup};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -23,7 +23,8 @@ const BETWEEN: usize = 1_000;
 const RECORDS: usize = 40_000;
 
 /// Times that are short enough for a test and long enough for a busy machine.
-const LIMITS: &str = "database_connect_ms = 3000\ndatabase_statement_ms = 2000\ndatabase_pool_ms = 500\n";
+const LIMITS: &str =
+    "postgres.connect_timeout_ms = 3000\npostgres.statement_timeout_ms = 2000\npostgres.acquire_timeout_ms = 500\n";
 
 struct Pair {
     primary: Cluster,
@@ -54,8 +55,8 @@ impl Pair {
              target_session_attrs=read-write",
             self.primary.port, self.standby.port
         );
-        let (further_databases, limits) = (table("main", &url), LIMITS.to_owned());
-        Setup { databases: vec![], further_databases, limits, ..Setup::jwt() }.start()
+        let (further_databases, settings) = (table("main", &url), LIMITS.to_owned());
+        Setup { databases: vec![], further_databases, settings, ..Setup::jwt() }.start()
     }
 }
 
@@ -207,5 +208,5 @@ fn a_deletion_that_is_made_to_stop_waiting_for_its_standby_is_not_answered_204()
     let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
     assert_eq!(record["record"], "unknown", "{record}");
     let text = record.to_string();
-    assert!(text.contains("stop waiting for its standbys"), "{text}");
+    assert!(text.contains("stopped waiting for its standbys"), "{text}");
 }

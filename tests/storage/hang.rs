@@ -2,11 +2,11 @@
 
 use super::store::{Records, Store, table};
 use super::{token, wait_for_more};
-use crate::harness::cluster::{Cluster, PASSWORD, USER};
-use crate::harness::host::Setup;
-use crate::harness::load::{Client, middle_and_longest};
-use crate::harness::postgres::agno_tables;
-use crate::harness::proxy::Proxy;
+use crate::support::cluster::{Cluster, PASSWORD, USER};
+use crate::support::load::{Client, middle_and_longest};
+use crate::support::postgres::agno_tables;
+use crate::support::proxy::Proxy;
+use crate::support::server::Setup;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ const CLIENTS: usize = 12;
 /// Records in it: more than are deleted before it hangs.
 const HUNG: usize = 10_000;
 
-const LIMITS: &str = "database_connect_ms = 1500\ndatabase_statement_ms = 1200\ndatabase_pool_ms = 700\n\
-                      database_connections = 4\ndatabase_busy_ms = 2000\n";
+const LIMITS: &str = "postgres.connect_timeout_ms = 1500\npostgres.statement_timeout_ms = 1200\npostgres.acquire_timeout_ms = 700\n\
+                      postgres.max_connections = 4\nsqlite.busy_timeout_ms = 2000\n";
 
 /// Wait for a connection, make it, ask and wait for a quarter longer than the server may take; and a busy machine's slack.
 const WITHIN: Duration = Duration::from_millis(700 + 1500 + 1500 + 2500);
@@ -34,7 +34,7 @@ fn a_database_that_hangs_costs_its_own_requests_a_bounded_time_and_others_nothin
     let proxy = Proxy::to(cluster.port);
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
     let further_databases = table("hanging", &url) + &lite.table("lite") + &beside.table("beside");
-    let host = Setup { databases: vec![], further_databases, limits: LIMITS.to_owned(), ..Setup::jwt() }.start();
+    let host = Setup { databases: vec![], further_databases, settings: LIMITS.to_owned(), ..Setup::jwt() }.start();
 
     let ids = |name: &str, count: usize| -> Vec<(String, Option<&str>)> {
         (0..count).map(|index| (format!("{name}_{index}"), Some("alice"))).collect()

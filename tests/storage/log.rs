@@ -3,8 +3,8 @@
 
 use super::store::{Store, passes_integrity_check};
 use super::token;
-use crate::harness::host::{Host, Setup};
-use crate::harness::load::Client;
+use crate::support::load::Client;
+use crate::support::server::{Host, Setup};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -17,8 +17,8 @@ const BYTES: u64 = 256 * 1024;
 const CLIENTS: usize = 8;
 
 fn host_on(store: &Store) -> Host {
-    let Setup { limits, .. } = store.setup();
-    Setup { limits: format!("{limits}database_log_bytes = {BYTES}\n"), ..store.setup() }.start()
+    let Setup { settings, .. } = store.setup();
+    Setup { settings: format!("{settings}sqlite.wal_checkpoint_bytes = {BYTES}\n"), ..store.setup() }.start()
 }
 
 fn id(index: usize) -> String {

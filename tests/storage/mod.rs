@@ -6,6 +6,7 @@
 mod crash;
 mod creation;
 mod failover;
+mod fault_injection;
 mod hang;
 mod log;
 mod pgbouncer;
@@ -15,23 +16,19 @@ mod several;
 mod store;
 mod synchronous_commit;
 mod tls;
-mod trouble;
 mod two_hosts;
 mod unchanged;
 
-use crate::harness::token::{now, with_claims};
+use crate::support::optional::is_enabled;
+use crate::support::token::{now, with_claims};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The first number; with `STORAGE_PROOFS=full`, the second.
-fn number(shortened: usize, full: usize) -> usize {
-    match std::env::var("STORAGE_PROOFS").as_deref() {
-        Err(_) => shortened,
-        Ok("full") => full,
-        Ok(other) => panic!("STORAGE_PROOFS is {other:?}, and only \"full\" has a meaning"),
-    }
+/// The first number; with `FULL_STORAGE_TESTS=1`, the second.
+fn number(sampled: usize, full: usize) -> usize {
+    if is_enabled("FULL_STORAGE_TESTS") { full } else { sampled }
 }
 
 /// A token of this user that outlasts every run.

@@ -2,10 +2,10 @@
 
 use super::store::{Records, table};
 use super::token;
-use crate::harness::cluster::{Account, Cluster, PASSWORD, Server, USER, folder, free_port};
-use crate::harness::host::Setup;
-use crate::harness::load::Client;
-use crate::harness::postgres::{self, agno_tables};
+use crate::support::cluster::{Account, Cluster, PASSWORD, Server, USER, folder, free_port};
+use crate::support::load::Client;
+use crate::support::postgres::{self, agno_tables};
+use crate::support::server::Setup;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@
 
 use super::store::{Records, Store};
 use super::{StopAtEnd, number, token};
-use crate::harness::load::{Client, middle_and_longest};
+use crate::support::load::{Client, middle_and_longest};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -2,8 +2,8 @@
 
 use super::store::Store;
 use super::{StopAtEnd, token, wait_for_more};
-use crate::harness::load::Client;
-use crate::harness::postgres::agno_tables;
+use crate::support::load::Client;
+use crate::support::postgres::agno_tables;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

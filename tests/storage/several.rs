@@ -2,10 +2,10 @@
 
 use super::store::{Store, table};
 use super::token;
-use crate::harness::cluster::Cluster;
-use crate::harness::host::Setup;
-use crate::harness::load::Client;
-use crate::harness::postgres::agno_tables;
+use crate::support::cluster::Cluster;
+use crate::support::load::Client;
+use crate::support::postgres::agno_tables;
+use crate::support::server::Setup;
 
 #[test]
 fn a_request_reaches_the_database_that_it_names_and_no_other() {

@@ -1,9 +1,9 @@
 //! A database of either kind, with Agno's table, and what other programs do to it while the host serves it.
 
-use crate::harness::cluster::Cluster;
-use crate::harness::database::AgnoDatabase;
-use crate::harness::host::Setup;
-use crate::harness::postgres::{Client, agno_tables};
+use crate::support::cluster::Cluster;
+use crate::support::database::AgnoDatabase;
+use crate::support::postgres::{Client, agno_tables};
+use crate::support::server::Setup;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 /// Limits of a host on a machine that does much else: what is tested with them is whether answers are right, and how long
 /// they took is printed.
-const PATIENT: &str = "database_busy_ms = 8000\ndatabase_connect_ms = 8000\ndatabase_pool_ms = 8000\n\
-                       database_statement_ms = 8000\npolicy_wall_ms = 40000\nqueue_ms = 8000\n";
+const PATIENT: &str = "sqlite.busy_timeout_ms = 8000\npostgres.connect_timeout_ms = 8000\npostgres.acquire_timeout_ms = 8000\n\
+                       postgres.statement_timeout_ms = 8000\nsandbox.execution_timeout_ms = 40000\nsandbox.queue_timeout_ms = 8000\n";
 
 /// A database of one test.
 pub enum Store {
@@ -65,8 +65,8 @@ impl Store {
 
     /// A deployment of users with tokens on this database alone.
     pub fn setup(&self) -> Setup {
-        let (further_databases, limits) = (self.table("main"), PATIENT.to_owned());
-        Setup { databases: vec![], further_databases, limits, ..Setup::jwt() }
+        let (further_databases, settings) = (self.table("main"), PATIENT.to_owned());
+        Setup { databases: vec![], further_databases, settings, ..Setup::jwt() }
     }
 
     /// What whoever comes next finds after the host was killed: an SQLite file that is whole, with the log that the host

@@ -2,9 +2,9 @@
 
 use super::store::table;
 use super::token;
-use crate::harness::cluster::Cluster;
-use crate::harness::host::Setup;
-use crate::harness::postgres::agno_tables;
+use crate::support::cluster::Cluster;
+use crate::support::postgres::agno_tables;
+use crate::support::server::Setup;
 use tempfile::TempDir;
 
 #[test]

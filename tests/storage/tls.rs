@@ -2,11 +2,11 @@
 
 use super::store::table;
 use super::token;
-use crate::harness::cluster::{Cluster, PASSWORD, USER, installed};
-use crate::harness::host::{Host, Setup};
-use crate::harness::load::Client;
-use crate::harness::optional::tools;
-use crate::harness::postgres::agno_tables;
+use crate::support::cluster::{Cluster, PASSWORD, USER, installed};
+use crate::support::load::Client;
+use crate::support::optional::tools;
+use crate::support::postgres::agno_tables;
+use crate::support::server::{Host, Setup};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::{number, token};
-use crate::harness::load::Client;
+use crate::support::load::Client;
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;

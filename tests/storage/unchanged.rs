@@ -2,8 +2,10 @@
 
 use super::store::Store;
 use super::{StopAtEnd, number};
-use delete_learning::storage::{PostgresTable, PostgresUrl, SqliteTable, Table};
-use delete_learning::{Condition, Limits, Outcome};
+use delete_learning::{Condition, LearningStore, Outcome};
+use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl};
+use delete_learning_server::storage::sqlite::SqliteOptions;
+use delete_learning_server::storage::{PostgresStore, SqliteStore};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -40,23 +42,27 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.get_or_init(|| make().expect("a runtime")).block_on(future)
 }
 
-fn open(store: &Store) -> Box<dyn Table> {
-    let (url, limits) = (store.url(), Limits::default());
+fn open(store: &Store) -> Box<dyn LearningStore> {
+    let url = store.url();
     match url.strip_prefix("sqlite:") {
-        Some(path) => Box::new(SqliteTable::open(Path::new(path), "agno_learnings", &limits).expect("it opens")),
+        Some(path) => {
+            let opened = SqliteStore::open(Path::new(path), "agno_learnings", &SqliteOptions::default(), 16);
+            Box::new(opened.expect("it opens"))
+        }
         None => {
             let url = PostgresUrl::parse(&url, Path::new("/")).expect("a URL");
-            let opened = run(PostgresTable::open(&url, false, "ai", "agno_learnings", &limits));
+            let target = PostgresTarget { url, schema: "ai".to_owned(), transaction_pooling: false };
+            let opened = run(PostgresStore::open(&target, "agno_learnings", &PostgresOptions::default(), 16));
             Box::new(opened.expect("it opens"))
         }
     }
 }
 
-fn revision(table: &dyn Table, id: &str) -> String {
+fn revision(table: &dyn LearningStore, id: &str) -> String {
     run(table.find(id.to_owned())).expect("it can be read").expect("it is there").revision
 }
 
-fn delete(table: &dyn Table, id: &str, revision: &str) -> Outcome {
+fn delete(table: &dyn LearningStore, id: &str, revision: &str) -> Outcome {
     run(table.delete(id.to_owned(), Condition::Unchanged(revision.to_owned()))).expect("an outcome")
 }
 

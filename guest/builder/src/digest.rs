@@ -1,29 +1,31 @@
-//! What a component was built from, as one digest.
+//! The digest of the sources of a component.
 //!
-//! The command that builds the component writes it into the component; a test computes it again from the sources, so
-//! that a component that is older than its sources cannot pass.
+//! The builder writes the digest into the component. A test recomputes it from the sources, and fails if the component is
+//! older than its sources.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The name of the component's custom section that holds the digest, as lower-case hexadecimal text.
+/// The name of the custom section with the digest, in lower-case hexadecimal.
 pub(crate) const SECTION: &str = "delete-learning:sources-sha256";
 
-/// The package whose build makes the component.
+/// The package that is built to the component.
 const PACKAGE: &str = "delete-learning-policy";
 
-/// SHA-256 over everything that decides what the component's bytes are, but for the compiler: the guest's sources and
-/// manifest (without its tests), the contract, the builder (it holds the compiler's flags), and the exact versions of
-/// the packages that the guest depends on.
+/// Computes the SHA-256 digest of everything that determines the component's bytes, except the compiler: the sources and
+/// the manifest of the policy (without its tests), the contract, the builder (which contains the compiler flags), and the
+/// exact versions of the policy's dependencies.
 ///
 /// # Errors
-/// Where a file below `root`, the project's top folder, cannot be read, or `Cargo.lock` does not hold the guest.
+/// Fails if a file below `root`, the repository's top directory, cannot be read, or if `Cargo.lock` does not contain the
+/// policy.
 pub(crate) fn of_sources(root: &Path) -> io::Result<String> {
-    let mut files = vec![root.join("guest/Cargo.toml")];
-    for folder in ["guest/src", "guest/builder/src", "wit"] {
-        collect(&root.join(folder), &mut files)?;
+    let mut files = vec![root.join("guest/policy/Cargo.toml")];
+    // `guest/policy/wit` is a symlink to `wit`.
+    for directory in ["guest/policy/src", "guest/builder/src", "wit"] {
+        collect(&root.join(directory), &mut files)?;
     }
     files.retain(|file| !file.ends_with("tests.rs") && file.extension().is_none_or(|end| end != "md"));
     files.sort();
@@ -43,8 +45,8 @@ pub(crate) fn of_sources(root: &Path) -> io::Result<String> {
     Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
@@ -55,7 +57,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// `name version checksum` of every package that the guest depends on, directly or not, sorted.
+/// Returns `name version checksum` for the policy and each of its direct and indirect dependencies, sorted.
 fn locked_dependencies(lock: &str) -> io::Result<BTreeSet<String>> {
     let lock: toml::Table = lock.parse().map_err(io::Error::other)?;
     let text = |package: &toml::Value, key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
@@ -65,9 +67,9 @@ fn locked_dependencies(lock: &str) -> io::Result<BTreeSet<String>> {
     }
 
     let mut found = BTreeSet::new();
-    // A dependency is written `name`, or `name version` where the lock holds several versions.
-    let mut open = vec![PACKAGE.to_owned()];
-    while let Some(dependency) = open.pop() {
+    // A dependency is `name`, or `name version` if the lock file has several versions.
+    let mut pending = vec![PACKAGE.to_owned()];
+    while let Some(dependency) = pending.pop() {
         let mut words = dependency.split(' ');
         let (name, version) = (words.next().unwrap_or_default(), words.next());
         let package = packages
@@ -75,11 +77,11 @@ fn locked_dependencies(lock: &str) -> io::Result<BTreeSet<String>> {
             .and_then(|versions| {
                 versions.iter().find(|package| version.is_none() || text(package, "version").as_deref() == version)
             })
-            .ok_or_else(|| io::Error::other(format!("Cargo.lock has no package `{dependency}`")))?;
+            .ok_or_else(|| io::Error::other(format!("Cargo.lock does not contain the package `{dependency}`")))?;
         let line = ["name", "version", "checksum"].map(|key| text(package, key).unwrap_or_default()).join(" ");
         if found.insert(line) {
             let dependencies = package.get("dependencies").and_then(toml::Value::as_array);
-            open.extend(dependencies.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned));
+            pending.extend(dependencies.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned));
         }
     }
     Ok(found)

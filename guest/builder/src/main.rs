@@ -1,8 +1,9 @@
 //! Builds the policy's component from source: `cargo run -p component-builder [FILE]`.
 //!
-//! Three steps. A toolchain compiles the guest to a core module for `wasm32-unknown-unknown`; a table that it does not use is
-//! left out; then that module and the contract that its bindings recorded become a component, which gets a section with
-//! the digest of its sources. The same sources and the same toolchain give the same bytes, wherever the folder is.
+//! A toolchain compiles the policy to a core module for `wasm32-unknown-unknown`. The builder removes an unused table from
+//! the module, encodes the module and the contract recorded by its bindings as a component, and appends a section with the
+//! digest of the sources. The build is reproducible: the same sources and toolchain produce the same bytes in every
+//! directory.
 
 mod digest;
 mod table;
@@ -16,14 +17,16 @@ use wasm_encoder::{ComponentSection, CustomSection, Encode};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The goal for the component's size, in bytes.
-const MOST_BYTES: usize = 32 * 1024;
+/// The maximum size of the component, in bytes.
+const MAX_BYTES: usize = 32 * 1024;
 
-/// Bytes of stack. Small, so that stack, data and what a request allocates lie on a few pages, which a pool resets in place;
-/// the policy's deepest call needs less than a fourth of it, and an overflow traps (the stack lies below the data).
+/// The size of the stack, in bytes. It is small, so that the stack, the data and the allocations of a request share a few
+/// pages, which a pooling host resets in place. The policy uses less than a fourth of it. An overflow traps, because the
+/// stack lies below the data.
 const STACK_BYTES: u32 = 4 * 1024;
 
-/// How the guest is compiled; set through the environment, so that all of it stands in this file and in the digest.
+/// The compilation profile. It is set through environment variables, so that this file, and with it the digest, contains
+/// all of it.
 const PROFILE: [(&str, &str); 6] = [
     ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s"),
     ("CARGO_PROFILE_RELEASE_LTO", "fat"),
@@ -39,42 +42,43 @@ fn main() -> Result<()> {
         Some(argument) if argument == "--help" || argument == "-h" => {
             println!("Builds the policy's component from source.\n");
             println!("  cargo run -p component-builder [FILE]\n");
-            println!("FILE is where it goes; without it, the component that is checked in is replaced.");
+            println!("FILE is the output. By default, the build replaces the component in the repository.");
             return Ok(());
         }
         Some(file) => env::current_dir()?.join(file),
-        None => root.join("guest/component/delete-learning.wasm"),
+        None => root.join("guest/policy/component/delete-learning.wasm"),
     };
 
     let toolchain = Toolchain::find()?;
     println!("toolchain: {}", toolchain.version);
     let module = toolchain.compile(&root)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    let module = table::without_unused(module)?;
+    let module = table::remove_unused(module)?;
     let mut component = wit_component::ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     append_section(&mut component, digest::SECTION, &digest::of_sources(&root)?);
 
     ensure!(
-        component.len() <= MOST_BYTES,
-        "the component has {} bytes, more than the {MOST_BYTES} that it may have",
+        component.len() <= MAX_BYTES,
+        "the component has {} bytes, more than the maximum of {MAX_BYTES}",
         component.len()
     );
     fs::write(&output, &component).with_context(|| format!("cannot write {}", output.display()))?;
-    println!("{}: {} bytes of the {MOST_BYTES} that it may have", output.display(), component.len());
+    println!("{}: {} bytes (maximum {MAX_BYTES})", output.display(), component.len());
     Ok(())
 }
 
-/// A compiler for wasm and what it needs beside the ordinary arguments.
+/// A toolchain that compiles to WebAssembly.
 struct Toolchain {
     version: String,
     cargo: PathBuf,
     rustc: PathBuf,
-    /// Where the toolchain has no compiled `core` and `alloc` for wasm: the linker to use, and build both from source.
+    /// The linker to use if the toolchain has no compiled `core` and `alloc` for the target and must build both.
     build_std_with: Option<PathBuf>,
 }
 
 impl Toolchain {
-    /// The toolchain that runs this, if it has the wasm target; else the distribution's, if it has Rust's sources.
+    /// Finds the toolchain that runs this command if it has the target, or else the distribution's if it has Rust's
+    /// sources.
     fn find() -> Result<Self> {
         let own = PathBuf::from(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
         let own_sysroot = sysroot(&own)?;
@@ -91,21 +95,21 @@ impl Toolchain {
             }
         }
         bail!(
-            "no toolchain here compiles for {TARGET}. Either of these mends it:\n  \
+            "cannot find a toolchain for {TARGET}. Install one of these:\n  \
              rustup target add {TARGET}\n  \
-             apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src   (Debian; with rustup's \
-             stable toolchain beside it, for its linker)"
+             apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src   (Debian; also needs \
+             rustup's stable toolchain, for its linker)"
         )
     }
 
-    /// Compiles the guest and returns the path of the core module.
+    /// Compiles the policy and returns the path of the core module.
     fn compile(&self, root: &Path) -> Result<PathBuf> {
         let target_dir = root.join("target/component");
         let cargo_home = env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
-            .context("neither CARGO_HOME nor a home folder is set")?;
-        // Paths of this machine must not get into the bytes, not even by way of panic messages.
+            .context("neither CARGO_HOME nor a home directory is set")?;
+        // Keeps local paths out of the component, including those in panic messages.
         let flags = [
             format!("-Clink-arg=-zstack-size={STACK_BYTES}"),
             format!("--remap-path-prefix={}=delete-learning", root.display()),
@@ -123,33 +127,34 @@ impl Toolchain {
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
             .envs(PROFILE);
         if let Some(linker) = &self.build_std_with {
-            // Building `core` from source is not stable; the distribution's compiler is let do it for this one crate.
+            // Building `core` from source is unstable; RUSTC_BOOTSTRAP permits it for this build.
             command
                 .arg("-Zbuild-std=core,alloc")
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
         let status = command.status().with_context(|| format!("cannot run {}", self.cargo.display()))?;
-        ensure!(status.success(), "compiling the guest failed");
+        ensure!(status.success(), "cannot compile the policy");
         Ok(target_dir.join(TARGET).join("release/delete_learning_policy.wasm"))
     }
 }
 
 fn sysroot(rustc: &Path) -> Result<PathBuf> {
-    Ok(PathBuf::from(ask(rustc, &["--print", "sysroot"])?.trim()))
+    Ok(PathBuf::from(run_rustc(rustc, &["--print", "sysroot"])?.trim()))
 }
 
 fn version(rustc: &Path) -> Result<String> {
-    Ok(ask(rustc, &["--version"])?.trim().to_owned())
+    Ok(run_rustc(rustc, &["--version"])?.trim().to_owned())
 }
 
 fn host_triple(rustc: &Path) -> Result<String> {
-    let text = ask(rustc, &["-vV"])?;
-    let triple = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not name its host")?;
+    let text = run_rustc(rustc, &["-vV"])?;
+    let triple =
+        text.lines().find_map(|line| line.strip_prefix("host: ")).context("`rustc -vV` printed no host triple")?;
     Ok(triple.to_owned())
 }
 
-fn ask(rustc: &Path, arguments: &[&str]) -> Result<String> {
+fn run_rustc(rustc: &Path, arguments: &[&str]) -> Result<String> {
     let output =
         Command::new(rustc).args(arguments).output().with_context(|| format!("cannot run {}", rustc.display()))?;
     ensure!(output.status.success(), "{} {} failed", rustc.display(), arguments.join(" "));

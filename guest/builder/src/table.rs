@@ -1,25 +1,25 @@
-//! Leaves out a table that nothing uses.
+//! Removes an unused table from a core module.
 //!
-//! The linker makes one as soon as the address of a function is taken anywhere, also where only its keeping alive is
-//! meant. Every instance would be given that table and have it taken away again.
+//! The linker creates a table if any code takes the address of a function, even if only to keep the function from being
+//! removed. A host would have to create and reset that table for every instance.
 
 use anyhow::Result;
 use wasm_encoder::{Module, RawSection};
 use wasmparser::{Parser, Payload, Validator};
 
-/// The module without its tables and what is in them; as it is, where it is none without them, because an instruction or
-/// an export names one, or a function that only they declare.
-pub(crate) fn without_unused(module: Vec<u8>) -> Result<Vec<u8>> {
-    let mut without = Module::new();
+/// Removes all tables and their elements if the module is valid without them, and returns the module unchanged otherwise: an
+/// instruction or an export uses a table, or an instruction refers to a function that only an element declares.
+pub(crate) fn remove_unused(module: Vec<u8>) -> Result<Vec<u8>> {
+    let mut stripped = Module::new();
     for payload in Parser::new(0).parse_all(&module) {
         let payload = payload?;
         if matches!(payload, Payload::TableSection(_) | Payload::ElementSection(_)) {
             continue;
         }
         if let Some((id, range)) = payload.as_section() {
-            without.section(&RawSection { id, data: module.get(range).unwrap_or_default() });
+            stripped.section(&RawSection { id, data: module.get(range).unwrap_or_default() });
         }
     }
-    let without = without.finish();
-    Ok(if Validator::new().validate_all(&without).is_ok() { without } else { module })
+    let stripped = stripped.finish();
+    Ok(if Validator::new().validate_all(&stripped).is_ok() { stripped } else { module })
 }

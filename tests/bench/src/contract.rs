@@ -5,7 +5,7 @@ use std::sync::Arc;
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
-        world: "plugin",
+        world: "policy",
         imports: { default: async | trappable },
         exports: { default: async },
     });
@@ -13,7 +13,7 @@ mod bindings {
 
 pub use bindings::learnings::plugin::types::Request;
 use bindings::learnings::plugin::{identity, storage, types};
-pub use bindings::{Plugin, PluginPre};
+pub use bindings::{Policy, PolicyPre};
 
 /// The host's side: one caller, who owns every record.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 //! The rule that all of them decide: the caller holds the scope `learnings:delete` and owns the record, or is an
 //! administrator.
 
-use crate::contract::{Host, Plugin as Instance, PluginPre, Request as InstanceRequest};
+use crate::contract::{Host, Policy as Instance, PolicyPre, Request as InstanceRequest};
 use crate::native;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use cedar_policy::{
@@ -11,8 +11,10 @@ use cedar_policy::{
     RestrictedExpression,
 };
 use criterion::Criterion;
-use delete_learning::storage::{Database, Databases, MemoryTable, Named};
-use delete_learning::{Caller, Credential, DELETE_LEARNING, IdentityError, Learning, Limits, Plugin, plugin};
+use delete_learning::storage::{Database, Databases, MemoryStore};
+use delete_learning::{
+    Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Policy, engine,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -131,8 +133,8 @@ fn one(
 
 /// The host's library, as a platform embeds it: storage and identity in memory.
 pub struct Embedded {
-    plugin: Plugin,
-    table: Arc<MemoryTable>,
+    policy: Policy,
+    store: Arc<MemoryStore>,
     databases: Databases,
 }
 
@@ -142,13 +144,13 @@ impl Embedded {
     }
 
     pub fn within(limits: &Limits) -> Result<Self> {
-        let table = Arc::new(MemoryTable::default());
+        let store = Arc::new(MemoryStore::default());
         let databases = Databases(vec![Database {
             id: "main".to_owned(),
-            table_name: "learnings".to_owned(),
-            table: Arc::<MemoryTable>::clone(&table),
+            table: "learnings".to_owned(),
+            store: Arc::<MemoryStore>::clone(&store),
         }]);
-        Ok(Self { plugin: Plugin::load(DELETE_LEARNING, limits)?, table, databases })
+        Ok(Self { policy: Policy::load(DEFAULT_POLICY, limits)?, store, databases })
     }
 
     fn caller() -> Result<Caller, IdentityError> {
@@ -165,18 +167,18 @@ impl Embedded {
     /// Stores a record and has it deleted, all of a request but HTTP: the record is found, the policy decides in an
     /// instance of its own, the record is deleted, and what was done is noted.
     pub async fn fresh(&self) {
-        self.table.insert(ID, Learning::owned_by(Some(OWNER)));
-        let request = delete_learning::Request { learning_id: ID.to_owned(), db_id: None, table: None };
-        let storage = self.databases.record(&Named { learning_id: Some(ID), ..Named::default() });
-        let decision = self.plugin.decide(request, Arc::new(Self::caller()), storage).await;
+        self.store.insert(ID, Learning::owned_by(Some(OWNER)));
+        let request = DeleteRequest { learning_id: ID.to_owned(), db_id: None, table: None };
+        let storage = self.databases.record(&request);
+        let decision = self.policy.decide(request, Self::caller(), storage).await;
         assert!(decision.answer.is_ok(), "{decision:?}");
     }
 
     async fn native(&self) {
-        self.table.insert(ID, Learning::owned_by(Some(OWNER)));
-        let request = delete_learning::Request { learning_id: ID.to_owned(), db_id: None, table: None };
-        let storage = self.databases.record(&Named { learning_id: Some(ID), ..Named::default() });
-        let decision = native::decide(request, Arc::new(Self::caller()), storage).await;
+        self.store.insert(ID, Learning::owned_by(Some(OWNER)));
+        let request = DeleteRequest { learning_id: ID.to_owned(), db_id: None, table: None };
+        let storage = self.databases.record(&request);
+        let decision = native::decide(request, Self::caller(), storage).await;
         assert!(decision.answer.is_ok(), "{decision:?}");
     }
 }
@@ -190,13 +192,13 @@ struct Bare {
 
 impl Bare {
     fn new() -> wasmtime::Result<Self> {
-        let engine = plugin::engine(&Limits::default())?;
+        let engine = engine(&Limits::default())?;
         let mut linker = Linker::new(&engine);
         Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
         let prepare = |bytes: &[u8]| linker.instantiate_pre(&Component::from_binary(&engine, bytes)?);
         // A component without anything: magic number, version and layer.
         let empty = prepare(b"\0asm\x0d\0\x01\0")?;
-        Ok(Self { policy: prepare(DELETE_LEARNING)?, empty, host: Host { owner: OWNER.into() } })
+        Ok(Self { policy: prepare(DEFAULT_POLICY)?, empty, host: Host { owner: OWNER.into() } })
     }
 
     async fn instantiate(&self, component: &InstancePre<Host>) {
@@ -208,7 +210,7 @@ impl Bare {
     async fn instance(&self) -> wasmtime::Result<(Store<Host>, Instance)> {
         let mut store = Store::new(self.policy.engine(), self.host.clone());
         store.set_epoch_deadline(1_000_000);
-        let instance = PluginPre::new(self.policy.clone())?.instantiate_async(&mut store).await?;
+        let instance = PolicyPre::new(self.policy.clone())?.instantiate_async(&mut store).await?;
         Ok((store, instance))
     }
 }

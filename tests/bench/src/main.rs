@@ -6,9 +6,9 @@ mod build;
 mod contract;
 mod decision;
 mod load;
-#[path = "../../../host/src/logging.rs"]
-mod logging;
 mod native;
+#[path = "../../support/native_policy.rs"]
+mod native_policy;
 mod picture;
 mod report;
 mod rows;

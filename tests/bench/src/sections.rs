@@ -7,7 +7,7 @@ use crate::rows::{self, Order};
 use crate::server::{Database, Kind, Programs, Running};
 use crate::{bare, build, decision, token};
 use anyhow::{Result, ensure};
-use delete_learning::{DELETE_LEARNING, Limits, plugin};
+use delete_learning::{DEFAULT_POLICY, Description, Limits, describe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,9 +41,9 @@ fn say(text: &str) {
 
 /// The component alone: what it weighs, and what it can reach.
 pub fn component() -> Result<Vec<Line>> {
-    let (imports, _) = plugin::interface(DELETE_LEARNING, &Limits::default())?;
-    let behind = format!("{} bytes; imports {}", DELETE_LEARNING.len(), imports.join(", "));
-    Ok(vec![Line::at_most("the component", DELETE_LEARNING.len() as f64 / 1024.0, 32.0, "KiB", behind)])
+    let Description { imports, .. } = describe(DEFAULT_POLICY, &Limits::default())?;
+    let behind = format!("{} bytes; imports {}", DEFAULT_POLICY.len(), imports.join(", "));
+    Ok(vec![Line::at_most("the component", DEFAULT_POLICY.len() as f64 / 1024.0, 32.0, "KiB", behind)])
 }
 
 impl Bench {

@@ -4,7 +4,7 @@ use crate::rows::Order;
 use crate::token::SECRET;
 use crate::{load, native};
 use anyhow::{Context, Result, bail, ensure};
-use delete_learning::{Config, Server};
+use delete_learning_server::{Config, app, telemetry};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -131,7 +131,7 @@ impl Programs {
 
 /// What an operator writes: tokens, scopes, isolation; the rest is as it comes.
 fn configuration(address: SocketAddr, databases: &[Database]) -> Result<String> {
-    let mut text = format!("listen = \"{address}\"\n");
+    let mut text = format!("server.listen = \"{address}\"\n");
     for Database { id, url, more } in databases {
         writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}")?;
     }
@@ -193,12 +193,9 @@ pub fn serve(config: &Path, is_native: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let config = Config::read(config, &|name| std::env::var(name).ok())?;
-        crate::logging::start(config.log);
-        let server = if is_native {
-            Server::bind_with(config, Arc::new(native::Policy)).await?
-        } else {
-            Server::bind(config).await?
-        };
+        telemetry::init(config.log);
+        let server =
+            if is_native { app::bind_with(config, Arc::new(native::Policy)).await? } else { app::bind(config).await? };
         server.run(std::future::pending()).await;
         Ok(())
     })

@@ -6,10 +6,10 @@
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use delete_learning::identity::{
-    Algorithm, Authenticator, JwtVerifier, Method, SecurityKey, VerificationKey, VerifiedTokens,
-};
 use delete_learning::{Caller, IdentityError};
+use delete_learning_server::auth::{
+    Algorithm, AuthMode, Authenticator, JwtVerifier, SecurityKey, TokenCache, VerificationKey,
+};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -23,9 +23,9 @@ const AUDIENCE: &str = "os";
 const ISSUER: &str = "iss";
 const LEEWAY: u64 = 10;
 
-fn authenticator(method: Method) -> Authenticator {
+fn authenticator(mode: AuthMode) -> Authenticator {
     Authenticator {
-        method,
+        mode,
         service_accounts: None,
         enforce_scopes: true,
         user_isolation: true,
@@ -35,19 +35,19 @@ fn authenticator(method: Method) -> Authenticator {
 
 fn jwt(audience: Option<&str>, issuer: Option<&str>) -> Authenticator {
     let algorithm = Algorithm::by_name("HS256").expect("it is there");
-    authenticator(Method::Jwt(Box::new(JwtVerifier {
+    authenticator(AuthMode::Jwt(Box::new(JwtVerifier {
         algorithm,
         keys: vec![VerificationKey::from_text(algorithm, KEY).expect("a good key")],
         jwks: None,
         audience: audience.map(str::to_owned),
         issuer: issuer.map(str::to_owned),
         leeway_seconds: LEEWAY,
-        verified: VerifiedTokens::default(),
+        token_cache: TokenCache::default(),
     })))
 }
 
 static SECURITY_KEY: LazyLock<Authenticator> =
-    LazyLock::new(|| authenticator(Method::SecurityKey(SecurityKey::new(KEY))));
+    LazyLock::new(|| authenticator(AuthMode::SecurityKey(SecurityKey::new(KEY))));
 static TOKEN: LazyLock<Authenticator> = LazyLock::new(|| jwt(None, None));
 static STRICT_TOKEN: LazyLock<Authenticator> = LazyLock::new(|| jwt(Some(AUDIENCE), Some(ISSUER)));
 
@@ -57,8 +57,9 @@ fn authenticate(authenticator: &Authenticator, values: &[&[u8]]) -> Option<Resul
         // What is no header value never comes so far.
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
     }
+    let authorization = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let result = runtime.block_on(authenticator.authenticate(&headers, IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let result = runtime.block_on(authenticator.authenticate(authorization, IpAddr::V4(Ipv4Addr::LOCALHOST)));
     if let Err(error) = &result {
         for value in values {
             let value = String::from_utf8_lossy(value);

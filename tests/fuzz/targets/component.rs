@@ -3,21 +3,22 @@
 
 #![no_main]
 
-use delete_learning::plugin::{Fate, LoadError, interface};
-use delete_learning::storage::{Database, Databases, MemoryTable, Named};
-use delete_learning::{Caller, Credential, ErrorCode, Learning, Limits, Plugin, Request, Wasi};
+use delete_learning::storage::{Database, Databases, MemoryStore};
+use delete_learning::{
+    Caller, Credential, DeleteRequest, Description, ErrorCode, Learning, Limits, LoadError, Policy, RecordOutcome,
+    Wasi, describe,
+};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
 /// Small, so that a policy that spins or grows ends soon.
 static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
-    policy_bytes: 64 * 1024,
-    concurrent_policies: 1,
-    policy_wall_ms: 100,
-    policy_cpu_ms: 1,
-    policy_memory_bytes: 1024 * 1024,
-    policy_table_elements: 100,
-    database_busy_ms: 50,
+    max_component_bytes: 64 * 1024,
+    max_concurrent_instances: 1,
+    execution_timeout_ms: 100,
+    cpu_time_limit_ms: 1,
+    max_memory_bytes: 1024 * 1024,
+    max_table_elements: 100,
     ..Limits::default()
 });
 
@@ -33,22 +34,26 @@ fn caller() -> Caller {
 }
 
 /// Has the policy decide on a record of alice's.
-fn decide(plugin: &Plugin) {
-    let table = Arc::new(MemoryTable::default());
-    table.insert("hers", Learning::owned_by(Some("alice")));
+fn decide(policy: &Policy) {
+    let store = Arc::new(MemoryStore::default());
+    store.insert("hers", Learning::owned_by(Some("alice")));
     let databases = Databases(vec![Database {
         id: "main".to_owned(),
-        table_name: "learnings".to_owned(),
-        table: Arc::<MemoryTable>::clone(&table),
+        table: "learnings".to_owned(),
+        store: Arc::<MemoryStore>::clone(&store),
     }]);
-    let storage = databases.record(&Named { learning_id: Some("hers"), ..Named::default() });
-    let request = Request { learning_id: "hers".to_owned(), db_id: None, table: None };
+    let request = DeleteRequest { learning_id: "hers".to_owned(), db_id: None, table: None };
+    let record = databases.record(&request);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let decision = runtime.block_on(plugin.decide(request, Arc::new(Ok(caller())), storage));
+    let decision = runtime.block_on(policy.decide(request, Ok(caller()), record));
 
-    let is_there = !table.ids().is_empty();
-    assert_eq!(decision.fate, if is_there { Fate::Kept } else { Fate::Deleted }, "{decision:?}");
-    match (&decision.answer, &decision.fault) {
+    let is_there = !store.ids().is_empty();
+    assert_eq!(
+        decision.record,
+        if is_there { RecordOutcome::NotDeleted } else { RecordOutcome::Deleted },
+        "{decision:?}"
+    );
+    match (&decision.answer, &decision.error) {
         (Ok(()), None) => assert!(!is_there, "{decision:?}"),
         (Err(rejection), None) => {
             assert!(is_there && rejection.status == rejection.code.status(), "{decision:?}");
@@ -61,26 +66,26 @@ fn decide(plugin: &Plugin) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let seen = interface(bytes, &LIMITS);
+    let seen = describe(bytes, &LIMITS);
     let granted = Wasi { enabled: true, clocks: true, random: true };
-    match Plugin::load(bytes, &LIMITS) {
-        Ok(plugin) => {
-            let (imports, exports) = seen.expect("what fits can be looked at");
+    match Policy::load(bytes, &LIMITS) {
+        Ok(policy) => {
+            let Description { imports, exports } = seen.expect("what fits can be looked at");
             assert!(imports.iter().all(|name| name.starts_with("learnings:plugin/")), "{imports:?}");
             assert!(exports.iter().any(|name| name == "delete-learning"), "{exports:?}");
-            decide(&plugin);
+            decide(&policy);
         }
         Err(error) => {
             assert!(error.to_string().len() > 20, "{error}");
             match &error {
-                LoadError::ForeignImports(names) => {
-                    let (imports, _) = seen.expect("what has imports can be looked at");
+                LoadError::UnknownImports(names) => {
+                    let Description { imports, .. } = seen.expect("what has imports can be looked at");
                     assert!(!names.is_empty() && names.iter().all(|name| imports.contains(name)), "{error}");
                 }
-                LoadError::WasiIsOff(names) => {
+                LoadError::WasiDisabled(names) => {
                     assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("wasi:")), "{error}");
-                    if let Ok(plugin) = Plugin::load_with(bytes, &LIMITS, granted, None) {
-                        decide(&plugin);
+                    if let Ok(policy) = Policy::load_with(bytes, &LIMITS, granted, None) {
+                        decide(&policy);
                     }
                 }
                 LoadError::Invalid(_) => assert!(seen.is_err(), "it can be looked at, and is invalid: {error}"),

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use delete_learning::Config;
+use delete_learning_server::Config;
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     fs::write(folder.path().join("k"), SECRET).expect("a file can be written");
     let set = r#"{"keys":[{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}"#;
     fs::write(folder.path().join("j"), set).expect("a file can be written");
-    fs::write(folder.path().join("p"), delete_learning::DELETE_LEARNING).expect("a file can be written");
+    fs::write(folder.path().join("p"), delete_learning::DEFAULT_POLICY).expect("a file can be written");
     folder
 });
 
@@ -47,12 +47,11 @@ fuzz_target!(|bytes: &[u8]| {
     let variable = |name: &str| (name == "JWT_VERIFICATION_KEY" && text.contains("# env")).then(|| SECRET.to_owned());
     match Config::read(&file, &variable) {
         Ok(config) => {
-            let limits = &config.limits;
-            assert!(
-                limits.connections > 0 && limits.policy_cpu_ms > 0 && limits.policy_wall_ms > limits.database_busy_ms
-            );
-            assert!(config.wasi.enabled || !(config.wasi.clocks || config.wasi.random));
-            assert!(!config.authenticator.admin_scope.is_empty());
+            let (sandbox, wasi) = (&config.sandbox, config.policy.wasi);
+            assert!(config.http.max_connections > 0 && sandbox.cpu_time_limit_ms > 0);
+            assert!(sandbox.execution_timeout_ms > config.sqlite.busy_timeout_ms);
+            assert!(wasi.enabled || !(wasi.clocks || wasi.random));
+            assert!(!config.authorization.admin_scope.is_empty() && !config.databases.is_empty());
             assert!(config.warnings.iter().all(|warning| !warning.contains(SECRET)));
         }
         Err(error) => {

@@ -5,21 +5,17 @@
 
 use libfuzzer_sys::fuzz_target;
 
-/// What the host's module finds under these names in the host.
-mod contract {
-    pub use delete_learning::Request;
-}
-mod storage {
-    pub use delete_learning::storage::Named;
-}
+#[path = "../../../host/server/src/http/delete_request.rs"]
+mod delete_request;
+#[path = "../../../host/server/src/http/route.rs"]
+mod route;
 
-#[path = "../../../host/src/http/target.rs"]
-mod target;
-
-use target::{Parameters, Route};
+use delete_learning::StorageErrorKind;
+use delete_request::ParsedRequest;
+use route::Route;
 
 /// Bytes that an id may have here: few, so that both sides of the limit are met.
-const MOST: usize = 16;
+const MAX_ID_BYTES: usize = 16;
 
 fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
@@ -63,32 +59,35 @@ fuzz_target!(|bytes: &[u8]| {
     let id = match path.split('/').collect::<Vec<_>>().as_slice() {
         ["", "learnings", id] if !id.is_empty() => *id,
         _ => {
-            assert!(!matches!(Route::of(path), Route::Learning(_)), "{path}");
+            assert!(!matches!(Route::from_path(path), Route::Learning(_)), "{path}");
             return;
         }
     };
-    assert_eq!(Route::of(path), Route::Learning(id));
+    assert_eq!(Route::from_path(path), Route::Learning(id));
 
-    let parameters = Parameters::read(id, query, MOST);
+    let parsed = ParsedRequest::parse(id, query, MAX_ID_BYTES);
     let bytes = decoded(id);
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let is_valid = std::str::from_utf8(&bytes).is_ok() && bytes.len() <= MOST;
+    let is_valid = std::str::from_utf8(&bytes).is_ok() && bytes.len() <= MAX_ID_BYTES;
     let query = query.unwrap_or_default();
     let (db_ids, tables) = (values(query, "db_id"), values(query, "table"));
 
-    let named = parameters.named();
-    assert_eq!(named.learning_id, is_valid.then_some(text.as_str()));
-    assert_eq!((named.db_id, named.table), (db_ids.first().map(String::as_str), tables.first().map(String::as_str)));
-    assert_eq!(named.repeated, db_ids.len() > 1 || tables.len() > 1);
-    let request = parameters.request();
-    assert_eq!((request.learning_id.as_str(), request.db_id.as_deref()), (text.as_str(), named.db_id));
-    assert_eq!(request.table.as_deref(), named.table);
+    assert_eq!(parsed.learning_id(), is_valid.then_some(text.as_str()));
+    let error = match (db_ids.len() > 1 || tables.len() > 1, is_valid) {
+        (true, _) => Some(StorageErrorKind::RepeatedParameter),
+        (false, false) => Some(StorageErrorKind::InvalidLearningId),
+        (false, true) => None,
+    };
+    assert_eq!(parsed.error().map(|error| error.kind), error);
+    let request = &parsed.request;
+    assert_eq!(request.learning_id, text);
+    assert_eq!((request.db_id.as_ref(), request.table.as_ref()), (db_ids.first(), tables.first()));
 
     // Whatever can be an id can be asked for, and nothing else is asked for then.
     let path = format!("/learnings/{}", encoded(&text));
     if !text.is_empty() {
         let uri = hyper::Uri::try_from(path.as_str()).expect("every encoded id makes a URI");
-        let Route::Learning(id) = Route::of(uri.path()) else { panic!("{path} is no learning") };
-        assert_eq!(Parameters::read(id, None, usize::MAX).named().learning_id, Some(text.as_str()));
+        let Route::Learning(id) = Route::from_path(uri.path()) else { panic!("{path} is no learning") };
+        assert_eq!(ParsedRequest::parse(id, None, usize::MAX).learning_id(), Some(text.as_str()));
     }
 });

@@ -5,8 +5,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use delete_learning::storage::{Database, Databases, MemoryTable, Named};
-use delete_learning::{Caller, Credential, DELETE_LEARNING, Learning, Limits, Plugin, Request};
+use delete_learning::storage::{Database, Databases, MemoryStore};
+use delete_learning::{Caller, Credential, DEFAULT_POLICY, DeleteRequest, Learning, Limits, Policy};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::{env, fs};
@@ -84,19 +84,19 @@ fn instructions(decisions: u32) -> Result<u64> {
 
 fn decide(count: u32) -> Result<()> {
     // A small pool: valgrind has no room for the addresses of the usual one.
-    let limits = Limits { concurrent_policies: 2, ..Limits::default() };
-    let plugin = Plugin::load(DELETE_LEARNING, &limits)?;
-    let table = Arc::new(MemoryTable::default());
+    let limits = Limits { max_concurrent_instances: 2, ..Limits::default() };
+    let policy = Policy::load(DEFAULT_POLICY, &limits)?;
+    let store = Arc::new(MemoryStore::default());
     let databases = Databases(vec![Database {
         id: "main".to_owned(),
-        table_name: "learnings".to_owned(),
-        table: Arc::<MemoryTable>::clone(&table),
+        table: "learnings".to_owned(),
+        store: Arc::<MemoryStore>::clone(&store),
     }]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         for _ in 0..count {
             let id = "user_memory_00000007";
-            table.insert(id, Learning::owned_by(Some("alice@example.com")));
+            store.insert(id, Learning::owned_by(Some("alice@example.com")));
             let caller = Ok(Caller {
                 credential: Credential::Jwt,
                 subject: Some("alice@example.com".to_owned()),
@@ -105,9 +105,9 @@ fn decide(count: u32) -> Result<()> {
                 user_isolation: true,
                 admin_scope: "agent_os:admin".to_owned(),
             });
-            let request = Request { learning_id: id.to_owned(), db_id: None, table: None };
-            let record = databases.record(&Named { learning_id: Some(id), ..Named::default() });
-            let decision = plugin.decide(request, Arc::new(caller), record).await;
+            let request = DeleteRequest { learning_id: id.to_owned(), db_id: None, table: None };
+            let record = databases.record(&request);
+            let decision = policy.decide(request, caller, record).await;
             ensure!(decision.answer.is_ok(), "{decision:?}");
         }
         Ok(())

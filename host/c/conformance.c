@@ -1,0 +1,357 @@
+/* Runs the conformance cases on a component in this host, and shows how a platform uses it.
+ *
+ *     conformance [--component FILE] [--cases FOLDER] [--json]
+ *
+ * Prints the failing cases, then `N passed, N failed`; exits with 1 where one failed, with 2 where it cannot run. With
+ * `--json` it prints one line of JSON for each case instead, in the order of file names and of cases: compact, nothing
+ * escaped that need not be. Hosts that agree print the same bytes. The defaults are the repository's component and
+ * cases, seen from this folder.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+#include "host.h"
+
+/* The context of one decision: the case, and what has happened. */
+struct test {
+    yyjson_val *test;
+    struct text id;          /* of the record that storage is bound to */
+    yyjson_mut_doc *doc;     /* owns what is below */
+    yyjson_mut_val *records; /* id to owner, as they are now */
+    yyjson_mut_val *calls;
+    struct text *scopes;
+};
+
+static _Noreturn void give_up(const char *about, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", about, why);
+    exit(2);
+}
+
+/* ---- Reading a case ---- */
+
+static yyjson_val *member(yyjson_val *object, const char *key)
+{
+    yyjson_val *value = yyjson_obj_get(object, key);
+    if (value == NULL)
+        give_up(key, "a case lacks it");
+    return value;
+}
+
+static struct text text_of(yyjson_val *string)
+{
+    return (struct text){yyjson_get_str(string), yyjson_get_len(string)}; /* NULL and 0 of null */
+}
+
+static struct text text(yyjson_val *object, const char *key)
+{
+    return text_of(member(object, key));
+}
+
+/* The value of an enum, from the contract's name of it. */
+static unsigned named(yyjson_val *object, const char *key, const char *const names[])
+{
+    yyjson_val *name = member(object, key);
+    for (unsigned i = 1; names[i] != NULL; i++)
+        if (yyjson_equals_str(name, names[i]))
+            return i;
+    give_up(key, "a case gives it a value that the contract does not have");
+}
+
+/* ---- The platform that a case describes ---- */
+
+static bool current(void *context, struct caller *caller, struct identity_error *error)
+{
+    struct test *test = context;
+    yyjson_mut_arr_add_str(test->doc, test->calls, "identity.current");
+    yyjson_val *identity = member(test->test, "identity");
+    yyjson_val *failure = yyjson_obj_get(identity, "error");
+    if (failure != NULL) {
+        error->kind = named(failure, "kind", identity_error_kind_names);
+        error->credential = named(failure, "credential", credential_names);
+        error->message = text(failure, "message");
+        return false;
+    }
+    yyjson_val *found = member(identity, "caller");
+    yyjson_val *scopes = member(found, "scopes");
+    free(test->scopes);
+    test->scopes = calloc(yyjson_arr_size(scopes) + 1, sizeof *test->scopes);
+    if (test->scopes == NULL)
+        abort();
+    for (size_t i = 0; i < yyjson_arr_size(scopes); i++)
+        test->scopes[i] = text_of(yyjson_arr_get(scopes, i));
+    *caller = (struct caller){
+        .credential = named(found, "credential", credential_names),
+        .subject = text(found, "subject"),
+        .scopes = test->scopes,
+        .scope_count = yyjson_arr_size(scopes),
+        .enforce_scopes = yyjson_get_bool(member(found, "enforce-scopes")),
+        .user_isolation = yyjson_get_bool(member(found, "user-isolation")),
+        .admin_scope = text(found, "admin-scope"),
+    };
+    return true;
+}
+
+/* Notes the call. Returns what the case says the function answers instead of doing its work, or NULL. */
+static yyjson_val *call(struct test *test, const char *function, const struct text *argument)
+{
+    struct text none = {"", 0};
+    size_t room = strlen("storage. ") + strlen(function) + (argument ? argument->size : 0) + 1;
+    char *line = malloc(room);
+    if (line == NULL)
+        abort();
+    size_t size = sprintf(line, "storage.%s%s", function, argument ? " " : "");
+    argument = argument ? argument : &none;
+    memcpy(line + size, argument->data, argument->size);
+    yyjson_mut_arr_add_strncpy(test->doc, test->calls, line, size + argument->size);
+    free(line);
+    return yyjson_obj_get(yyjson_obj_get(member(test->test, "storage"), "faults"), function);
+}
+
+static bool fail(yyjson_val *failure, struct storage_error *error)
+{
+    error->kind = named(failure, "kind", storage_error_kind_names);
+    error->message = text(failure, "message");
+    return false;
+}
+
+static yyjson_mut_val *owner_of_record(struct test *test)
+{
+    return yyjson_mut_obj_getn(test->records, test->id.data, test->id.size); /* NULL where there is no record */
+}
+
+static enum outcome delete_record(struct test *test)
+{
+    bool deleted = yyjson_mut_obj_remove_keyn(test->records, test->id.data, test->id.size) != NULL;
+    return deleted ? OUTCOME_DELETED : OUTCOME_ABSENT;
+}
+
+/* Whether a delete has its answer from the case. `*ended` is then what the function returns. */
+static bool is_fault(yyjson_val *fault, bool *ended, enum outcome *outcome, struct storage_error *error)
+{
+    if (fault == NULL)
+        return false;
+    yyjson_val *failure = yyjson_obj_get(fault, "error");
+    *ended = failure == NULL ? true : fail(failure, error);
+    if (*ended)
+        *outcome = named(fault, "outcome", outcome_names);
+    return true;
+}
+
+static bool locate(void *context, struct target *target, struct storage_error *error)
+{
+    yyjson_val *fault = call(context, "locate", NULL);
+    if (fault != NULL)
+        return fail(member(fault, "error"), error);
+    *target = (struct target){TEXT("main"), TEXT("agno_learnings")};
+    return true;
+}
+
+static bool find(void *context, bool *found, struct learning *learning, struct storage_error *error)
+{
+    yyjson_val *fault = call(context, "find", NULL);
+    if (fault != NULL)
+        return fail(member(fault, "error"), error);
+    yyjson_mut_val *owner = owner_of_record(context);
+    *found = owner != NULL;
+    *learning = (struct learning){
+        .learning_type = TEXT("user_profile"),
+        .user_id = {yyjson_mut_get_str(owner), yyjson_mut_get_len(owner)},
+        .content = TEXT("{}"),
+        .revision = TEXT("1"),
+    };
+    return true;
+}
+
+static bool delete_any(void *context, enum outcome *outcome, struct storage_error *error)
+{
+    bool ended = true;
+    if (!is_fault(call(context, "delete", NULL), &ended, outcome, error))
+        *outcome = delete_record(context);
+    return ended;
+}
+
+static bool delete_if_owned_by(void *context, struct text user_id, enum outcome *outcome, struct storage_error *error)
+{
+    bool ended = true;
+    if (is_fault(call(context, "delete-if-owned-by", &user_id), &ended, outcome, error))
+        return ended;
+    yyjson_mut_val *owner = owner_of_record(context);
+    if (owner == NULL)
+        *outcome = OUTCOME_ABSENT;
+    else if (yyjson_mut_is_null(owner))
+        *outcome = OUTCOME_UNOWNED;
+    else if (yyjson_mut_equals_strn(owner, user_id.data, user_id.size))
+        *outcome = delete_record(context);
+    else
+        *outcome = OUTCOME_OWNED_BY_ANOTHER;
+    return true;
+}
+
+static bool delete_if_unchanged(void *context, struct text revision, enum outcome *outcome,
+                                struct storage_error *error)
+{
+    bool ended = true;
+    if (is_fault(call(context, "delete-if-unchanged", &revision), &ended, outcome, error))
+        return ended;
+    bool is_current = revision.size == 1 && revision.data[0] == '1';
+    *outcome = is_current || owner_of_record(context) == NULL ? delete_record(context) : OUTCOME_CHANGED;
+    return true;
+}
+
+static const struct platform platform = {
+    current, locate, find, delete_any, delete_if_owned_by, delete_if_unchanged,
+};
+
+/* ---- Running a case ---- */
+
+static int by_bytes(const void *left, const void *right)
+{
+    const struct text *a = left, *b = right;
+    int order = memcmp(a->data, b->data, a->size < b->size ? a->size : b->size);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
+static yyjson_mut_val *ids_left(struct test *test)
+{
+    size_t count = 0;
+    struct text *ids = calloc(yyjson_mut_obj_size(test->records) + 1, sizeof *ids);
+    if (ids == NULL)
+        abort();
+    yyjson_mut_obj_iter iterator = yyjson_mut_obj_iter_with(test->records);
+    for (yyjson_mut_val *id; (id = yyjson_mut_obj_iter_next(&iterator)) != NULL;)
+        ids[count++] = (struct text){yyjson_mut_get_str(id), yyjson_mut_get_len(id)};
+    qsort(ids, count, sizeof *ids, by_bytes);
+    yyjson_mut_val *left = yyjson_mut_arr(test->doc);
+    for (size_t i = 0; i < count; i++)
+        yyjson_mut_arr_add_strn(test->doc, left, ids[i].data, ids[i].size);
+    free(ids);
+    return left;
+}
+
+static yyjson_mut_val *answer(yyjson_mut_doc *doc, const struct decision *decision)
+{
+    if (decision->deleted && !decision->failed)
+        return yyjson_mut_str(doc, "deleted");
+    if (decision->failed) { /* which no case expects, whatever the caller would be told */
+        char failure[WHY_BYTES + 8];
+        snprintf(failure, sizeof failure, "failed: %s", decision->why);
+        return yyjson_mut_strcpy(doc, failure);
+    }
+    yyjson_mut_val *rejection = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_uint(doc, rejection, "status", decision->status);
+    yyjson_mut_obj_add_str(doc, rejection, "code", decision->code);
+    yyjson_mut_obj_add_strcpy(doc, rejection, "detail", decision->detail);
+    yyjson_mut_obj_add_strcpy(doc, rejection, "rule", decision->rule);
+    return rejection;
+}
+
+static void print(const char *before, yyjson_mut_val *value)
+{
+    size_t size = 0;
+    char *json = yyjson_mut_val_write(value, 0, &size);
+    if (json == NULL)
+        give_up("a result", "cannot be written as JSON");
+    /* Others write \u001b where this library writes \u001B. */
+    for (char *at = json; (at = strchr(at, '\\')) != NULL; at += 2)
+        for (int i = 2; at[1] == 'u' && i < 6; i++)
+            at[i] = tolower((unsigned char)at[i]);
+    printf("%s%s\n", before, json);
+    free(json);
+}
+
+static bool passes(struct policy *policy, yyjson_val *test_case, bool as_json)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_val *request = member(test_case, "request");
+    struct test test = {
+        .test = test_case,
+        .id = text(request, "learning-id"),
+        .doc = doc,
+        .records = yyjson_val_mut_copy(doc, member(member(test_case, "storage"), "records")),
+        .calls = yyjson_mut_arr(doc),
+    };
+
+    struct decision decision;
+    policy_decide(policy, &(struct request){test.id, text(request, "db-id"), text(request, "table")}, &test, &decision);
+
+    struct text name = text(test_case, "name");
+    yyjson_mut_val *got = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_strn(doc, got, "case", name.data, name.size);
+    yyjson_mut_obj_add_val(doc, got, "calls", test.calls);
+    yyjson_mut_obj_add_val(doc, got, "answer", answer(doc, &decision));
+    yyjson_mut_obj_add_val(doc, got, "left", ids_left(&test));
+    yyjson_mut_val *expected = yyjson_val_mut_copy(doc, member(test_case, "expect"));
+    yyjson_mut_obj_add_strn(doc, expected, "case", name.data, name.size);
+
+    bool passed = yyjson_mut_equals(got, expected);
+    if (as_json) {
+        print("", got);
+    } else if (!passed) {
+        printf("%s\n", name.data);
+        print("  expected ", expected);
+        print("  got      ", got);
+    }
+    free(test.scopes);
+    yyjson_mut_doc_free(doc);
+    return passed;
+}
+
+static int is_json(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return end != NULL && strcmp(end, ".json") == 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *component = "../../guest/policy/component/delete-learning.wasm";
+    const char *folder = "../../tests/conformance/cases";
+    bool as_json = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            as_json = true;
+        else if (strcmp(argv[i], "--component") == 0 && i + 1 < argc)
+            component = argv[++i];
+        else if (strcmp(argv[i], "--cases") == 0 && i + 1 < argc)
+            folder = argv[++i];
+        else
+            give_up(argv[i], "usage: conformance [--component FILE] [--cases FOLDER] [--json]");
+    }
+
+    char why[WHY_BYTES];
+    struct policy *policy = policy_open(component, &platform, &default_limits, why);
+    if (policy == NULL)
+        give_up(component, why);
+    struct dirent **files;
+    int count = scandir(folder, &files, is_json, alphasort);
+    if (count <= 0)
+        give_up(folder, "no cases");
+
+    unsigned passed = 0, failed = 0;
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]->d_name);
+        yyjson_read_err error;
+        yyjson_doc *doc = yyjson_read_file(path, 0, NULL, &error);
+        if (doc == NULL)
+            give_up(path, error.msg);
+        yyjson_arr_iter cases = yyjson_arr_iter_with(member(yyjson_doc_get_root(doc), "cases"));
+        for (yyjson_val *test; (test = yyjson_arr_iter_next(&cases)) != NULL;)
+            *(passes(policy, test, as_json) ? &passed : &failed) += 1;
+        yyjson_doc_free(doc);
+        free(files[i]);
+    }
+    free(files);
+    policy_close(policy);
+    if (!as_json)
+        printf("%u passed, %u failed\n", passed, failed);
+    return failed > 0 || passed == 0;
+}

@@ -1,0 +1,90 @@
+//! The contract of `wit/` as Rust types. They are generated, so each has the name and the documentation that it has there.
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "policy",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
+pub(crate) use bindings::learnings::plugin::{identity, storage, types};
+pub(crate) use bindings::{Policy as PolicyInstance, PolicyPre};
+
+pub use identity::{Caller, Credential, IdentityError, IdentityErrorKind};
+pub use storage::{Learning, Outcome, StorageError, StorageErrorKind, Target};
+pub use types::{ErrorCode, Rejection, Request as DeleteRequest};
+
+impl ErrorCode {
+    /// The HTTP status of this code (RFC 9110, section 15; RFC 6585 for 429).
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::TooManyRequests => 429,
+            Self::InternalServerError => 500,
+            Self::NotImplemented => 501,
+            Self::ServiceUnavailable => 503,
+        }
+    }
+
+    /// The value of `error_code` in the error body of the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BAD_REQUEST",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::Conflict => "CONFLICT",
+            Self::TooManyRequests => "TOO_MANY_REQUESTS",
+            Self::InternalServerError => "INTERNAL_SERVER_ERROR",
+            Self::NotImplemented => "NOT_IMPLEMENTED",
+            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
+        }
+    }
+}
+
+impl Learning {
+    /// A record with this owner for tests of policies and hosts: learning type `user_profile`, content `{}`, created in
+    /// 1970, revision `1`.
+    #[must_use]
+    pub fn owned_by(owner: Option<&str>) -> Self {
+        Self {
+            learning_type: "user_profile".to_owned(),
+            namespace: None,
+            user_id: owner.map(str::to_owned),
+            agent_id: None,
+            team_id: None,
+            workflow_id: None,
+            session_id: None,
+            entity_id: None,
+            entity_type: None,
+            content: "{}".to_owned(),
+            metadata: None,
+            created_at: 0,
+            updated_at: None,
+            revision: "1".to_owned(),
+        }
+    }
+}
+
+impl StorageError {
+    /// Creates an error of this kind. `message` is for the log and must not contain a secret.
+    pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl IdentityError {
+    /// Creates an error of this kind about this credential. `message` is for the log and must not contain a secret.
+    pub fn new(kind: IdentityErrorKind, credential: Credential, message: impl Into<String>) -> Self {
+        Self { kind, credential, message: message.into() }
+    }
+}

@@ -1,0 +1,184 @@
+//! What a run of a policy amounts to: the answer to the caller, what happened to the record, and violations.
+
+use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorKind};
+use crate::deadline::RunOutcome;
+use crate::error::{CpuTimeExceeded, PolicyError, TooManyBytes, TooManyCalls, WasiNotGranted};
+use crate::host_state::{HostCall, HostState};
+use crate::storage::Condition;
+use crate::wasi::CapturedOutput;
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+/// A decision that has been executed.
+#[derive(Debug)]
+pub struct Decision {
+    /// The answer to the caller: deleted, or a rejection.
+    pub answer: Result<(), Rejection>,
+    /// What happened to the record, whatever the answer is.
+    pub record: RecordOutcome,
+    /// The calls of the policy to its host, in order.
+    pub calls: Vec<HostCall>,
+    /// The violation of the contract or of a limit, if there was one.
+    pub error: Option<PolicyError>,
+    /// What the policy wrote to its standard output and standard error. For the log.
+    pub output: Option<CapturedOutput>,
+}
+
+/// What happened to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordOutcome {
+    /// This request deleted it.
+    Deleted,
+    /// This request did not delete it.
+    NotDeleted,
+    /// This request asked storage to delete it, and whether storage did is unknown.
+    Unknown,
+}
+
+impl Decision {
+    /// The name of the rule that decided, for log and audit.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        match (&self.answer, &self.error) {
+            (_, Some(PolicyError::Overloaded)) => OVERLOADED_RULE,
+            (_, Some(_)) => POLICY_ERROR_RULE,
+            (Err(rejection), None) => &rejection.rule,
+            (Ok(()), None) => match self.deleting_condition() {
+                Some(Condition::OwnedBy(_)) => "deleted-as-owner",
+                Some(Condition::Unchanged(_)) => "deleted-unchanged",
+                Some(Condition::Any) | None => "deleted-unconfined",
+            },
+        }
+    }
+
+    /// The errors of storage, in order.
+    pub fn storage_errors(&self) -> impl Iterator<Item = &StorageError> {
+        self.calls.iter().filter_map(|call| match call {
+            HostCall::Locate(Err(error)) | HostCall::Find(Err(error)) => Some(error),
+            HostCall::Delete { result: Some(Err(error)), .. } => Some(error),
+            _ => None,
+        })
+    }
+
+    /// The condition of the delete that deleted the record.
+    fn deleting_condition(&self) -> Option<&Condition> {
+        self.calls.iter().find_map(|call| match call {
+            HostCall::Delete { condition, result: Some(Ok(Outcome::Deleted)) } => Some(condition),
+            _ => None,
+        })
+    }
+
+    /// The decision if no permit was free.
+    pub(crate) fn overloaded() -> Self {
+        Self {
+            answer: Err(rejection(
+                ErrorCode::ServiceUnavailable,
+                "The service is busy; nothing was deleted",
+                OVERLOADED_RULE,
+            )),
+            record: RecordOutcome::NotDeleted,
+            calls: Vec::new(),
+            error: Some(PolicyError::Overloaded),
+            output: None,
+        }
+    }
+
+    /// Validates a run. Success counts only if storage deleted the record, a rejection only if it did not.
+    pub(crate) fn from_run(outcome: RunOutcome<Result<(), Rejection>>, mut state: HostState) -> Self {
+        let calls = state.take_calls();
+        let (record, output) = (record_outcome(&calls), state.captured_output());
+        let result = match outcome {
+            RunOutcome::TimedOut => Err(PolicyError::ExecutionTimeout),
+            RunOutcome::Finished(Err(error)) => Err(classify_failure(error, &mut state)),
+            RunOutcome::Finished(Ok(answer)) => validate_answer(answer, record, &mut state),
+        };
+        match result {
+            Ok(answer) => Self { answer, record, calls, error: None, output },
+            Err(error) => {
+                let rejection = rejection(ErrorCode::InternalServerError, "Internal server error", POLICY_ERROR_RULE);
+                Self { answer: Err(rejection), record, calls, error: Some(error), output }
+            }
+        }
+    }
+}
+
+const OVERLOADED_RULE: &str = "sandbox-overloaded";
+const POLICY_ERROR_RULE: &str = "policy-fault";
+
+fn rejection(code: ErrorCode, detail: &str, rule: &str) -> Rejection {
+    Rejection { status: code.status(), code, detail: detail.to_owned(), rule: rule.to_owned() }
+}
+
+fn record_outcome(calls: &[HostCall]) -> RecordOutcome {
+    let mut record = RecordOutcome::NotDeleted;
+    for call in calls {
+        let HostCall::Delete { result, .. } = call else { continue };
+        match result {
+            Some(Ok(Outcome::Deleted)) => return RecordOutcome::Deleted,
+            None => record = RecordOutcome::Unknown,
+            Some(Err(error)) if error.kind == StorageErrorKind::OutcomeUnknown => record = RecordOutcome::Unknown,
+            Some(_) => {}
+        }
+    }
+    record
+}
+
+fn validate_answer(
+    answer: Result<(), Rejection>,
+    record: RecordOutcome,
+    state: &mut HostState,
+) -> Result<Result<(), Rejection>, PolicyError> {
+    let bytes = answer.as_ref().err().map_or(0, |rejection| rejection.detail.len() + rejection.rule.len());
+    state.check_wasi_calls().map_err(|TooManyCalls| PolicyError::TooManyCalls)?;
+    state.count_bytes(bytes).map_err(|TooManyBytes| PolicyError::TooManyBytes)?;
+    match answer {
+        Ok(()) if record == RecordOutcome::Deleted => Ok(Ok(())),
+        Ok(()) => Err(PolicyError::FalseSuccess),
+        Err(rejection) => {
+            validate_rejection(&rejection).map_err(|reason| PolicyError::InvalidRejection { reason })?;
+            if record == RecordOutcome::Deleted {
+                return Err(PolicyError::RejectedAfterDeletion { rule: rejection.rule });
+            }
+            Ok(Err(rejection))
+        }
+    }
+}
+
+fn classify_failure(error: wasmtime::Error, state: &mut HostState) -> PolicyError {
+    if error.is::<CpuTimeExceeded>() {
+        PolicyError::CpuTimeLimit
+    } else if error.is::<TooManyCalls>() {
+        PolicyError::TooManyCalls
+    } else if error.is::<TooManyBytes>() {
+        PolicyError::TooManyBytes
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        PolicyError::Trapped(*trap)
+    } else if let Some(not_granted) = error.downcast_ref::<WasiNotGranted>() {
+        PolicyError::NotGranted(*not_granted)
+    } else if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        PolicyError::Exited(*status)
+    } else if state.resources().failed_to_start() {
+        PolicyError::ExceedsLimits
+    } else {
+        PolicyError::Sandbox(error)
+    }
+}
+
+/// Checks a rejection against the contract's description of each field (`wit/types.wit`).
+fn validate_rejection(rejection: &Rejection) -> Result<(), &'static str> {
+    const MAX_DETAIL_BYTES: usize = 1024;
+    const MAX_RULE_BYTES: usize = 64;
+    let Rejection { status, code, detail, rule } = rejection;
+    let is_rule_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if *status != code.status() {
+        Err("its status does not belong to its code")
+    } else if detail.is_empty() || detail.len() > MAX_DETAIL_BYTES {
+        Err("its detail is empty or too long")
+    } else if detail.chars().any(char::is_control) {
+        Err("its detail contains control characters")
+    } else if rule.is_empty() || rule.len() > MAX_RULE_BYTES || !rule.bytes().all(is_rule_byte) {
+        Err("its rule is not a name of 1 to 64 characters of a-z, 0-9 and '-'")
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! The host's side of one policy instance: it answers the calls of the policy, applies the limits on calls, and records
+//! every call.
+
+use crate::contract::storage::Lookup;
+use crate::contract::{
+    Caller, IdentityError, Learning, Outcome, StorageError, StorageErrorKind, Target, identity, storage, types,
+};
+use crate::error::{TooManyBytes, TooManyCalls};
+use crate::limits::Limits;
+use crate::resource_limits::ResourceLimits;
+use crate::storage::{Condition, RecordStorage};
+use crate::wasi::{self, CapturedOutput, Wasi};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::ResourceLimiter;
+
+/// A call of a policy to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostCall {
+    /// `identity.current`.
+    Current,
+    /// `storage.locate`, with the error if it failed.
+    Locate(Result<(), StorageError>),
+    /// `storage.find`, with the error if it failed.
+    Find(Result<(), StorageError>),
+    /// One of the deletes of `storage`.
+    Delete {
+        /// The condition of the delete.
+        condition: Condition,
+        /// The result; `None` if the policy was stopped before storage returned one.
+        result: Option<Result<Outcome, StorageError>>,
+    },
+}
+
+/// What all instances of one policy share.
+pub(crate) struct SharedConfig {
+    pub(crate) limits: Limits,
+    pub(crate) wasi: Wasi,
+    /// Ticks of the ticker thread so far.
+    pub(crate) ticks: AtomicU64,
+}
+
+/// The state of one instance.
+pub(crate) struct HostState {
+    caller: Result<Caller, IdentityError>,
+    storage: Arc<dyn RecordStorage>,
+    config: Arc<SharedConfig>,
+    /// The calls of the policy, in order.
+    calls: Vec<HostCall>,
+    calls_left: u32,
+    host_call_bytes_left: usize,
+    resources: ResourceLimits,
+    /// Ticks during which the policy ran; ticks during host calls are not counted.
+    ticks: u32,
+    /// Whether a tick passed during a host call, so that the next tick is not counted.
+    tick_exempt: bool,
+    /// Calls to WASI so far. WASI cannot refuse a call, so this can exceed the limit.
+    wasi_calls: u32,
+    /// Created by the first call to WASI, which most policies never make.
+    wasi: Option<Box<wasi::Context>>,
+}
+
+impl HostState {
+    pub(crate) fn new(
+        caller: Result<Caller, IdentityError>,
+        storage: Arc<dyn RecordStorage>,
+        config: Arc<SharedConfig>,
+    ) -> Self {
+        let limits = &config.limits;
+        Self {
+            caller,
+            storage,
+            calls: Vec::new(),
+            calls_left: limits.max_host_calls,
+            host_call_bytes_left: limits.max_host_call_bytes,
+            resources: ResourceLimits::new(limits),
+            ticks: 0,
+            tick_exempt: false,
+            wasi_calls: 0,
+            wasi: None,
+            config,
+        }
+    }
+
+    pub(crate) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.resources
+    }
+
+    pub(crate) const fn resources(&mut self) -> &mut ResourceLimits {
+        &mut self.resources
+    }
+
+    /// Takes the recorded calls.
+    pub(crate) fn take_calls(&mut self) -> Vec<HostCall> {
+        std::mem::take(&mut self.calls)
+    }
+
+    /// Ticks counted so far.
+    pub(crate) const fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
+    /// Counts a tick and returns the total. A tick that passed during a host call is noticed only when the policy runs
+    /// again, and is not counted.
+    pub(crate) const fn count_tick(&mut self) -> u32 {
+        if self.tick_exempt {
+            self.tick_exempt = false;
+        } else {
+            self.ticks += 1;
+        }
+        self.ticks
+    }
+
+    /// Counts a call to `identity` or `storage`. Returns the tick at which it begins.
+    fn begin_call(&mut self) -> Result<u64, TooManyCalls> {
+        self.check_wasi_calls()?;
+        self.calls_left = self.calls_left.checked_sub(1).ok_or(TooManyCalls)?;
+        Ok(self.config.ticks.load(Ordering::Relaxed))
+    }
+
+    /// Ends a call that began at this tick. Ticks since then belong to the host.
+    fn end_call(&mut self, begin: u64) {
+        self.tick_exempt |= self.config.ticks.load(Ordering::Relaxed) != begin;
+    }
+
+    /// Counts a call to WASI. The call itself cannot fail here: exceeding the limit stops the policy at the next tick, at
+    /// its next call to `identity` or `storage`, or at its end. Time in WASI, waiting included, counts as the policy's.
+    pub(crate) fn wasi_context(&mut self) -> &mut wasi::Context {
+        self.wasi_calls = self.wasi_calls.saturating_add(1);
+        self.wasi.get_or_insert_with(|| Box::new(wasi::Context::new(&self.config)))
+    }
+
+    /// Checks `max_wasi_calls`.
+    pub(crate) fn check_wasi_calls(&self) -> Result<(), TooManyCalls> {
+        if self.wasi_calls > self.config.limits.max_wasi_calls { Err(TooManyCalls) } else { Ok(()) }
+    }
+
+    /// What the policy wrote to its standard output and standard error.
+    pub(crate) fn captured_output(&self) -> Option<CapturedOutput> {
+        self.wasi.as_ref().and_then(|wasi| wasi.captured_output())
+    }
+
+    /// Counts bytes that the policy passed to the host, in addition to what it wrote to its output.
+    pub(crate) fn count_bytes(&mut self, bytes: usize) -> Result<(), TooManyBytes> {
+        let written = self.wasi.as_ref().map_or(0, |wasi| wasi.bytes_written());
+        let left = self.host_call_bytes_left.checked_sub(bytes).filter(|left| *left >= written);
+        self.host_call_bytes_left = left.ok_or(TooManyBytes)?;
+        Ok(())
+    }
+
+    async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        let begin = self.begin_call()?;
+        self.count_bytes(match &condition {
+            Condition::Any => 0,
+            Condition::OwnedBy(text) | Condition::Unchanged(text) => text.len(),
+        })?;
+        // Recorded before it is executed: if the policy is stopped meanwhile, the outcome is unknown.
+        self.calls.push(HostCall::Delete { condition: condition.clone(), result: None });
+        let outcome = self.storage.delete(condition).await;
+        if let Some(HostCall::Delete { result, .. }) = self.calls.last_mut() {
+            *result = Some(outcome.clone());
+        }
+        self.end_call(begin);
+        Ok(outcome)
+    }
+}
+
+impl types::Host for HostState {}
+
+impl identity::Host for HostState {
+    async fn current(&mut self) -> wasmtime::Result<Result<Caller, IdentityError>> {
+        self.begin_call()?;
+        self.calls.push(HostCall::Current);
+        Ok(self.caller.clone())
+    }
+}
+
+impl storage::Host for HostState {
+    async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
+        let begin = self.begin_call()?;
+        let target = self.storage.locate().await;
+        self.end_call(begin);
+        self.calls.push(HostCall::Locate(without_value(&target)));
+        Ok(target)
+    }
+
+    async fn find(&mut self) -> wasmtime::Result<Result<Lookup, StorageError>> {
+        let begin = self.begin_call()?;
+        let found = self.storage.find().await.map_err(read_error);
+        self.end_call(begin);
+        self.calls.push(HostCall::Find(without_value(&found)));
+        // The memory limit of the instance applies to what is copied into it.
+        Ok(found.map(|learning: Option<Learning>| Lookup { learning }))
+    }
+
+    async fn delete(&mut self) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        HostState::delete(self, Condition::Any).await
+    }
+
+    async fn delete_if_owned_by(&mut self, user_id: String) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        HostState::delete(self, Condition::OwnedBy(user_id)).await
+    }
+
+    async fn delete_if_unchanged(&mut self, revision: String) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        HostState::delete(self, Condition::Unchanged(revision)).await
+    }
+}
+
+/// A read deletes nothing, so its outcome is never unknown.
+fn read_error(error: StorageError) -> StorageError {
+    match error.kind {
+        StorageErrorKind::OutcomeUnknown => StorageError { kind: StorageErrorKind::Internal, ..error },
+        _ => error,
+    }
+}
+
+fn without_value<T>(result: &Result<T, StorageError>) -> Result<(), StorageError> {
+    result.as_ref().map(drop).map_err(Clone::clone)
+}

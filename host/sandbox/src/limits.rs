@@ -1,0 +1,104 @@
+//! The limits of the sandbox.
+
+use crate::error::LimitError;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// Limits of the sandbox and of each policy instance. The keys of `[sandbox]` in a server configuration.
+///
+/// The contract itself limits a rejection: a detail of at most 1024 bytes and a rule of at most 64 (`wit/types.wit`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Maximum size of a policy component in bytes. A larger component is refused before it is parsed.
+    pub max_component_bytes: usize,
+    /// Maximum number of instances that run at once. A further request waits for a permit.
+    pub max_concurrent_instances: u32,
+    /// Milliseconds that a request waits for a permit before it is answered 503.
+    pub queue_timeout_ms: u64,
+    /// Milliseconds from the start of an instance to its result, storage calls included. Exceeding it is answered 500.
+    pub execution_timeout_ms: u64,
+    /// Milliseconds of CPU time that an instance can use, storage calls excluded. Exceeding it is answered 500.
+    ///
+    /// CPU time is counted in ticks of a twenty-fifth of this limit, which is its precision. An instance that has used
+    /// two ticks continues on a low-priority thread. There are as many such threads as processors; an instance that
+    /// waits `queue_timeout_ms` for one is stopped.
+    pub cpu_time_limit_ms: u64,
+    /// Maximum bytes of linear memory of an instance, all its memories together. Growing beyond fails in the policy.
+    pub max_memory_bytes: usize,
+    /// Maximum elements of the tables of an instance together. Growing beyond fails in the policy. It is also the
+    /// maximum number of resource handles; one more is answered 500.
+    pub max_table_elements: usize,
+    /// Maximum bytes of stack of an instance. Exceeding it traps and is answered 500.
+    pub max_stack_bytes: usize,
+    /// Maximum number each of core instances, memories and tables of a component. A component with more is refused when
+    /// it is loaded.
+    pub max_core_instances: u32,
+    /// Maximum number of calls to `identity` and `storage` in one request. One more is answered 500.
+    pub max_host_calls: u32,
+    /// Maximum bytes that an instance can pass to the host in one request: strings in calls, the rejection, and output.
+    /// It also limits everything that one call copies. Exceeding it is answered 500.
+    pub max_host_call_bytes: usize,
+    /// Maximum number of calls to WASI in one request. One more is answered 500.
+    pub max_wasi_calls: u32,
+    /// Maximum bytes of standard output and standard error that are captured for the log in one request. Further bytes
+    /// are counted and dropped.
+    pub max_captured_output_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_component_bytes: 16 * 1024 * 1024,
+            max_concurrent_instances: 256,
+            queue_timeout_ms: 2_000,
+            execution_timeout_ms: 10_000,
+            cpu_time_limit_ms: 100,
+            max_memory_bytes: 16 * 1024 * 1024,
+            max_table_elements: 10_000,
+            max_stack_bytes: 256 * 1024,
+            max_core_instances: 16,
+            max_host_calls: 32,
+            max_host_call_bytes: 64 * 1024,
+            max_wasi_calls: 1000,
+            max_captured_output_bytes: 4096,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks that every limit is large enough for a policy to run.
+    ///
+    /// # Errors
+    /// The first limit that is too small.
+    pub fn validate(&self) -> Result<(), LimitError> {
+        for (key, value, min) in [
+            ("max_component_bytes", self.max_component_bytes as u64, 1),
+            ("max_concurrent_instances", self.max_concurrent_instances.into(), 1),
+            ("execution_timeout_ms", self.execution_timeout_ms, 1),
+            ("cpu_time_limit_ms", self.cpu_time_limit_ms, 1),
+            ("max_memory_bytes", self.max_memory_bytes as u64, 64 * 1024),
+            ("max_stack_bytes", self.max_stack_bytes as u64, 16 * 1024),
+            ("max_core_instances", self.max_core_instances.into(), 1),
+            ("max_host_calls", self.max_host_calls.into(), 1),
+            ("max_host_call_bytes", self.max_host_call_bytes as u64, 1024),
+        ] {
+            if value < min {
+                return Err(LimitError { key, min });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn queue_timeout(&self) -> Duration {
+        Duration::from_millis(self.queue_timeout_ms)
+    }
+
+    pub(crate) fn execution_timeout(&self) -> Duration {
+        Duration::from_millis(self.execution_timeout_ms)
+    }
+
+    pub(crate) fn cpu_time_limit(&self) -> Duration {
+        Duration::from_millis(self.cpu_time_limit_ms)
+    }
+}

@@ -1,0 +1,61 @@
+//! Storage of learnings: the traits that an embedder implements, resolution of a request to one record, and a store in
+//! memory.
+
+mod databases;
+mod memory;
+
+pub use databases::{Database, Databases, UnresolvedRecord};
+pub use memory::MemoryStore;
+
+use crate::BoxFuture;
+use crate::contract::{Learning, Outcome, StorageError, Target};
+use tokio::sync::Semaphore;
+
+/// The condition under which a record is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// No condition.
+    Any,
+    /// This user owns the record. Owners compare byte for byte.
+    OwnedBy(String),
+    /// The record is in the state for which `find` returned this revision.
+    Unchanged(String),
+}
+
+/// The one record that a request names: the interface `storage` of the contract (`wit/storage.wit`).
+pub trait RecordStorage: Send + Sync + 'static {
+    /// Returns the database and table of the record without reading it.
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>>;
+
+    /// Returns the record, or `None` if it does not exist.
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>>;
+
+    /// Deletes the record if the condition holds. Testing and deleting must be one atomic step, and
+    /// [`Outcome::Deleted`] must be returned only once the deletion is durable.
+    fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>>;
+
+    /// Permits for concurrent requests to the store of this record; `None` for no limit.
+    ///
+    /// A request acquires one before it acquires a sandbox instance, so that a database which does not respond cannot
+    /// occupy all instances.
+    fn permits(&self) -> Option<&Semaphore> {
+        None
+    }
+}
+
+/// A table of learnings: [`RecordStorage`] for any record of it.
+pub trait LearningStore: Send + Sync + 'static {
+    /// See [`RecordStorage::find`].
+    fn find(&self, id: String) -> BoxFuture<'_, Result<Option<Learning>, StorageError>>;
+
+    /// See [`RecordStorage::delete`].
+    fn delete(&self, id: String, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>>;
+
+    /// Checks that deletes can be served now. The error kind `unknown-table` means that the table does not exist.
+    fn check(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// See [`RecordStorage::permits`].
+    fn permits(&self) -> Option<&Semaphore> {
+        None
+    }
+}

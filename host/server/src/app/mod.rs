@@ -1,0 +1,56 @@
+//! The composition root: builds the server from its configuration. It is the only module that opens databases, starts
+//! threads and loads policies.
+//!
+//! # Life of a request
+//!
+//! The files in the order in which a `DELETE /learnings/{learning_id}` passes through them:
+//!
+//! | step | file |
+//! |---|---|
+//! | accept the connection, serve HTTP/1.1 | `http/server.rs` |
+//! | match the path and the method | `http/service.rs`, `http/route.rs` |
+//! | parse the id and the query | `http/delete_request.rs` |
+//! | authenticate the caller | `auth/authenticator.rs`, then `auth/security_key.rs`, `auth/jwt/mod.rs` or `auth/service_accounts/mod.rs` |
+//! | resolve the record | crate `delete_learning`: `storage/databases.rs` |
+//! | run the policy in a fresh instance | crate `delete_learning`: `policy.rs`, `offload.rs`, `deadline.rs` |
+//! | decide | crate `delete_learning_policy`: `policy.rs` |
+//! | answer the policy's calls | crate `delete_learning`: `host_state.rs` |
+//! | delete | `storage/sqlite/writer.rs` or `storage/postgres/mod.rs` |
+//! | validate the policy's answer | crate `delete_learning`: `decision.rs` |
+//! | write the audit event | `audit.rs` |
+//! | build the response | `http/response.rs` |
+
+mod authentication;
+mod databases;
+mod error;
+mod policy;
+
+pub use error::StartError;
+
+use crate::config::Config;
+use crate::http::{Server, Service};
+use delete_learning::Decide;
+use std::sync::Arc;
+
+/// Opens everything that a configuration names, and binds the server to its address.
+///
+/// # Errors
+/// [`StartError`] if something that the configuration names cannot be used.
+pub async fn bind(config: Config) -> Result<Server, StartError> {
+    let policy = policy::load(&config)?;
+    bind_with(config, Arc::new(policy)).await
+}
+
+/// Like [`bind`], with another policy than the configured one.
+///
+/// # Errors
+/// See [`bind`].
+pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Server, StartError> {
+    let databases = databases::open(&config).await?;
+    let service_accounts = databases::open_service_accounts(&config)?;
+    let jwks = authentication::open_jwks(&config)?;
+    let authenticator = authentication::build(config.auth, config.authorization, jwks, service_accounts);
+    let service = Service::new(authenticator, databases, policy, &config.http, config.sqlite.busy_timeout());
+    let address = config.http.listen;
+    Server::bind(service, config.http).await.map_err(|source| StartError::Listen { address, source })
+}

@@ -1,0 +1,122 @@
+//! The audit log: who tried to delete what, the decision, its rule, and what happened to the record.
+//!
+//! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
+
+use delete_learning::{
+    Caller, Condition, Credential, Decision, HostCall, IdentityError, Outcome, RecordOutcome, StorageError,
+};
+use std::time::Duration;
+
+/// An audit event.
+pub struct Event<'a> {
+    /// The id of the request, which its response and its log lines have too.
+    pub request_id: &'a str,
+    /// The caller.
+    pub caller: &'a CallerSummary,
+    /// The learning id; `None` if it cannot name a record.
+    pub learning_id: Option<&'a str>,
+    /// The database that the request names.
+    pub db_id: Option<&'a str>,
+    /// The table that the request names.
+    pub table: Option<&'a str>,
+    /// The decision.
+    pub decision: &'a Decision,
+    /// The time since the request was received.
+    pub duration: Duration,
+}
+
+/// What an audit event contains of a caller.
+pub struct CallerSummary {
+    credential: Credential,
+    subject: Option<String>,
+    /// Why there is no caller.
+    error: Option<String>,
+}
+
+impl CallerSummary {
+    /// Summarizes a caller, or the reason why there is none.
+    #[must_use]
+    pub fn new(caller: &Result<Caller, IdentityError>) -> Self {
+        match caller {
+            Ok(caller) => Self { credential: caller.credential, subject: caller.subject.clone(), error: None },
+            Err(error) => Self { credential: error.credential, subject: None, error: Some(error.message.clone()) },
+        }
+    }
+}
+
+impl Event<'_> {
+    /// Writes the event.
+    pub fn write(&self) {
+        let decision = self.decision;
+        let calls = decision.calls.iter().filter_map(describe_call).collect::<Vec<_>>().join("; ");
+        let policy_error = decision.error.as_ref().map(ToString::to_string);
+        // Strings are written as quoted values, so text that a caller chose cannot forge a line.
+        tracing::info!(
+            target: "audit",
+            parent: None,
+            request_id = self.request_id,
+            credential = credential_name(self.caller.credential),
+            subject = self.caller.subject,
+            identity_error = self.caller.error,
+            learning_id = self.learning_id,
+            db_id = self.db_id,
+            table = self.table,
+            status = decision.answer.as_ref().err().map_or(204, |rejection| rejection.status),
+            rule = decision.rule(),
+            record = record_outcome_name(decision.record),
+            storage = (!calls.is_empty()).then_some(calls.as_str()),
+            policy_fault = policy_error.as_deref(),
+            duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+        );
+    }
+}
+
+/// Describes a delete, or another call that failed.
+fn describe_call(call: &HostCall) -> Option<String> {
+    let failure = |error: &StorageError| format!("{:?}, {}", error.kind, error.message);
+    match call {
+        HostCall::Current | HostCall::Locate(Ok(())) | HostCall::Find(Ok(())) => None,
+        HostCall::Locate(Err(error)) => Some(format!("locate: {}", failure(error))),
+        HostCall::Find(Err(error)) => Some(format!("find: {}", failure(error))),
+        HostCall::Delete { condition, result } => {
+            let function = match condition {
+                Condition::Any => "delete",
+                Condition::OwnedBy(_) => "delete-if-owned-by",
+                Condition::Unchanged(_) => "delete-if-unchanged",
+            };
+            let result = match result {
+                None => "no answer".to_owned(),
+                Some(Err(error)) => failure(error),
+                Some(Ok(outcome)) => outcome_name(*outcome).to_owned(),
+            };
+            Some(format!("{function}: {result}"))
+        }
+    }
+}
+
+const fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Deleted => "deleted",
+        Outcome::Absent => "absent",
+        Outcome::Unowned => "unowned",
+        Outcome::OwnedByAnother => "owned by another",
+        Outcome::Changed => "changed",
+    }
+}
+
+const fn credential_name(credential: Credential) -> &'static str {
+    match credential {
+        Credential::None => "none",
+        Credential::SecurityKey => "security-key",
+        Credential::Jwt => "jwt",
+        Credential::ServiceAccount => "service-account",
+    }
+}
+
+const fn record_outcome_name(record: RecordOutcome) -> &'static str {
+    match record {
+        RecordOutcome::Deleted => "deleted",
+        RecordOutcome::NotDeleted => "kept",
+        RecordOutcome::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,102 @@
+//! `delete-learning demo`: every documented answer, from a real server on real databases.
+
+mod cases;
+mod client;
+mod rules;
+mod table;
+
+use super::CommandResult;
+use super::signal::shutdown_signal;
+use cases::{CASES, Expected, SECRET_BYTES};
+use client::Client;
+use delete_learning_server::{Config, app};
+use rules::Rules;
+use std::error::Error;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use table::Row;
+use tempfile::TempDir;
+
+/// Runs the demonstration. Ctrl-C ends it; the temporary directory is deleted in any case.
+pub(crate) async fn demo() -> CommandResult {
+    let rules = Rules::collect();
+    let directory = TempDir::with_prefix("delete-learning-demo-")?;
+    let interrupted = shutdown_signal()?;
+    tokio::select! {
+        result = show(directory.path(), &rules) => result,
+        () = interrupted => Err("interrupted".into()),
+    }
+}
+
+async fn show(directory: &Path, rules: &Rules) -> CommandResult {
+    let secret = random_secret()?;
+    let config = directory.join("delete-learning.toml");
+    fs::write(&config, configuration(&secret))?;
+    cases::fill(&directory.join("main.db"))?;
+
+    let server = app::bind(Config::read(&config, &|_| None)?).await?;
+    let address = server.address();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    // A database that fails while it is served: its table is dropped.
+    rusqlite::Connection::open(directory.join("broken.db"))?.execute_batch("DROP TABLE agno_learnings")?;
+
+    let mut out = io::stdout();
+    writeln!(out, "A server on http://{address}, two SQLite databases, the default policy.\n")?;
+    let mut client = Client::connect(address).await?;
+    let mut rows = Vec::new();
+    for case in CASES {
+        let answer = client.delete(case.target, case.caller.token(&secret).as_deref()).await?;
+        let rule = rules.of(answer.request_id.as_deref());
+        rows.push(Row { case, is_expected: case.expected.is(&answer), answer, rule });
+    }
+    table::write(&mut out, &rows)?;
+    let _ = stop.send(());
+    serving.await?;
+
+    let wrong = rows.iter().filter(|row| !row.is_expected).count();
+    let (left, expected_left) = (cases::ids(&directory.join("main.db"))?, cases::expected_left());
+    writeln!(out, "\n{} of {} answers are the documented ones.", rows.len() - wrong, rows.len())?;
+    let are_right_left = left == expected_left;
+    if are_right_left {
+        let deleted = rows.iter().filter(|row| matches!(row.case.expected, Expected::Deleted)).count();
+        writeln!(out, "{deleted} records were deleted, and the other {} are there.", left.len())?;
+    } else {
+        writeln!(out, "The records left are {left:?}, and should be {expected_left:?}.")?;
+    }
+    Ok(if wrong == 0 && are_right_left { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn configuration(secret: &str) -> String {
+    format!(
+        r#"[server]
+listen = "127.0.0.1:0"
+
+[[databases]]
+id = "main"
+url = "sqlite:main.db"
+
+[[databases]]
+id = "broken"
+url = "sqlite:broken.db"
+
+[auth]
+mode = "jwt"
+
+[auth.jwt]
+algorithm = "HS256"
+verification_keys = ["{secret}"]
+"#
+    )
+}
+
+/// A random secret in hexadecimal.
+fn random_secret() -> Result<String, Box<dyn Error>> {
+    let mut bytes = [0; SECRET_BYTES];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "cannot get random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,119 @@
+//! The command line: arguments, help, and one module for each command.
+
+mod check;
+mod demo;
+mod serve;
+mod signal;
+
+use check::CheckFormat;
+use clap::{Parser, Subcommand};
+use delete_learning::Wasi;
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The result of a command: an exit code, or an error to print.
+type CommandResult = Result<ExitCode, Box<dyn Error>>;
+
+/// Deletes learnings as a sandboxed policy decides: who may, on which record, in which database.
+///
+/// Serves `DELETE /learnings/{learning_id}` of the Agno API on the databases of an AgentOS. Every decision is made by a
+/// policy: a WebAssembly component that can only identify the caller and delete the one record that the request names.
+#[derive(Parser)]
+#[command(version, after_help = "Start with `delete-learning demo`.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows every documented answer: real server, real database, real requests; leaves nothing behind
+    ///
+    /// Starts a server on a free port with two databases in a temporary directory, sends it one request for every answer
+    /// that the endpoint documents, and prints request, answer and the rule that decided. Exits with 1 if an answer is
+    /// not the documented one.
+    Demo,
+    /// Checks a policy: whether it implements the contract, what it imports, and how it decides
+    ///
+    /// Prints its imports and exports, why it cannot be loaded if it cannot, how long it takes to compile, and how many of
+    /// the conformance cases it passes, with both answers for each that it fails. Exits with 1 if it cannot be loaded or
+    /// a case fails. A policy with rules of its own fails the cases that it decides otherwise.
+    Check {
+        /// The component, a `.wasm` file
+        #[arg(value_name = "COMPONENT")]
+        component: PathBuf,
+        /// Print one JSON object, with the result of every case
+        #[arg(long)]
+        json: bool,
+        /// Print one line of JSON for every case, as the hosts in other languages do, and nothing else
+        #[arg(long, conflicts_with = "json")]
+        lines: bool,
+        /// Enable WASI, as `enabled = true` under `[wasi]` does
+        #[arg(long)]
+        wasi: bool,
+        /// Grant clocks, as `clocks = true` does
+        #[arg(long, requires = "wasi")]
+        wasi_clocks: bool,
+        /// Grant random bytes, as `random = true` does
+        #[arg(long, requires = "wasi")]
+        wasi_random: bool,
+    },
+    /// Serves the endpoint until Ctrl-C or SIGTERM
+    ///
+    /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
+    /// configuration is refused with file, key and reason.
+    #[command(after_long_help = EXAMPLE)]
+    Serve {
+        /// The configuration, a TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+const EXAMPLE: &str = r#"The smallest FILE:
+
+  [[databases]]
+  id = "main"
+  url = "sqlite:agno.db"              # the database of your AgentOS
+
+  [auth]
+  mode = "jwt"                        # or "security-key", or "none"
+
+  [auth.jwt]
+  algorithm = "HS256"                 # default RS256
+  verification_keys = ["a shared secret of at least 32 bytes"]
+
+Secrets can come from the environment instead (OS_SECURITY_KEY, JWT_VERIFICATION_KEY, JWT_JWKS_FILE) or from files
+(security_key_file, verification_key_files). The README has every key."#;
+
+/// Runs the command of the process's arguments.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return print_error(&error),
+    };
+    let result = match arguments.command {
+        Command::Demo => runtime.block_on(demo::demo()),
+        Command::Check { component, json, lines, wasi, wasi_clocks, wasi_random } => {
+            let format = match (json, lines) {
+                (true, _) => CheckFormat::Json,
+                (_, true) => CheckFormat::Lines,
+                _ => CheckFormat::Table,
+            };
+            let wasi = Wasi { enabled: wasi, clocks: wasi_clocks, random: wasi_random };
+            runtime.block_on(check::check(&component, format, wasi))
+        }
+        Command::Serve { config } => runtime.block_on(serve::serve(&config)),
+    };
+    // The shutdown timeout has passed for what still runs; a thread that hangs on a disk must not keep the process alive.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| print_error(error.as_ref()))
+}
+
+fn print_error(error: &dyn Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "delete-learning: {error}");
+    ExitCode::FAILURE
+}

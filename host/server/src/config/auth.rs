@@ -1,0 +1,189 @@
+//! Validates authentication and authorization.
+
+use super::databases::{DatabaseConfig, is_name};
+use super::error::ConfigError;
+use super::{Environment, Source, file};
+use crate::auth::{Algorithm, SecurityKey, VerificationKey};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How callers authenticate.
+pub struct AuthConfig {
+    /// The mode.
+    pub mode: AuthModeConfig,
+    /// Service accounts, which can authenticate in addition to the mode.
+    pub service_accounts: Option<ServiceAccountsConfig>,
+}
+
+/// The authentication mode.
+pub enum AuthModeConfig {
+    /// Without authentication.
+    None,
+    /// With the security key.
+    SecurityKey(SecurityKey),
+    /// With JSON Web Tokens.
+    Jwt(Box<JwtConfig>),
+}
+
+/// How JSON Web Tokens are verified. There is a key, a key set, or both.
+pub struct JwtConfig {
+    /// The only accepted signature algorithm.
+    pub algorithm: Algorithm,
+    /// The keys without a key set.
+    pub keys: Vec<VerificationKey>,
+    /// The key set.
+    pub jwks: Option<JwksSource>,
+    /// The audience that a token must have.
+    pub audience: Option<String>,
+    /// The issuer that a token must have.
+    pub issuer: Option<String>,
+    /// By how many seconds the clocks of issuer and server can differ.
+    pub leeway_seconds: u64,
+}
+
+/// A JSON Web Key Set.
+pub struct JwksSource {
+    /// The key or the environment variable that names the file, for error messages.
+    pub key: &'static str,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// The store of service accounts.
+pub struct ServiceAccountsConfig {
+    /// The index of its database in [`Config::databases`](super::Config::databases).
+    pub database: usize,
+    /// The name of its table.
+    pub table: String,
+    /// How long a valid token is cached.
+    pub cache_ttl: Duration,
+}
+
+/// What authenticated callers can do.
+pub struct AuthorizationConfig {
+    /// Whether a token needs a scope.
+    pub enforce_scopes: bool,
+    /// Whether the bearer of a token can delete only its own records.
+    pub user_isolation: bool,
+    /// The scope of administrators. Not empty.
+    pub admin_scope: String,
+}
+
+pub(super) fn validate_authorization(
+    authorization: file::Authorization,
+    source: &Source,
+) -> Result<AuthorizationConfig, ConfigError> {
+    let file::Authorization { enforce_scopes, user_isolation, admin_scope } = authorization;
+    if admin_scope.is_empty() {
+        return Err(source.error("authorization.admin_scope", "must not be empty"));
+    }
+    Ok(AuthorizationConfig { enforce_scopes, user_isolation, admin_scope })
+}
+
+pub(super) fn validate(
+    auth: file::Auth,
+    databases: &[DatabaseConfig],
+    source: &Source,
+    environment: Environment<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<AuthConfig, ConfigError> {
+    let service_accounts = validate_service_accounts(auth.service_accounts.as_ref(), auth.mode, databases, source)?;
+    let mode = match auth.mode {
+        file::Mode::None => {
+            warnings.push("auth.mode is \"none\": everybody who reaches this address can delete every learning".into());
+            AuthModeConfig::None
+        }
+        file::Mode::SecurityKey => AuthModeConfig::SecurityKey(validate_security_key(&auth, source, environment)?),
+        file::Mode::Jwt => AuthModeConfig::Jwt(Box::new(validate_jwt(auth.jwt, source, environment)?)),
+    };
+    Ok(AuthConfig { mode, service_accounts })
+}
+
+fn validate_service_accounts(
+    accounts: Option<&file::ServiceAccounts>,
+    mode: file::Mode,
+    databases: &[DatabaseConfig],
+    source: &Source,
+) -> Result<Option<ServiceAccountsConfig>, ConfigError> {
+    let Some(accounts) = accounts else { return Ok(None) };
+    if mode == file::Mode::None {
+        let reason = "has no effect with mode \"none\": every caller can delete every learning without a token";
+        return Err(source.error("auth.service_accounts", reason));
+    }
+    let database = databases.iter().position(|database| database.id == accounts.database).ok_or_else(|| {
+        source.error("auth.service_accounts.database", format!("no database has the id {:?}", accounts.database))
+    })?;
+    if !is_name(&accounts.table) {
+        return Err(source.error("auth.service_accounts.table", "must be the name of a table"));
+    }
+    let cache_ttl = Duration::from_secs(accounts.cache_seconds);
+    Ok(Some(ServiceAccountsConfig { database, table: accounts.table.clone(), cache_ttl }))
+}
+
+fn validate_security_key(
+    auth: &file::Auth,
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<SecurityKey, ConfigError> {
+    const KEY: &str = "auth.security_key";
+    let key = match (&auth.security_key, &auth.security_key_file) {
+        (Some(_), Some(_)) => return Err(source.error(KEY, "give either security_key or security_key_file")),
+        (Some(key), None) => key.expose().to_owned(),
+        (None, Some(path)) => source.read_secret("auth.security_key_file", path)?,
+        (None, None) => environment("OS_SECURITY_KEY")
+            .ok_or_else(|| source.error(KEY, "is missing; set it, security_key_file or OS_SECURITY_KEY"))?,
+    };
+    if key.trim() != key || key.is_empty() {
+        return Err(source.error(KEY, "must not be empty, nor begin or end with white space"));
+    }
+    Ok(SecurityKey::new(&key))
+}
+
+fn validate_jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<JwtConfig, ConfigError> {
+    let algorithm = Algorithm::by_name(&jwt.algorithm).ok_or_else(|| {
+        let names = Algorithm::ALL.map(Algorithm::name).join(", ");
+        source.error("auth.jwt.algorithm", format!("must be one of {names}"))
+    })?;
+    if jwt.audience.as_deref() == Some("") || jwt.issuer.as_deref() == Some("") {
+        return Err(source.error("auth.jwt", "audience and issuer must not be empty; leave them out to ask for none"));
+    }
+    let keys = verification_keys(&jwt, algorithm, source, environment)?;
+    let jwks = match jwt.jwks_file {
+        Some(path) => Some(("auth.jwt.jwks_file", path)),
+        None => environment("JWT_JWKS_FILE").filter(|path| !path.is_empty()).map(|path| ("JWT_JWKS_FILE", path)),
+    };
+    let jwks = jwks.map(|(key, path)| JwksSource { key, file: source.path(&path) });
+    if keys.is_empty() && jwks.is_none() {
+        let reason = "is missing; set it, verification_key_files, jwks_file, JWT_VERIFICATION_KEY or JWT_JWKS_FILE";
+        return Err(source.error("auth.jwt.verification_keys", reason));
+    }
+    let (audience, issuer, leeway_seconds) = (jwt.audience, jwt.issuer, jwt.leeway_seconds);
+    Ok(JwtConfig { algorithm, keys, jwks, audience, issuer, leeway_seconds })
+}
+
+/// The keys of the configuration and of the files that it names; of the environment if there are none.
+fn verification_keys(
+    jwt: &file::Jwt,
+    algorithm: Algorithm,
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<Vec<VerificationKey>, ConfigError> {
+    let mut texts = Vec::new();
+    for (index, key) in jwt.verification_keys.expose().enumerate() {
+        texts.push((format!("auth.jwt.verification_keys[{index}]"), key.to_owned()));
+    }
+    for (index, path) in jwt.verification_key_files.iter().enumerate() {
+        let key = format!("auth.jwt.verification_key_files[{index}]");
+        let text = source.read_secret(&key, path)?;
+        texts.push((key, text));
+    }
+    if texts.is_empty()
+        && let Some(text) = environment("JWT_VERIFICATION_KEY").filter(|text| !text.is_empty())
+    {
+        texts.push(("JWT_VERIFICATION_KEY".to_owned(), text));
+    }
+    let parse = |(key, text): &(String, String)| {
+        VerificationKey::from_text(algorithm, text).map_err(|error| source.error(key, error.to_string()))
+    };
+    texts.iter().map(parse).collect()
+}

@@ -1,0 +1,164 @@
+//! The configuration file as TOML. Every key of it is defined here or in a section's own type.
+
+use super::secret::{Secret, Secrets};
+use crate::http::HttpConfig;
+use crate::storage::postgres::PostgresOptions;
+use crate::storage::sqlite::SqliteOptions;
+use crate::telemetry::LogConfig;
+use delete_learning::{Limits, Wasi};
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) server: HttpConfig,
+    #[serde(default)]
+    pub(super) policy: Policy,
+    #[serde(default)]
+    pub(super) wasi: Wasi,
+    #[serde(default)]
+    pub(super) sandbox: Limits,
+    #[serde(default)]
+    pub(super) databases: Vec<Database>,
+    #[serde(default)]
+    pub(super) sqlite: SqliteOptions,
+    #[serde(default)]
+    pub(super) postgres: PostgresOptions,
+    pub(super) auth: Auth,
+    #[serde(default)]
+    pub(super) authorization: Authorization,
+    #[serde(default)]
+    pub(super) cache: Cache,
+    #[serde(default)]
+    pub(super) log: LogConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Policy {
+    pub(super) component: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cache {
+    pub(super) enabled: bool,
+    pub(super) directory: Option<String>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { enabled: true, directory: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Database {
+    pub(super) id: String,
+    pub(super) url: Secret,
+    pub(super) table: Option<String>,
+    pub(super) schema: Option<String>,
+    pub(super) transaction_pooling: Option<bool>,
+    #[serde(default = "default_max_in_flight")]
+    pub(super) max_in_flight: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Auth {
+    pub(super) mode: Mode,
+    pub(super) security_key: Option<Secret>,
+    pub(super) security_key_file: Option<String>,
+    #[serde(default)]
+    pub(super) jwt: Jwt,
+    pub(super) service_accounts: Option<ServiceAccounts>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mode {
+    Jwt,
+    SecurityKey,
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Jwt {
+    pub(super) algorithm: String,
+    pub(super) verification_keys: Secrets,
+    pub(super) verification_key_files: Vec<String>,
+    pub(super) jwks_file: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) leeway_seconds: u64,
+}
+
+impl Default for Jwt {
+    fn default() -> Self {
+        Self {
+            algorithm: "RS256".to_owned(),
+            verification_keys: Secrets::default(),
+            verification_key_files: Vec::new(),
+            jwks_file: None,
+            audience: None,
+            issuer: None,
+            leeway_seconds: 10,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceAccounts {
+    pub(super) database: String,
+    #[serde(default = "default_accounts_table")]
+    pub(super) table: String,
+    #[serde(default = "default_cache_seconds")]
+    pub(super) cache_seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Authorization {
+    pub(super) enforce_scopes: bool,
+    pub(super) user_isolation: bool,
+    pub(super) admin_scope: String,
+}
+
+impl Default for Authorization {
+    /// The strict value of each; an operator asks for less explicitly.
+    fn default() -> Self {
+        Self { enforce_scopes: true, user_isolation: true, admin_scope: "agent_os:admin".to_owned() }
+    }
+}
+
+const fn default_max_in_flight() -> usize {
+    192
+}
+
+fn default_accounts_table() -> String {
+    "agno_service_accounts".to_owned()
+}
+
+const fn default_cache_seconds() -> u64 {
+    30
+}
+
+/// Parses the file. The error is the key and the reason; it contains no line of the file, which can contain a secret.
+pub(super) fn parse(text: &str) -> Result<File, (String, String)> {
+    let line = |error: &toml::de::Error| match error.span() {
+        Some(span) => format!("line {}", text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
+        None => "file".to_owned(),
+    };
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| (line(&error), error.message().to_owned()))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        let key = if path == "." { line(&error) } else { format!("{path} ({})", line(&error)) };
+        (key, error.message().to_owned())
+    })
+}

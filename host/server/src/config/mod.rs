@@ -1,0 +1,216 @@
+//! The configuration: a TOML file and a few environment variables, parsed and validated as a whole.
+//!
+//! This module reads the configuration file and the files of secrets that it names. It opens no database and starts
+//! nothing; [`crate::app`] does that with the result.
+
+mod auth;
+mod databases;
+mod error;
+mod file;
+mod secret;
+
+pub use auth::{AuthConfig, AuthModeConfig, AuthorizationConfig, JwksSource, JwtConfig, ServiceAccountsConfig};
+pub use databases::{DatabaseConfig, DatabaseUrl};
+pub use error::ConfigError;
+
+use crate::http::HttpConfig;
+use crate::storage::postgres::PostgresOptions;
+use crate::storage::sqlite::SqliteOptions;
+use crate::telemetry::LogConfig;
+use delete_learning::{Limits, Wasi};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A valid configuration.
+pub struct Config {
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// The policy.
+    pub policy: PolicyConfig,
+    /// The sandbox.
+    pub sandbox: Limits,
+    /// The databases, at least one.
+    pub databases: Vec<DatabaseConfig>,
+    /// Options of SQLite databases.
+    pub sqlite: SqliteOptions,
+    /// Options of PostgreSQL databases.
+    pub postgres: PostgresOptions,
+    /// Authentication.
+    pub auth: AuthConfig,
+    /// Authorization.
+    pub authorization: AuthorizationConfig,
+    /// The cache of compiled policies.
+    pub cache: CacheConfig,
+    /// The log.
+    pub log: LogConfig,
+    /// Warnings to log at startup.
+    pub warnings: Vec<String>,
+    source: Source,
+}
+
+/// The policy to run.
+#[derive(Clone, Debug)]
+pub struct PolicyConfig {
+    /// The file of its component; `None` for the default policy.
+    pub component: Option<PathBuf>,
+    /// What it gets of WASI.
+    pub wasi: Wasi,
+}
+
+impl PolicyConfig {
+    /// The name of the policy in messages.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.component.as_ref().map_or_else(|| "the default policy".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// Where compiled policies are cached.
+#[derive(Clone, Debug)]
+pub enum CacheConfig {
+    /// Nowhere.
+    Disabled,
+    /// In a directory that the configuration names. It must be usable.
+    Directory(PathBuf),
+    /// In the cache directory of the user, if it is usable.
+    UserDirectory(PathBuf),
+}
+
+/// An environment variable by name. A function, so that tests need not change the environment of the process.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Config {
+    /// Reads a configuration file. A relative path in it is relative to the directory of the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the file cannot be read, or anything in it is invalid.
+    pub fn read(path: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        let source = Source { file: path.to_owned(), directory };
+        let text =
+            fs::read_to_string(path).map_err(|error| source.error("file", format!("cannot be read: {error}")))?;
+        let file = file::parse(&text).map_err(|(key, reason)| source.error(key, reason))?;
+        Self::validate(file, source, environment)
+    }
+
+    /// Creates an error about a key of this configuration.
+    pub(crate) fn error(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
+        self.source.error(key, reason)
+    }
+
+    fn validate(file: file::File, source: Source, environment: Environment<'_>) -> Result<Self, ConfigError> {
+        validate_limits(&file, &source)?;
+        let mut warnings = Vec::new();
+        let databases = databases::validate(file.databases, &source, &mut warnings)?;
+        if databases.iter().any(DatabaseConfig::is_postgres) {
+            validate_postgres_timeouts(&file.postgres, &file.sandbox, &source)?;
+        }
+        let authorization = auth::validate_authorization(file.authorization, &source)?;
+        let auth = auth::validate(file.auth, &databases, &source, environment, &mut warnings)?;
+        Ok(Self {
+            http: file.server,
+            policy: PolicyConfig { component: file.policy.component.map(|path| source.path(&path)), wasi: file.wasi },
+            sandbox: file.sandbox,
+            databases,
+            sqlite: file.sqlite,
+            postgres: file.postgres,
+            auth,
+            authorization,
+            cache: validate_cache(file.cache, &source, environment)?,
+            log: file.log,
+            warnings,
+            source,
+        })
+    }
+}
+
+/// Where a configuration comes from: the file in its error messages, and the directory of its relative paths.
+#[derive(Clone)]
+struct Source {
+    file: PathBuf,
+    directory: PathBuf,
+}
+
+impl Source {
+    fn error(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
+        ConfigError { file: self.file.clone(), key: key.into(), reason: reason.into() }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// Reads a secret from a file. A line feed at its end does not belong to it. The error does not contain it.
+    fn read_secret(&self, key: &str, path: &str) -> Result<String, ConfigError> {
+        let path = self.path(path);
+        let bytes =
+            fs::read(&path).map_err(|error| self.error(key, format!("{} cannot be read: {error}", path.display())))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| self.error(key, format!("{} is not UTF-8 text", path.display())))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    }
+}
+
+fn validate_limits(file: &file::File, source: &Source) -> Result<(), ConfigError> {
+    let too_small = |section: &str, key: &str, min: u64| {
+        Err(source.error(format!("{section}.{key}"), format!("must be at least {min}")))
+    };
+    if let Some((key, min)) = file.server.too_small() {
+        return too_small("server", key, min);
+    }
+    if let Err(error) = file.sandbox.validate() {
+        return too_small("sandbox", error.key, error.min);
+    }
+    if let Some((key, min)) = file.sqlite.too_small() {
+        return too_small("sqlite", key, min as u64);
+    }
+    if let Some((key, min)) = file.postgres.too_small() {
+        return too_small("postgres", key, min as u64);
+    }
+    if file.sqlite.busy_timeout_ms >= file.sandbox.execution_timeout_ms {
+        return Err(source.error("sqlite.busy_timeout_ms", "must be less than sandbox.execution_timeout_ms"));
+    }
+    match file.wasi {
+        Wasi { enabled: false, clocks: true, .. } => Err("wasi.clocks"),
+        Wasi { enabled: false, random: true, .. } => Err("wasi.random"),
+        _ => Ok(()),
+    }
+    .map_err(|key| source.error(key, "has no effect unless wasi.enabled is true"))
+}
+
+fn validate_postgres_timeouts(
+    postgres: &PostgresOptions,
+    sandbox: &Limits,
+    source: &Source,
+) -> Result<(), ConfigError> {
+    let needed = postgres.max_request_ms();
+    if needed < sandbox.execution_timeout_ms {
+        return Ok(());
+    }
+    let reason = format!(
+        "must be more than postgres.acquire_timeout_ms, postgres.connect_timeout_ms and five quarters of \
+         postgres.statement_timeout_ms together ({needed}), so that a policy is not stopped while it waits for storage"
+    );
+    Err(source.error("sandbox.execution_timeout_ms", reason))
+}
+
+/// The configured directory, or the cache directory of the user (XDG Base Directory Specification), if there is one.
+fn validate_cache(
+    cache: file::Cache,
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<CacheConfig, ConfigError> {
+    match (cache.enabled, cache.directory) {
+        (false, None) => Ok(CacheConfig::Disabled),
+        (false, Some(_)) => Err(source.error("cache.directory", "has no effect unless cache.enabled is true")),
+        (true, Some(directory)) => Ok(CacheConfig::Directory(source.path(&directory))),
+        (true, None) => {
+            let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            let user = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+            Ok(user.map_or(CacheConfig::Disabled, |directory| {
+                CacheConfig::UserDirectory(directory.join("delete-learning"))
+            }))
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The address and the limits of the HTTP server.
+
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// The address and the limits of the HTTP server. The keys of `[server]` in the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// The address to listen on. Port 0 selects a free port.
+    pub listen: SocketAddr,
+    /// Maximum number of connections served at once. A further one waits in the listener's queue.
+    pub max_connections: usize,
+    /// Maximum bytes of a request line and its headers together. More is answered 431, or 414 if the request line alone
+    /// is too long.
+    pub max_header_bytes: usize,
+    /// Milliseconds in which the headers of a request must arrive, from the start of the connection or from the end of
+    /// the previous response. Then the connection is closed.
+    pub header_read_timeout_ms: u64,
+    /// Milliseconds that requests in flight get at shutdown before their connections are closed.
+    pub shutdown_timeout_ms: u64,
+    /// Maximum bytes of a learning id, percent-decoded. A longer id is answered 400.
+    pub max_learning_id_bytes: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 7777).into(),
+            max_connections: 1024,
+            max_header_bytes: 64 * 1024,
+            header_read_timeout_ms: 30_000,
+            shutdown_timeout_ms: 10_000,
+            max_learning_id_bytes: 4096,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// The limit that is too small and its smallest valid value, if there is one.
+    #[must_use]
+    pub fn too_small(&self) -> Option<(&'static str, u64)> {
+        [
+            ("max_connections", self.max_connections as u64, 1),
+            // hyper needs this much for a request line.
+            ("max_header_bytes", self.max_header_bytes as u64, 8192),
+            ("header_read_timeout_ms", self.header_read_timeout_ms, 1),
+            ("max_learning_id_bytes", self.max_learning_id_bytes as u64, 1),
+        ]
+        .into_iter()
+        .find_map(|(key, value, min)| (value < min).then_some((key, min)))
+    }
+
+    pub(super) const fn header_read_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_read_timeout_ms)
+    }
+
+    pub(super) const fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}

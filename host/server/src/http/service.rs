@@ -1,0 +1,162 @@
+//! Handles one request, from its route to its response.
+
+use super::config::HttpConfig;
+use super::delete_request::ParsedRequest;
+use super::request_id::RequestIds;
+use super::response::{self, Body};
+use super::route::Route;
+use super::{health, openapi};
+use crate::audit::{self, CallerSummary};
+use crate::auth::Authenticator;
+use delete_learning::storage::Databases;
+use delete_learning::{Caller, Decide, Decision, IdentityError, IdentityErrorKind, RecordStorage};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+/// Handles requests.
+pub struct Service {
+    authenticator: Authenticator,
+    databases: Databases,
+    policy: Arc<dyn Decide>,
+    max_learning_id_bytes: usize,
+    health_timeout: Duration,
+    request_ids: RequestIds,
+    /// The decisions in progress, also those whose client has disconnected.
+    decisions: TaskTracker,
+}
+
+impl Service {
+    /// Creates a service from its parts. `health_timeout` is how long `/health` waits for each database.
+    #[must_use]
+    pub fn new(
+        authenticator: Authenticator,
+        databases: Databases,
+        policy: Arc<dyn Decide>,
+        config: &HttpConfig,
+        health_timeout: Duration,
+    ) -> Self {
+        Self {
+            authenticator,
+            databases,
+            policy,
+            max_learning_id_bytes: config.max_learning_id_bytes,
+            health_timeout,
+            request_ids: RequestIds::new(),
+            decisions: TaskTracker::new(),
+        }
+    }
+
+    /// Waits until no decision is in progress. Requests must no longer be handled.
+    pub(super) async fn drain(&self) {
+        self.decisions.close();
+        self.decisions.wait().await;
+    }
+
+    /// Handles a request. A body has no meaning and is not read.
+    pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>, client: IpAddr) -> Response<Body> {
+        let (head, _) = request.into_parts();
+        match (Route::from_path(head.uri.path()), &head.method) {
+            (Route::Learning(id), &Method::DELETE) => {
+                let received = Instant::now();
+                let parsed = ParsedRequest::parse(id, head.uri.query(), self.max_learning_id_bytes);
+                self.delete_learning(parsed, &head.headers, client, received).await
+            }
+            (Route::Health, &Method::GET | &Method::HEAD) => {
+                health::respond(&self.databases, self.health_timeout).await
+            }
+            (Route::OpenApi, &Method::GET | &Method::HEAD) => openapi::respond(),
+            (Route::Learning(_), _) => response::method_not_allowed("DELETE"),
+            (Route::Health | Route::OpenApi, _) => response::method_not_allowed("GET, HEAD"),
+            (Route::NotFound, _) => response::not_found(),
+        }
+    }
+
+    async fn delete_learning(
+        self: Arc<Self>,
+        parsed: ParsedRequest,
+        headers: &HeaderMap,
+        client: IpAddr,
+        received: Instant,
+    ) -> Response<Body> {
+        let request_id = self.request_ids.next();
+        // At the highest level, so that every log line of the request has its id, whatever the log level is.
+        let span = tracing::error_span!("request", request_id);
+        let authorization = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let caller = self.authenticator.authenticate(authorization, client).instrument(span.clone()).await;
+        let has_token = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
+        let record = parsed.record(&self.databases);
+        // A task of its own: a client that disconnects stops neither a delete nor its audit event.
+        let decision = Arc::clone(&self).decide(request_id.clone(), parsed, caller, record, received);
+        let task = self.decisions.spawn(decision.instrument(span.clone()));
+        let mut response = match task.await {
+            Ok(Decision { answer: Ok(()), .. }) => response::no_content(),
+            Ok(Decision { answer: Err(rejection), .. }) => {
+                let status = StatusCode::from_u16(rejection.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                response::error(status, &rejection.detail, rejection.code.as_str())
+            }
+            Err(error) => {
+                span.in_scope(|| tracing::error!(%error, "request task failed; the outcome of the delete is unknown"));
+                response::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error", "INTERNAL_SERVER_ERROR")
+            }
+        };
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response::set_challenge(&mut response, has_token);
+        }
+        response::set_request_id(&mut response, &request_id);
+        response
+    }
+
+    /// Decides, executes, audits and logs.
+    async fn decide(
+        self: Arc<Self>,
+        request_id: String,
+        parsed: ParsedRequest,
+        caller: Result<Caller, IdentityError>,
+        record: Arc<dyn RecordStorage>,
+        received: Instant,
+    ) -> Decision {
+        let caller_summary = CallerSummary::new(&caller);
+        let decision = self.policy.decide(parsed.request.clone(), caller, record).await;
+        let duration = received.elapsed();
+        audit::Event {
+            request_id: &request_id,
+            caller: &caller_summary,
+            learning_id: parsed.learning_id(),
+            db_id: parsed.request.db_id.as_deref(),
+            table: parsed.request.table.as_deref(),
+            decision: &decision,
+            duration,
+        }
+        .write();
+        log(parsed.learning_id(), &decision, duration);
+        decision
+    }
+}
+
+/// Logs a request, and the causes of a failure, which the response does not contain.
+fn log(learning_id: Option<&str>, decision: &Decision, duration: Duration) {
+    let (status, outcome) = match &decision.answer {
+        Ok(()) => (204, "deleted"),
+        Err(rejection) if rejection.status >= 500 => (rejection.status, "failed"),
+        Err(rejection) => (rejection.status, "refused"),
+    };
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(target: "request", learning_id, status, outcome, rule = decision.rule(), duration_us);
+    if status >= 500 {
+        for error in decision.storage_errors() {
+            tracing::error!(kind = ?error.kind, cause = error.message, "storage failed");
+        }
+    }
+    if let Some(output) = &decision.output {
+        tracing::info!(target: "policy", output = output.text, dropped_bytes = output.dropped_bytes);
+    }
+    if let Some(error) = &decision.error {
+        tracing::error!(%error, record = ?decision.record, "policy failed");
+    }
+}

@@ -1,0 +1,216 @@
+//! Errors of PostgreSQL databases, and what they mean for a request.
+
+use super::url::PARAMETERS;
+use delete_learning::{StorageError, StorageErrorKind};
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
+
+/// Why a PostgreSQL database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The connection pool cannot be set up.
+    #[error("cannot set up the connection pool: {0}")]
+    Pool(#[from] deadpool::managed::BuildError),
+    /// The database refuses, and will until the configuration or the database changes.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Why a URL is not one of a PostgreSQL database. No message repeats a part of the URL, which contains a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// It cannot be parsed.
+    #[error("must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded")]
+    Syntax,
+    /// It has an unknown parameter.
+    #[error("can have after '?' only {}", PARAMETERS.join(", "))]
+    UnknownParameter,
+    /// A parameter has an invalid value.
+    #[error("has an invalid value for {0}; {1}")]
+    InvalidValue(&'static str, &'static str),
+    /// It has no host.
+    #[error("must name a host")]
+    NoHost,
+}
+
+/// Why TLS cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file of root certificates cannot be used.
+    #[error("the certificates of {} cannot be used: {reason}", path.display())]
+    RootCertificates {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+    /// This machine has no trusted certificate authority.
+    #[error("this machine trusts no certificate authority; name one in sslrootcert")]
+    NoRootCertificates,
+    /// rustls cannot be configured.
+    #[error("TLS cannot be set up: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// No certificate can be issued for the name of the host.
+    #[error("a certificate cannot be for this host name")]
+    InvalidHostName,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The host did not respond in time.
+    #[error("no connection within {0:?}")]
+    Timeout(Duration),
+    /// The host cannot be reached, or refuses.
+    #[error("{}", with_causes(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// The connection settings did not reach the server.
+    #[error(
+        "the connection settings do not reach the server: if PgBouncer or another pooler in transaction mode is between, \
+         set transaction_pooling = true for this database"
+    )]
+    SettingsLost,
+    /// The connection settings are refused.
+    #[error(
+        "the connection settings are refused ({}): if PgBouncer or another pooler in transaction mode is between, set \
+         transaction_pooling = true for this database",
+        with_causes(.0)
+    )]
+    SettingsRefused(#[source] tokio_postgres::Error),
+    /// Deletes would not be durable.
+    #[error(
+        "synchronous_commit is off for this user or database, so a deletion could be undone after it was reported; set it \
+         to on (ALTER ROLE … SET synchronous_commit = on)"
+    )]
+    NotDurable,
+    /// None of several hosts accepts a connection.
+    #[error("none of {} hosts: {}", .0.len(), .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    AllHosts(Vec<ConnectError>),
+}
+
+/// Why a query has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QueryError {
+    /// There is no connection, so nothing was sent.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] ConnectError),
+    /// No connection of the pool was free in time, so nothing was sent.
+    #[error("no connection was free within {0:?}")]
+    PoolTimeout(Duration),
+    /// The server did not respond in time. The connection is discarded.
+    #[error("no response within {0:?}")]
+    ResponseTimeout(Duration),
+    /// The server committed, but stopped waiting for its synchronous standbys.
+    #[error("the server stopped waiting for its standbys")]
+    NotReplicated,
+    /// The result is not one of the statement.
+    #[error("an unexpected result")]
+    UnexpectedResult,
+    /// The server refused, or the connection broke.
+    #[error("the statement failed: {}", with_causes(.0))]
+    Failed(#[source] tokio_postgres::Error),
+}
+
+impl ConnectError {
+    /// Whether it can succeed later: a network error, or a server that starts, stops or is a standby. Another refusal
+    /// lasts until somebody changes the configuration.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::SettingsLost | Self::SettingsRefused(_) | Self::NotDurable => false,
+            Self::AllHosts(errors) => errors.iter().any(Self::is_transient),
+            Self::Postgres(error) => match error.as_db_error() {
+                Some(error) => is_transient(error.code()),
+                None => error.is_closed() || is_io_error(error),
+            },
+        }
+    }
+}
+
+impl QueryError {
+    fn has_code(&self, codes: &[SqlState]) -> bool {
+        matches!(self, Self::Failed(error) if error.code().is_some_and(|code| codes.contains(code)))
+    }
+
+    /// Whether the transaction was rolled back because of another one, and can be retried.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.has_code(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED])
+    }
+
+    /// Whether a parameter is a text that the database cannot store, so that no row contains it.
+    pub(super) fn is_unstorable_text(&self) -> bool {
+        self.has_code(&[SqlState::CHARACTER_NOT_IN_REPERTOIRE, SqlState::UNTRANSLATABLE_CHARACTER])
+    }
+}
+
+/// Whether the operating system or the network failed, rather than TLS or the protocol.
+fn is_io_error(error: &tokio_postgres::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            let inner = io.get_ref();
+            return !inner.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<TlsError>());
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// Whether a statement that failed with this code can succeed later (PostgreSQL documentation, appendix A).
+fn is_transient(code: &SqlState) -> bool {
+    // Whole classes: connection exceptions, rolled back transactions, insufficient resources, operator intervention.
+    let class = code.code().get(..2).unwrap_or_default();
+    let others = [SqlState::LOCK_NOT_AVAILABLE, SqlState::READ_ONLY_SQL_TRANSACTION];
+    matches!(class, "08" | "40" | "53" | "57") || others.contains(code)
+}
+
+/// Whether a table or its schema does not exist.
+fn is_table_missing(code: &SqlState) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code)
+}
+
+/// Whether the server closed the connection by force. It can do so after a commit, while it waits for a standby.
+fn is_forced_disconnect(code: &SqlState) -> bool {
+    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code)
+}
+
+/// Formats an error with its causes, which tokio-postgres does not print.
+pub(super) fn with_causes(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Converts an error about this table. `is_delete` is whether the query can have deleted something.
+pub(super) fn storage_error(table: &str, error: &QueryError, is_delete: bool) -> StorageError {
+    let kind = match error {
+        QueryError::Connect(cause) if cause.is_transient() => StorageErrorKind::Unavailable,
+        QueryError::Connect(_) => StorageErrorKind::Internal,
+        QueryError::PoolTimeout(_) => StorageErrorKind::Unavailable,
+        QueryError::ResponseTimeout(_) | QueryError::NotReplicated | QueryError::UnexpectedResult if is_delete => {
+            StorageErrorKind::OutcomeUnknown
+        }
+        QueryError::ResponseTimeout(_) | QueryError::NotReplicated => StorageErrorKind::Unavailable,
+        QueryError::UnexpectedResult => StorageErrorKind::Internal,
+        QueryError::Failed(cause) => match cause.code() {
+            // The connection broke before the result arrived.
+            None if is_delete => StorageErrorKind::OutcomeUnknown,
+            None => StorageErrorKind::Unavailable,
+            Some(code) if is_delete && is_forced_disconnect(code) => StorageErrorKind::OutcomeUnknown,
+            // Each statement is its own transaction, so a failed statement did nothing.
+            Some(code) if is_table_missing(code) => StorageErrorKind::UnknownTable,
+            Some(code) if is_transient(code) => StorageErrorKind::Unavailable,
+            Some(_) => StorageErrorKind::Internal,
+        },
+    };
+    StorageError::new(kind, format!("PostgreSQL, {table}: {error}"))
+}

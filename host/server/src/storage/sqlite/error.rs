@@ -1,0 +1,66 @@
+//! Errors of SQLite databases.
+
+use super::file::DatabaseFile;
+use delete_learning::{StorageError, StorageErrorKind};
+use rusqlite::{Connection, ErrorCode};
+use std::path::PathBuf;
+
+/// Why an SQLite file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be opened for writing, or is not a database.
+    #[error("cannot open {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The error of SQLite.
+        source: rusqlite::Error,
+    },
+    /// The table does not hold learnings.
+    #[error("the table {table} of {} has no column {column}, so it holds no learnings", path.display())]
+    NotLearnings {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+        /// The missing column.
+        column: &'static str,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread for {}: {source}", path.display())]
+    Thread {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+}
+
+/// Converts an error of SQLite. `connection` is the connection that it occurred on, if it is open.
+pub(super) fn storage_error(
+    file: &DatabaseFile,
+    connection: Option<&Connection>,
+    error: &rusqlite::Error,
+) -> StorageError {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StorageErrorKind::Unavailable,
+        // SQLite has no error code for a missing table.
+        Some(ErrorCode::Unknown) if connection.is_some_and(|connection| file.is_table_missing(connection)) => {
+            StorageErrorKind::UnknownTable
+        }
+        _ => StorageErrorKind::Internal,
+    };
+    // The text of an I/O error does not contain the operation that failed; its extended code does.
+    let detail = match error {
+        rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::SystemIoFailure => {
+            format!(" (extended code {})", failure.extended_code)
+        }
+        _ => String::new(),
+    };
+    message(file, kind, &format!("{error}{detail}"))
+}
+
+/// Creates an error about this file.
+pub(super) fn message(file: &DatabaseFile, kind: StorageErrorKind, reason: &str) -> StorageError {
+    StorageError::new(kind, format!("SQLite, {}: {reason}", file.path.display()))
+}

@@ -1,0 +1,106 @@
+//! Learnings in an SQLite file that other processes can have open.
+//!
+//! One thread owns the connection that writes, one the connection that reads, and one checkpoints the WAL; the threads of
+//! the async runtime never wait for a disk. Deletes that arrive during a transaction share the next one (group commit):
+//! concurrent requests share one sync, and no request waits for others to arrive.
+
+mod accounts;
+mod checkpoint;
+mod connection;
+mod error;
+mod file;
+mod options;
+mod reader;
+mod schema;
+mod statements;
+mod writer;
+
+pub use accounts::SqliteAccounts;
+pub use error::OpenError;
+pub use options::SqliteOptions;
+
+use checkpoint::{Checkpointer, WalState};
+use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
+use file::DatabaseFile;
+use reader::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use writer::Write;
+
+/// The table of learnings in an SQLite file.
+pub struct SqliteStore {
+    writes: mpsc::Sender<Write>,
+    reads: mpsc::Sender<Read>,
+    permits: Semaphore,
+}
+
+/// Where a thread sends its result. The receiver may have been dropped.
+type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
+
+/// Maximum length of the queue of a thread. Further requests wait in their own tasks.
+const QUEUE_LENGTH: usize = 1024;
+
+impl SqliteStore {
+    /// Opens or creates the file, and finds or creates the table as Agno does. At most `max_in_flight` requests use the
+    /// store at once.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the file cannot be opened for writing, or the table holds something else than learnings.
+    pub fn open(path: &Path, table: &str, options: &SqliteOptions, max_in_flight: usize) -> Result<Self, OpenError> {
+        let file = DatabaseFile::new(path, table, options);
+        schema::prepare(&file)?;
+        let wal = WalState::new(options.wal_checkpoint_bytes);
+        let (checkpointer, requests) = Checkpointer::new(&wal);
+        let shared_wal = Arc::clone(&wal);
+        spawn(&file, "sqlite-checkpoint", move |file| checkpoint::run(&file, &shared_wal, &requests))?;
+        let (writes, queue) = mpsc::channel(QUEUE_LENGTH);
+        let max_batch_size = options.max_batch_size;
+        spawn(&file, "sqlite-write", move |file| writer::run(&file, &wal, checkpointer, queue, max_batch_size))?;
+        let (reads, queue) = mpsc::channel(QUEUE_LENGTH);
+        spawn(&file, "sqlite-read", move |file| reader::run(&file, queue))?;
+        Ok(Self { writes, reads, permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)) })
+    }
+}
+
+/// Starts a thread that ends when its queue is closed and empty.
+fn spawn(file: &DatabaseFile, name: &str, run: impl FnOnce(DatabaseFile) + Send + 'static) -> Result<(), OpenError> {
+    let for_thread = file.clone();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(for_thread))
+        .map(drop)
+        .map_err(|source| OpenError::Thread { path: file.path.clone(), source })
+}
+
+/// Sends a job to a thread and waits for its result. `lost` is the error kind if the thread ends without one.
+async fn request<J, T>(
+    queue: &mpsc::Sender<J>,
+    job: impl FnOnce(Reply<T>) -> J,
+    lost: StorageErrorKind,
+) -> Result<T, StorageError> {
+    let (reply, result) = oneshot::channel();
+    queue
+        .send(job(reply))
+        .await
+        .map_err(|_| StorageError::new(StorageErrorKind::Internal, "the database thread has ended"))?;
+    result.await.unwrap_or_else(|_| Err(StorageError::new(lost, "the database thread ended during this request")))
+}
+
+impl LearningStore for SqliteStore {
+    fn find(&self, id: String) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        Box::pin(request(&self.reads, |reply| Read::Find { id, reply }, StorageErrorKind::Internal))
+    }
+
+    fn delete(&self, id: String, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        Box::pin(request(&self.writes, |reply| Write { id, condition, reply }, StorageErrorKind::OutcomeUnknown))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(request(&self.reads, |reply| Read::Check { reply }, StorageErrorKind::Internal))
+    }
+
+    fn permits(&self) -> Option<&Semaphore> {
+        Some(&self.permits)
+    }
+}

@@ -1,0 +1,30 @@
+//! The thread that reads.
+
+use super::Reply;
+use super::connection::ReopeningConnection;
+use super::file::DatabaseFile;
+use super::statements::Statements;
+use delete_learning::Learning;
+use tokio::sync::mpsc;
+
+/// A read to execute.
+pub(super) enum Read {
+    Find { id: String, reply: Reply<Option<Learning>> },
+    Check { reply: Reply<()> },
+}
+
+/// Executes reads until the queue is closed.
+pub(super) fn run(file: &DatabaseFile, mut queue: mpsc::Receiver<Read>) {
+    let statements = Statements::new(&file.table);
+    let mut connection = ReopeningConnection::new(file);
+    while let Some(read) = queue.blocking_recv() {
+        match read {
+            Read::Find { id, reply } => {
+                let _ = reply.send(connection.query(|connection| statements.find(connection, &id)));
+            }
+            Read::Check { reply } => {
+                let _ = reply.send(connection.query(|connection| statements.find(connection, "").map(drop)));
+            }
+        }
+    }
+}

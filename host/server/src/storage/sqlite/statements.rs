@@ -1,0 +1,107 @@
+//! The SQL statements on the table.
+
+use crate::storage::columns::{COLUMNS, quote};
+use aws_lc_rs::digest::{Context, SHA256};
+use delete_learning::{Condition, Learning, Outcome};
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
+
+/// The statements on one table. Each connection prepares them once.
+pub(super) struct Statements {
+    delete: String,
+    delete_owned: String,
+    owner: String,
+    find: String,
+}
+
+impl Statements {
+    pub(super) fn new(table: &str) -> Self {
+        let table = quote(table);
+        let columns = COLUMNS.map(|(name, ..)| name).join(", ");
+        Self {
+            delete: format!("DELETE FROM {table} WHERE learning_id = ?1"),
+            delete_owned: format!("DELETE FROM {table} WHERE learning_id = ?1 AND user_id = ?2 COLLATE BINARY"),
+            owner: format!("SELECT user_id FROM {table} WHERE learning_id = ?1"),
+            find: format!("SELECT {columns} FROM {table} WHERE learning_id = ?1"),
+        }
+    }
+
+    /// Deletes the record if the condition holds. It is atomic only in a transaction that holds the write lock.
+    pub(super) fn delete(&self, connection: &Connection, id: &str, condition: &Condition) -> rusqlite::Result<Outcome> {
+        let prepared = |sql: &str| -> rusqlite::Result<CachedStatement<'_>> { connection.prepare_cached(sql) };
+        let deleted = match condition {
+            Condition::Any => prepared(&self.delete)?.execute([id])?,
+            Condition::OwnedBy(user) => prepared(&self.delete_owned)?.execute([id, user])?,
+            Condition::Unchanged(revision) => match self.find(connection, id)? {
+                Some(learning) if learning.revision == *revision => prepared(&self.delete)?.execute([id])?,
+                Some(_) => return Ok(Outcome::Changed),
+                None => 0,
+            },
+        };
+        if deleted > 0 {
+            return Ok(Outcome::Deleted);
+        }
+        if !matches!(condition, Condition::OwnedBy(_)) {
+            return Ok(Outcome::Absent);
+        }
+        // The transaction still sees the state that the delete saw.
+        let owner = prepared(&self.owner)?.query_row([id], |row| Ok(row.get_ref(0)? == ValueRef::Null)).optional()?;
+        Ok(match owner {
+            None => Outcome::Absent,
+            Some(true) => Outcome::Unowned,
+            Some(false) => Outcome::OwnedByAnother,
+        })
+    }
+
+    pub(super) fn find(&self, connection: &Connection, id: &str) -> rusqlite::Result<Option<Learning>> {
+        connection.prepare_cached(&self.find)?.query_row([id], learning).optional()
+    }
+}
+
+/// Reads a row of [`COLUMNS`].
+fn learning(row: &Row<'_>) -> rusqlite::Result<Learning> {
+    Ok(Learning {
+        learning_type: text(row, 1)?.unwrap_or_default(),
+        namespace: text(row, 2)?,
+        user_id: text(row, 3)?,
+        agent_id: text(row, 4)?,
+        team_id: text(row, 5)?,
+        workflow_id: text(row, 6)?,
+        session_id: text(row, 7)?,
+        entity_id: text(row, 8)?,
+        entity_type: text(row, 9)?,
+        content: text(row, 10)?.unwrap_or_default(),
+        metadata: text(row, 11)?,
+        created_at: row.get::<_, Option<i64>>(12)?.unwrap_or_default(),
+        updated_at: row.get(13)?,
+        revision: revision(row)?,
+    })
+}
+
+/// Reads a text column. SQLite can store another type than the column declares; such a value is converted to text.
+fn text(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(index)? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    })
+}
+
+/// The SHA-256 of every column with its type and length, so that two states of a row never have the same revision.
+fn revision(row: &Row<'_>) -> rusqlite::Result<String> {
+    let mut context = Context::new(&SHA256);
+    for index in 0..COLUMNS.len() {
+        let (kind, bytes) = match row.get_ref(index)? {
+            ValueRef::Null => (0, &[][..]),
+            ValueRef::Integer(number) => (1, &number.to_be_bytes()[..]),
+            ValueRef::Real(number) => (2, &number.to_bits().to_be_bytes()[..]),
+            ValueRef::Text(bytes) => (3, bytes),
+            ValueRef::Blob(bytes) => (4, bytes),
+        };
+        context.update(&[kind]);
+        context.update(&(bytes.len() as u64).to_be_bytes());
+        context.update(bytes);
+    }
+    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,24 @@
+//! The conformance cases on the shipped component, in the Rust host in memory.
+
+use delete_learning::conformance::{cases, run};
+use delete_learning::{DEFAULT_POLICY, Limits, Policy};
+
+#[test]
+fn the_shipped_policy_passes_every_case() {
+    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let cases = cases().expect("the cases have their format");
+    let mut failed = 0;
+    for case in &cases {
+        let observed = runtime.block_on(run(&policy, case));
+        if !observed.passed {
+            failed += 1;
+            println!(
+                "{}: {}\n  expected {:?}\n  got      {:?}",
+                case.name, case.why, case.expect, observed.observation
+            );
+        }
+    }
+    println!("{} of {} conformance cases passed", cases.len() - failed, cases.len());
+    assert_eq!(failed, 0);
+}

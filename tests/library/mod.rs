@@ -1,7 +1,0 @@
-//! The library, as a platform in Rust embeds it, and the component file itself.
-
-mod cache;
-mod component;
-mod conformance;
-mod embedding;
-mod sqlite;
