@@ -25,7 +25,7 @@ fn block(language: &str) -> String {
 
 #[test]
 fn the_real_run_deletes_the_record() {
-    if !tools(&["bash", "curl", "openssl"], "the README's run with curl") {
+    if !tools(&["bash", "timeout", "curl", "openssl"], "the README's run with curl") {
         return;
     }
     let folder = TempDir::new().expect("a folder");
@@ -36,8 +36,8 @@ fn the_real_run_deletes_the_record() {
     let script = block("sh").replace("7777", &port.to_string()) + "\nkill %1; wait\n";
     let binaries = Path::new(env!("CARGO_BIN_EXE_delete-learning")).parent().expect("a folder");
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").expect("a path"));
-    let output = Command::new("bash")
-        .args(["-c", &script])
+    let output = Command::new("timeout")
+        .args(["60", "bash", "-c", &script])
         .current_dir(folder.path())
         .env("PATH", path)
         .output()

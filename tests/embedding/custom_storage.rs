@@ -1,13 +1,13 @@
 //! Embedding: a platform's own storage and identity around the sandbox.
 
+use crate::support::fake_storage::FakeStorage;
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
-    BoxFuture, Caller, Condition, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Outcome,
-    Policy, PolicyError, RecordOutcome, RecordStorage, StorageError, StorageErrorKind, Target,
+    Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Policy, PolicyError,
+    RecordOutcome, StorageErrorKind,
 };
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 fn alice() -> Result<Caller, IdentityError> {
     Ok(Caller {
@@ -53,43 +53,16 @@ fn a_platform_with_records_in_memory_gets_the_same_decisions() {
     assert_eq!(store.ids(), ["his", "shared"]);
 }
 
-/// Storage that takes a delete and does not answer for a long time, from so many at once.
-struct Silent(Semaphore);
-
-impl Silent {
-    fn with_turns(turns: usize) -> Arc<Self> {
-        Arc::new(Self(Semaphore::new(turns)))
-    }
-}
-
-impl RecordStorage for Silent {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn permits(&self) -> Option<&Semaphore> {
-        Some(&self.0)
-    }
-}
-
 #[test]
 fn a_database_that_hangs_leaves_room_in_the_sandbox_for_the_others() {
     let limits = Limits { max_concurrent_instances: 3, queue_timeout_ms: 200, ..Limits::default() };
     let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy fits"));
-    let silent = Silent::with_turns(2);
+    let hanging_storage = FakeStorage::hanging(2);
     run(async {
         let mut hanging = tokio::task::JoinSet::new();
         for _ in 0..8 {
-            let (policy, silent) = (Arc::clone(&policy), Arc::clone(&silent));
-            hanging.spawn(async move { policy.decide(request("x"), alice(), silent).await });
+            let (policy, hanging_storage) = (Arc::clone(&policy), Arc::clone(&hanging_storage));
+            hanging.spawn(async move { policy.decide(request("x"), alice(), hanging_storage).await });
         }
         tokio::task::yield_now().await;
         let absent = Databases(vec![Database {
@@ -114,7 +87,7 @@ fn storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_sa
     let limits = Limits { execution_timeout_ms: 200, ..Limits::default() };
     let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy fits");
     let decision = run(async {
-        let decision = policy.decide(request("x"), alice(), Silent::with_turns(1));
+        let decision = policy.decide(request("x"), alice(), FakeStorage::hanging(1));
         tokio::time::timeout(Duration::from_secs(5), decision).await.expect("it ends by itself")
     });
     assert!(matches!(decision.error, Some(PolicyError::ExecutionTimeout)), "{decision:?}");
@@ -122,33 +95,10 @@ fn storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_sa
     assert_eq!(decision.answer.expect_err("a refusal").status, 500);
 }
 
-/// Storage that fails.
-struct Failing(StorageErrorKind);
-
-impl Failing {
-    fn answer<T: Send + 'static>(&self) -> BoxFuture<'_, Result<T, StorageError>> {
-        Box::pin(std::future::ready(Err(StorageError::new(self.0, "as the test wants it"))))
-    }
-}
-
-impl RecordStorage for Failing {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        self.answer()
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        self.answer()
-    }
-
-    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        self.answer()
-    }
-}
-
 #[test]
 fn a_delete_whose_end_is_unknown_is_never_said_to_have_kept_the_record() {
     let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
-    let decide = |kind| run(policy.decide(request("x"), alice(), Arc::new(Failing(kind))));
+    let decide = |kind| run(policy.decide(request("x"), alice(), FakeStorage::failing(kind)));
     let unknown = decide(StorageErrorKind::OutcomeUnknown);
     assert_eq!((unknown.rule(), unknown.record), ("outcome-unknown", RecordOutcome::Unknown));
     let kept = decide(StorageErrorKind::Unavailable);

@@ -2,9 +2,9 @@
 
 use super::record::{caller, decide, limits, run};
 use super::text;
+use crate::support::fake_storage::FakeStorage;
 use delete_learning::{
-    BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, HostCall, Learning, Limits, LoadError, Outcome,
-    Policy, PolicyError, RecordOutcome, RecordStorage, StorageError, Target,
+    DEFAULT_POLICY, Decision, DeleteRequest, HostCall, Limits, LoadError, Outcome, Policy, PolicyError, RecordOutcome,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,13 +72,13 @@ fn what_the_host_does_for_a_policy_is_not_charged_to_it() {
     let limits = Limits { cpu_time_limit_ms: 50, execution_timeout_ms: 60_000, ..limits() };
     let policy = Policy::load(&text::bytes(include_str!("probes/deletes.wat")), &limits).expect("it fits");
     for delay in [Duration::from_millis(5), Duration::from_millis(50)] {
-        let storage = Arc::new(Slow { delay, blocks: false });
+        let storage = slow_storage(delay, false);
         let calls = if delay < Duration::from_millis(10) { 31 } else { 4 };
         let request = DeleteRequest { learning_id: "x".repeat(calls), db_id: None, table: None };
         let decision = run(policy.decide(request.clone(), Ok(caller()), storage));
         assert!(is_refusal(&decision), "{decision:?}");
         // The same where storage holds the thread on which the policy runs.
-        let storage = Arc::new(Slow { delay, blocks: true });
+        let storage = slow_storage(delay, true);
         let decision = run(policy.decide(request, Ok(caller()), storage));
         assert!(is_refusal(&decision), "{decision:?}");
     }
@@ -98,63 +98,32 @@ fn a_policy_that_takes_long_is_offloaded_and_a_quick_one_does_not() {
     let limits = Limits { cpu_time_limit_ms: 500, ..limits() };
     let policy = Policy::load(&text::bytes(include_str!("probes/spins.wat")), &limits).expect("it fits");
     let thread_of = |millions: usize| {
-        let storage = Arc::new(Witness::default());
+        let thread = Arc::new(Mutex::new(None));
+        let deleted_on = Arc::clone(&thread);
+        let storage = FakeStorage::new(move || {
+            *deleted_on.lock().expect("no panic") = std::thread::current().name().map(str::to_owned);
+            std::future::ready(Ok(Outcome::Deleted))
+        });
         let request = DeleteRequest { learning_id: "x".repeat(millions), db_id: None, table: None };
-        let decision = run(policy.decide(request, Ok(caller()), Arc::<Witness>::clone(&storage)));
+        let decision = run(policy.decide(request, Ok(caller()), Arc::new(storage)));
         assert!(decision.answer.is_ok() && decision.record == RecordOutcome::Deleted, "{decision:?}");
-        storage.thread.lock().expect("no panic").clone()
+        thread.lock().expect("no panic").clone()
     };
     assert_ne!(thread_of(0).as_deref(), Some("policy-offload"));
     // Some 100 to 200 milliseconds, where two ticks are 40.
     assert_eq!(thread_of(300).as_deref(), Some("policy-offload"));
 }
 
-/// Storage that deletes, and notes on which thread.
-#[derive(Default)]
-struct Witness {
-    thread: Mutex<Option<String>>,
-}
-
-impl RecordStorage for Witness {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        *self.thread.lock().expect("no panic") = std::thread::current().name().map(str::to_owned);
-        Box::pin(std::future::ready(Ok(Outcome::Deleted)))
-    }
-}
-
-/// Storage that takes its time for every delete, and finds nothing.
-struct Slow {
-    delay: Duration,
-    blocks: bool,
-}
-
-impl RecordStorage for Slow {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        Box::pin(async {
-            if self.blocks {
-                std::thread::sleep(self.delay)
-            } else {
-                tokio::time::sleep(self.delay).await
-            }
-            Ok(Outcome::Absent)
-        })
-    }
+/// Storage that finds nothing after a delay, during which it occupies the thread of the policy or not.
+fn slow_storage(delay: Duration, blocks: bool) -> Arc<FakeStorage> {
+    Arc::new(FakeStorage::new(move || async move {
+        if blocks {
+            std::thread::sleep(delay);
+        } else {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(Outcome::Absent)
+    }))
 }
 
 #[test]
@@ -243,7 +212,7 @@ fn a_detail_is_any_text_without_control_characters_and_a_rule_is_a_name() {
     }
 }
 
-/// Storage that answers a delete when it is let.
+/// Storage whose deletes wait at a gate.
 struct Gate {
     entered: AtomicU32,
     open: Semaphore,
@@ -257,29 +226,23 @@ impl Gate {
     fn entered(&self) -> u32 {
         self.entered.load(Ordering::SeqCst)
     }
-}
 
-impl RecordStorage for Gate {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(std::future::pending())
-    }
-
-    fn delete(&self, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        self.entered.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async {
-            self.open.acquire().await.expect("it is never closed for good").forget();
-            Ok(Outcome::Deleted)
-        })
+    fn storage(self: &Arc<Self>) -> Arc<FakeStorage> {
+        let gate = Arc::clone(self);
+        Arc::new(FakeStorage::new(move || {
+            let gate = Arc::clone(&gate);
+            gate.entered.fetch_add(1, Ordering::SeqCst);
+            async move {
+                gate.open.acquire().await.expect("the gate is never closed for good").forget();
+                Ok(Outcome::Deleted)
+            }
+        }))
     }
 }
 
 /// Begins a decision, and goes on when it waits at the gate.
 async fn begin(policy: &Arc<Policy>, gate: &Arc<Gate>, at_gate: u32) -> tokio::task::JoinHandle<Decision> {
-    let (policy, storage) = (Arc::clone(policy), Arc::<Gate>::clone(gate));
+    let (policy, storage) = (Arc::clone(policy), gate.storage());
     let request = DeleteRequest { learning_id: "x".to_owned(), db_id: None, table: None };
     let task = tokio::spawn(async move { policy.decide(request, Ok(caller()), storage).await });
     while gate.entered() < at_gate {

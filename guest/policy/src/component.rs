@@ -1,7 +1,9 @@
 //! The policy as a component: connects the contract's imports and its export to [`delete_learning`].
 
+#![expect(unsafe_code, reason = "`export!` expands to the exported function, which receives raw pointers")]
+
 use crate::bump_allocator::BumpAllocator;
-use crate::contract::{Guest, identity, storage};
+use crate::contract::{self, Guest, identity, storage};
 use crate::{
     Caller, DeleteRequest, IdentityError, Learning, Outcome, PolicyHost, Rejection, StorageError, Target,
     delete_learning,
@@ -10,7 +12,9 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 /// The component's export.
-pub(crate) struct Component;
+struct Component;
+
+contract::export!(Component with_types_in contract::bindings);
 
 impl Guest for Component {
     fn delete_learning(request: DeleteRequest) -> Result<(), Rejection> {

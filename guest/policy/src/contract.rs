@@ -2,28 +2,15 @@
 //!
 //! The same types are used natively and in the component. The imported functions exist only in the component; natively
 //! they are stubs that nothing calls.
-#![cfg_attr(
-    target_family = "wasm",
-    expect(
-        unsafe_code,
-        reason = "generated code passes values across the component boundary; nothing in this module is handwritten unsafe code"
-    )
-)]
 #![expect(clippy::too_many_arguments, reason = "generated code lowers a record to one argument per field")]
 
-mod bindings {
+pub(crate) mod bindings {
     wit_bindgen::generate!({ path: "wit", world: "policy", additional_derives: [PartialEq, Eq] });
-
-    #[cfg(target_family = "wasm")]
-    use crate::component::Component;
-    // Defines the exported function.
-    #[cfg(target_family = "wasm")]
-    export!(Component);
 }
 
 #[cfg(target_family = "wasm")]
 pub(crate) use bindings::{
-    Guest,
+    Guest, export,
     learnings::plugin::{identity, storage},
 };
 

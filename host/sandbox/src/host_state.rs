@@ -13,6 +13,7 @@ use crate::wasi::{self, CapturedOutput, Wasi};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::ResourceLimiter;
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// A call of a policy to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,13 +124,6 @@ impl HostState {
         self.tick_exempt |= self.config.ticks.load(Ordering::Relaxed) != begin;
     }
 
-    /// Counts a call to WASI. The call itself cannot fail here: exceeding the limit stops the policy at the next tick, at
-    /// its next call to `identity` or `storage`, or at its end. Time in WASI, waiting included, counts as the policy's.
-    pub(crate) fn wasi_context(&mut self) -> &mut wasi::Context {
-        self.wasi_calls = self.wasi_calls.saturating_add(1);
-        self.wasi.get_or_insert_with(|| Box::new(wasi::Context::new(&self.config)))
-    }
-
     /// Checks `max_wasi_calls`.
     pub(crate) fn check_wasi_calls(&self) -> Result<(), TooManyCalls> {
         if self.wasi_calls > self.config.limits.max_wasi_calls { Err(TooManyCalls) } else { Ok(()) }
@@ -162,6 +156,17 @@ impl HostState {
         }
         self.end_call(begin);
         Ok(outcome)
+    }
+}
+
+impl WasiView for HostState {
+    /// Called once for each call to WASI, and counts it. The call itself cannot fail here: exceeding the limit stops the
+    /// policy at the next tick, at its next call to `identity` or `storage`, or at its end. Time in WASI, waiting
+    /// included, counts as the policy's.
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi_calls = self.wasi_calls.saturating_add(1);
+        let SharedConfig { limits, wasi, .. } = &*self.config;
+        self.wasi.get_or_insert_with(|| Box::new(wasi::Context::new(limits, *wasi))).view()
     }
 }
 

@@ -7,7 +7,7 @@
 //! for hash maps.
 
 use crate::error::{TooManyBytes, WasiNotGranted};
-use crate::host_state::{HostState, SharedConfig};
+use crate::limits::Limits;
 use bytes::Bytes;
 use serde::Deserialize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,7 @@ pub(crate) fn is_wasi(import: &str) -> bool {
 }
 
 /// Adds WASI to a linker, as far as it is granted.
-pub(crate) fn link(linker: &mut Linker<HostState>, wasi: Wasi) -> wasmtime::Result<()> {
+pub(crate) fn link<T: WasiView + 'static>(linker: &mut Linker<T>, wasi: Wasi) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     linker.allow_shadowing(true);
     if !wasi.clocks {
@@ -71,8 +71,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(config: &SharedConfig) -> Self {
-        let limits = &config.limits;
+    pub(crate) fn new(limits: &Limits, granted: Wasi) -> Self {
         let output = OutputBuffer(Arc::new(Mutex::new(Captured {
             bytes: Vec::new(),
             max_captured: limits.max_captured_output_bytes,
@@ -82,12 +81,16 @@ impl Context {
         let mut wasi = WasiCtx::builder();
         // Everything that is not set here is empty or denied. One call returns at most 4096 random bytes.
         wasi.stdout(output.clone()).stderr(output.clone()).max_random_size(4096);
-        if !config.wasi.random {
+        if !granted.random {
             wasi.insecure_random(Deterministic::new((0..=255).collect())).insecure_random_seed(0);
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_table_elements);
         Self { wasi: wasi.build(), table, output }
+    }
+
+    pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 
     /// Bytes that the policy has written so far, captured or dropped.
@@ -102,14 +105,6 @@ impl Context {
             text: escape(&captured.bytes),
             dropped_bytes: captured.written - captured.bytes.len(),
         })
-    }
-}
-
-impl WasiView for HostState {
-    /// Called once for each call of the policy to WASI.
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Context { wasi, table, .. } = self.wasi_context();
-        WasiCtxView { ctx: wasi, table }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Errors of PostgreSQL databases, and what they mean for a request.
 
-use super::url::PARAMETERS;
 use delete_learning::{StorageError, StorageErrorKind};
 use std::error::Error;
 use std::path::PathBuf;
@@ -27,9 +26,9 @@ pub enum UrlError {
     /// It cannot be parsed.
     #[error("must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded")]
     Syntax,
-    /// It has an unknown parameter.
-    #[error("can have after '?' only {}", PARAMETERS.join(", "))]
-    UnknownParameter,
+    /// It has a parameter other than these.
+    #[error("can have after '?' only {}", .0.join(", "))]
+    UnknownParameter(&'static [&'static str]),
     /// A parameter has an invalid value.
     #[error("has an invalid value for {0}; {1}")]
     InvalidValue(&'static str, &'static str),

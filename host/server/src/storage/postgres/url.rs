@@ -29,7 +29,7 @@ const SCHEMES: [&str; 6] = [
 ];
 
 /// The accepted parameters, which are libpq's.
-pub(super) const PARAMETERS: [&str; 17] = [
+const PARAMETERS: &[&str] = &[
     "host",
     "hostaddr",
     "port",
@@ -81,7 +81,7 @@ impl PostgresUrl {
             let (name, value) = pair.split_once('=').ok_or(UrlError::Syntax)?;
             let text = percent_decode_str(value).decode_utf8().map_err(|_| UrlError::Syntax)?.into_owned();
             match PARAMETERS.iter().find(|known| **known == name) {
-                None => return Err(UrlError::UnknownParameter),
+                None => return Err(UrlError::UnknownParameter(PARAMETERS)),
                 Some(&"sslmode") => tls.mode = text,
                 Some(&"sslrootcert") => tls.root = Some(text),
                 Some(&"target_session_attrs") => target = Some(target_session(&text)?),

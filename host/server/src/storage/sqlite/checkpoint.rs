@@ -9,22 +9,11 @@
 
 use super::connection::ReopeningConnection;
 use super::file::DatabaseFile;
+use super::wal::WalState;
 use rusqlite::Connection;
-use rusqlite::hooks::Wal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-
-/// What the writer and the checkpoint thread share.
-pub(super) struct WalState {
-    /// Frames in the WAL after the writer's last commit.
-    frames: AtomicU32,
-    /// Set when the thread has checkpointed what it could and leaves the remaining frames to the writer.
-    needs_final_checkpoint: AtomicBool,
-    /// Size from which the WAL is checkpointed, in bytes and, for the open file, in frames.
-    checkpoint_bytes: usize,
-    checkpoint_frames: AtomicU32,
-}
 
 /// Maximum number of passes of the thread over frames that were committed meanwhile.
 const MAX_PASSES: usize = 10;
@@ -40,30 +29,6 @@ pub(super) struct Checkpointer {
     next_frames: u32,
     /// Whether a requested checkpoint is pending.
     requested: bool,
-}
-
-impl WalState {
-    /// The state of a WAL that is checkpointed from this size on.
-    pub(super) fn new(checkpoint_bytes: usize) -> Arc<Self> {
-        Arc::new(Self {
-            frames: AtomicU32::new(0),
-            needs_final_checkpoint: AtomicBool::new(false),
-            checkpoint_bytes,
-            checkpoint_frames: AtomicU32::new(1),
-        })
-    }
-
-    /// Observes the commits of this connection, in place of SQLite's automatic checkpoint.
-    pub(super) fn observe(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
-        let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-        let frames = u32::try_from(self.checkpoint_bytes / (page_bytes.max(1) as usize)).unwrap_or(u32::MAX);
-        self.checkpoint_frames.store(frames.max(1), Ordering::Relaxed);
-        let state = Arc::clone(self);
-        connection.wal_hook(Some(move |_: &mut Wal, frames| {
-            state.frames.store(u32::try_from(frames).unwrap_or_default(), Ordering::Relaxed);
-            Ok(())
-        }))
-    }
 }
 
 impl Checkpointer {

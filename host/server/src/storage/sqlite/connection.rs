@@ -1,8 +1,8 @@
 //! A connection that is opened when it is needed, and reopened after an error or when the file is replaced.
 
-use super::checkpoint::WalState;
 use super::error;
 use super::file::{DatabaseFile, FileId, file_id};
+use super::wal::WalState;
 use delete_learning::{StorageError, StorageErrorKind};
 use rusqlite::Connection;
 use std::sync::Arc;

@@ -13,19 +13,21 @@ mod options;
 mod reader;
 mod schema;
 mod statements;
+mod wal;
 mod writer;
 
 pub use accounts::SqliteAccounts;
 pub use error::OpenError;
 pub use options::SqliteOptions;
 
-use checkpoint::{Checkpointer, WalState};
+use checkpoint::Checkpointer;
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
 use file::DatabaseFile;
 use reader::Read;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use wal::WalState;
 use writer::Write;
 
 /// The table of learnings in an SQLite file.

@@ -1,11 +1,12 @@
 //! The thread that deletes: everything that waits, in one transaction.
 
 use super::Reply;
-use super::checkpoint::{Checkpointer, WalState};
+use super::checkpoint::Checkpointer;
 use super::connection::ReopeningConnection;
 use super::error;
 use super::file::DatabaseFile;
 use super::statements::Statements;
+use super::wal::WalState;
 use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
