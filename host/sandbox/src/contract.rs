@@ -51,6 +51,43 @@ impl ErrorCode {
     }
 }
 
+/// Implements `as_str`: the name of a case in the contract.
+macro_rules! contract_names {
+    ($($type:ident { $($case:ident = $name:literal),+ $(,)? })+) => {$(
+        impl $type {
+            /// The name of this case in the contract (`wit/`), for logs and audit events.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$case => $name,)+
+                }
+            }
+        }
+    )+};
+}
+
+contract_names! {
+    Credential { Jwt = "jwt", ServiceAccount = "service-account", SecurityKey = "security-key", None = "none" }
+    Outcome {
+        Absent = "absent",
+        Unowned = "unowned",
+        OwnedByAnother = "owned-by-another",
+        Changed = "changed",
+        Deleted = "deleted",
+    }
+    StorageErrorKind {
+        InvalidLearningId = "invalid-learning-id",
+        RepeatedParameter = "repeated-parameter",
+        DatabaseRequired = "database-required",
+        UnknownDatabase = "unknown-database",
+        UnknownTable = "unknown-table",
+        Unsupported = "unsupported",
+        Unavailable = "unavailable",
+        OutcomeUnknown = "outcome-unknown",
+        Internal = "internal",
+    }
+}
+
 impl Learning {
     /// A record with this owner for tests of policies and hosts: learning type `user_profile`, content `{}`, created in
     /// 1970, revision `1`.

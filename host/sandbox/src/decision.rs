@@ -35,6 +35,18 @@ pub enum RecordOutcome {
     Unknown,
 }
 
+impl RecordOutcome {
+    /// The name of this outcome in logs and audit events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::NotDeleted => "not-deleted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Decision {
     /// The name of the rule that decided, for log and audit.
     #[must_use]
@@ -103,7 +115,7 @@ impl Decision {
 }
 
 const OVERLOADED_RULE: &str = "sandbox-overloaded";
-const POLICY_ERROR_RULE: &str = "policy-fault";
+const POLICY_ERROR_RULE: &str = "policy-error";
 
 fn rejection(code: ErrorCode, detail: &str, rule: &str) -> Rejection {
     Rejection { status: code.status(), code, detail: detail.to_owned(), rule: rule.to_owned() }

@@ -2,9 +2,7 @@
 //!
 //! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
 
-use delete_learning::{
-    Caller, Condition, Credential, Decision, HostCall, IdentityError, Outcome, RecordOutcome, StorageError,
-};
+use delete_learning::{Caller, Condition, Credential, Decision, HostCall, IdentityError, StorageError};
 use std::time::Duration;
 
 /// An audit event.
@@ -55,7 +53,7 @@ impl Event<'_> {
             target: "audit",
             parent: None,
             request_id = self.request_id,
-            credential = credential_name(self.caller.credential),
+            credential = self.caller.credential.as_str(),
             subject = self.caller.subject,
             identity_error = self.caller.error,
             learning_id = self.learning_id,
@@ -63,9 +61,9 @@ impl Event<'_> {
             table = self.table,
             status = decision.answer.as_ref().err().map_or(204, |rejection| rejection.status),
             rule = decision.rule(),
-            record = record_outcome_name(decision.record),
+            record = decision.record.as_str(),
             storage = (!calls.is_empty()).then_some(calls.as_str()),
-            policy_fault = policy_error.as_deref(),
+            policy_error = policy_error.as_deref(),
             duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
         );
     }
@@ -73,7 +71,7 @@ impl Event<'_> {
 
 /// Describes a delete, or another call that failed.
 fn describe_call(call: &HostCall) -> Option<String> {
-    let failure = |error: &StorageError| format!("{:?}, {}", error.kind, error.message);
+    let failure = |error: &StorageError| format!("{}, {}", error.kind.as_str(), error.message);
     match call {
         HostCall::Current | HostCall::Locate(Ok(())) | HostCall::Find(Ok(())) => None,
         HostCall::Locate(Err(error)) => Some(format!("locate: {}", failure(error))),
@@ -85,38 +83,11 @@ fn describe_call(call: &HostCall) -> Option<String> {
                 Condition::Unchanged(_) => "delete-if-unchanged",
             };
             let result = match result {
-                None => "no answer".to_owned(),
+                None => "no result".to_owned(),
                 Some(Err(error)) => failure(error),
-                Some(Ok(outcome)) => outcome_name(*outcome).to_owned(),
+                Some(Ok(outcome)) => outcome.as_str().to_owned(),
             };
             Some(format!("{function}: {result}"))
         }
-    }
-}
-
-const fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Deleted => "deleted",
-        Outcome::Absent => "absent",
-        Outcome::Unowned => "unowned",
-        Outcome::OwnedByAnother => "owned by another",
-        Outcome::Changed => "changed",
-    }
-}
-
-const fn credential_name(credential: Credential) -> &'static str {
-    match credential {
-        Credential::None => "none",
-        Credential::SecurityKey => "security-key",
-        Credential::Jwt => "jwt",
-        Credential::ServiceAccount => "service-account",
-    }
-}
-
-const fn record_outcome_name(record: RecordOutcome) -> &'static str {
-    match record {
-        RecordOutcome::Deleted => "deleted",
-        RecordOutcome::NotDeleted => "kept",
-        RecordOutcome::Unknown => "unknown",
     }
 }

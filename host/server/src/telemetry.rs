@@ -1,6 +1,7 @@
 //! The log: how events are filtered and written to standard error.
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::io;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -9,13 +10,20 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// How the log is written. The keys of `[log]` in the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// The format of a line.
     pub format: LogFormat,
-    /// The lowest level that is written. Audit events are written at every level.
-    pub level: LogLevel,
+    /// The events to write: a level such as `info`, or a level for each target, such as `warn,delete_learning=debug`.
+    /// Audit events are always written.
+    pub filter: LogFilter,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: LogFilter(Targets::new().with_default(LevelFilter::INFO)) }
+    }
 }
 
 /// The format of a log line.
@@ -29,31 +37,23 @@ pub enum LogFormat {
     Json,
 }
 
-/// The lowest level that is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the usual levels")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
+/// Which events are written.
+#[derive(Clone, Debug)]
+pub struct LogFilter(Targets);
+
+impl<'de> Deserialize<'de> for LogFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let invalid = |_| {
+            D::Error::custom(format!("{text:?} is not a filter such as \"info\" or \"warn,delete_learning=debug\""))
+        };
+        text.parse().map(Self).map_err(invalid)
+    }
 }
 
 /// Installs the log for the whole process. Call it once, before anything is logged.
 pub fn init(config: LogConfig) {
-    let level = match config.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-    };
-    // Of other libraries only warnings and errors. `delete_learning` is a prefix of both crates of this project.
-    let targets = Targets::new()
-        .with_default(LevelFilter::WARN.min(level))
-        .with_targets([("delete_learning", level), ("request", level), ("policy", level)])
-        .with_target("audit", LevelFilter::INFO);
+    let targets = config.filter.0.with_target("audit", LevelFilter::INFO);
     let layer = match config.format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
         LogFormat::Json => {

@@ -46,14 +46,15 @@ struct CaseReport {
 }
 
 /// The format of the report.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
 pub(super) enum CheckFormat {
-    /// A table.
+    /// Text for people
+    #[default]
     Table,
-    /// One JSON object.
+    /// One JSON object, with the result of every case
     Json,
-    /// One JSON object on a line for every case.
-    Lines,
+    /// One JSON object on a line for every case, as the hosts in other languages print them, and nothing else
+    Jsonl,
 }
 
 /// Checks a component: whether it can be loaded, and whether it decides as the specification says.
@@ -67,7 +68,7 @@ pub(super) async fn check(file: &Path, format: CheckFormat, wasi: Wasi) -> Comma
     match format {
         CheckFormat::Table => print_table(&mut out, &report)?,
         CheckFormat::Json => writeln!(out, "{}", serde_json::to_string(&report)?)?,
-        CheckFormat::Lines => {
+        CheckFormat::Jsonl => {
             for result in &report.results {
                 writeln!(out, "{}", serde_json::to_string(result)?)?;
             }

@@ -44,12 +44,9 @@ enum Command {
         /// The component, a `.wasm` file
         #[arg(value_name = "COMPONENT")]
         component: PathBuf,
-        /// Print one JSON object, with the result of every case
-        #[arg(long)]
-        json: bool,
-        /// Print one line of JSON for every case, as the hosts in other languages do, and nothing else
-        #[arg(long, conflicts_with = "json")]
-        lines: bool,
+        /// How to print the report
+        #[arg(long, value_enum, default_value_t)]
+        format: CheckFormat,
         /// Enable WASI, as `enabled = true` under `[wasi]` does
         #[arg(long)]
         wasi: bool,
@@ -97,12 +94,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(demo::demo()),
-        Command::Check { component, json, lines, wasi, wasi_clocks, wasi_random } => {
-            let format = match (json, lines) {
-                (true, _) => CheckFormat::Json,
-                (_, true) => CheckFormat::Lines,
-                _ => CheckFormat::Table,
-            };
+        Command::Check { component, format, wasi, wasi_clocks, wasi_random } => {
             let wasi = Wasi { enabled: wasi, clocks: wasi_clocks, random: wasi_random };
             runtime.block_on(check::check(&component, format, wasi))
         }

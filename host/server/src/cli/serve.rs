@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Serves until a signal, then drains the requests in flight.
 pub(super) async fn serve(path: &Path) -> CommandResult {
     let config = Config::read(path, &|name| std::env::var(name).ok())?;
-    telemetry::init(config.log);
+    telemetry::init(config.log.clone());
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -150,13 +150,13 @@ fn log(learning_id: Option<&str>, decision: &Decision, duration: Duration) {
     tracing::info!(target: "request", learning_id, status, outcome, rule = decision.rule(), duration_us);
     if status >= 500 {
         for error in decision.storage_errors() {
-            tracing::error!(kind = ?error.kind, cause = error.message, "storage failed");
+            tracing::error!(kind = error.kind.as_str(), cause = error.message, "storage failed");
         }
     }
     if let Some(output) = &decision.output {
         tracing::info!(target: "policy", output = output.text, dropped_bytes = output.dropped_bytes);
     }
     if let Some(error) = &decision.error {
-        tracing::error!(%error, record = ?decision.record, "policy failed");
+        tracing::error!(%error, record = decision.record.as_str(), "policy failed");
     }
 }
