@@ -12,6 +12,7 @@ mod log;
 mod pgbouncer;
 mod races;
 mod reconnect;
+mod refused_deletes;
 mod several;
 mod store;
 mod synchronous_commit;

@@ -27,11 +27,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let databases = Databases(vec![database]);
 
     let request = DeleteRequest { learning_id: "user_memory_7".to_owned(), db_id: None, table: None };
-    for caller in [
-        caller("alice", "learnings:read"),
-        caller("bob", "learnings:delete"),
-        caller("alice", "learnings:delete"),
-    ] {
+    for caller in
+        [caller("alice", "learnings:read"), caller("bob", "learnings:delete"), caller("alice", "learnings:delete")]
+    {
         let name = caller.subject.clone().unwrap_or_default();
         let decision = policy.decide(request.clone(), Ok(caller), databases.record(&request)).await;
         let answer = match &decision.answer {

@@ -1,7 +1,7 @@
 //! Builds the authenticator.
 
-use crate::auth::{AuthMode, Authenticator, JwksFile, JwtVerifier, ServiceAccounts, TokenCache};
-use crate::config::{AuthConfig, AuthModeConfig, AuthorizationConfig, Config, ConfigError};
+use crate::auth::{AuthMode, Authenticator, Authorization, JwksFile, JwtVerifier, ServiceAccounts, TokenCache};
+use crate::config::{AuthConfig, AuthModeConfig, Config, ConfigError};
 use std::sync::Arc;
 
 /// Reads the JSON Web Key Set, if one is configured, and starts to watch its file.
@@ -15,7 +15,7 @@ pub(super) fn open_jwks(config: &Config) -> Result<Option<Arc<JwksFile>>, Config
 /// Combines the configuration with what was opened for it.
 pub(super) fn build(
     auth: AuthConfig,
-    authorization: AuthorizationConfig,
+    authorization: Authorization,
     jwks: Option<Arc<JwksFile>>,
     service_accounts: Option<ServiceAccounts>,
 ) -> Authenticator {
@@ -32,11 +32,5 @@ pub(super) fn build(
             token_cache: TokenCache::default(),
         })),
     };
-    Authenticator {
-        mode,
-        service_accounts,
-        enforce_scopes: authorization.enforce_scopes,
-        user_isolation: authorization.user_isolation,
-        admin_scope: authorization.admin_scope,
-    }
+    Authenticator { mode, service_accounts, authorization }
 }

@@ -1,7 +1,7 @@
 //! Authenticates a request.
 
 use super::service_accounts::{ServiceAccounts, TOKEN_PREFIX};
-use super::{JwtVerifier, SecurityKey};
+use super::{Authorization, JwtVerifier, SecurityKey};
 use delete_learning::{Caller, Credential, IdentityError, IdentityErrorKind};
 use std::net::IpAddr;
 
@@ -21,12 +21,8 @@ pub struct Authenticator {
     pub mode: AuthMode,
     /// Service accounts, which can authenticate in addition to the mode.
     pub service_accounts: Option<ServiceAccounts>,
-    /// Whether a token needs a scope.
-    pub enforce_scopes: bool,
-    /// Whether the bearer of a token can delete only its own records.
-    pub user_isolation: bool,
-    /// The scope of administrators.
-    pub admin_scope: String,
+    /// What authenticated callers can do.
+    pub authorization: Authorization,
 }
 
 impl Authenticator {
@@ -74,14 +70,8 @@ impl Authenticator {
     }
 
     fn caller(&self, credential: Credential, subject: Option<String>, scopes: Vec<String>) -> Caller {
-        Caller {
-            credential,
-            subject,
-            scopes,
-            enforce_scopes: self.enforce_scopes,
-            user_isolation: self.user_isolation,
-            admin_scope: self.admin_scope.clone(),
-        }
+        let Authorization { enforce_scopes, user_isolation, admin_scope } = self.authorization.clone();
+        Caller { credential, subject, scopes, enforce_scopes, user_isolation, admin_scope }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Authentication: from the `Authorization` header of a request to its caller.
 
 mod authenticator;
+mod authorization;
 mod digest;
 mod jwt;
 mod security_key;
 mod service_accounts;
 
 pub use authenticator::{AuthMode, Authenticator};
+pub use authorization::Authorization;
 pub use jwt::{Algorithm, JwksFile, JwksFileError, JwtVerifier, KeyError, TokenCache, VerificationKey, VerifiedClaims};
 pub use security_key::SecurityKey;
 pub use service_accounts::{Account, AccountStore, ServiceAccounts};

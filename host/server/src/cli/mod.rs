@@ -57,6 +57,8 @@ enum Command {
         #[arg(long, requires = "wasi")]
         wasi_random: bool,
     },
+    /// Prints a configuration file with every key and its default
+    ExampleConfig,
     /// Serves the endpoint until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
@@ -83,7 +85,7 @@ const EXAMPLE: &str = r#"The smallest FILE:
   verification_keys = ["a shared secret of at least 32 bytes"]
 
 Secrets can come from the environment instead (OS_SECURITY_KEY, JWT_VERIFICATION_KEY, JWT_JWKS_FILE) or from files
-(security_key_file, verification_key_files). The README has every key."#;
+(security_key_file, verification_key_files). `delete-learning example-config` prints every key."#;
 
 /// Runs the command of the process's arguments.
 pub(crate) fn run() -> ExitCode {
@@ -98,11 +100,17 @@ pub(crate) fn run() -> ExitCode {
             let wasi = Wasi { enabled: wasi, clocks: wasi_clocks, random: wasi_random };
             runtime.block_on(check::check(&component, format, wasi))
         }
+        Command::ExampleConfig => example_config(),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
     };
     // The shutdown timeout has passed for what still runs; a thread that hangs on a disk must not keep the process alive.
     runtime.shutdown_background();
     result.unwrap_or_else(|error| print_error(error.as_ref()))
+}
+
+fn example_config() -> CommandResult {
+    std::io::stdout().write_all(include_bytes!("../../delete-learning.example.toml"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_error(error: &dyn Error) -> ExitCode {

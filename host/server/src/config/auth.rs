@@ -59,27 +59,6 @@ pub struct ServiceAccountsConfig {
     pub cache_ttl: Duration,
 }
 
-/// What authenticated callers can do.
-pub struct AuthorizationConfig {
-    /// Whether a token needs a scope.
-    pub enforce_scopes: bool,
-    /// Whether the bearer of a token can delete only its own records.
-    pub user_isolation: bool,
-    /// The scope of administrators. Not empty.
-    pub admin_scope: String,
-}
-
-pub(super) fn validate_authorization(
-    authorization: file::Authorization,
-    source: &Source,
-) -> Result<AuthorizationConfig, ConfigError> {
-    let file::Authorization { enforce_scopes, user_isolation, admin_scope } = authorization;
-    if admin_scope.is_empty() {
-        return Err(source.error("authorization.admin_scope", "must not be empty"));
-    }
-    Ok(AuthorizationConfig { enforce_scopes, user_isolation, admin_scope })
-}
-
 pub(super) fn validate(
     auth: file::Auth,
     databases: &[DatabaseConfig],

@@ -1,6 +1,7 @@
 //! The configuration file as TOML. Every key of it is defined here or in a section's own type.
 
 use super::secret::{Secret, Secrets};
+use crate::auth::Authorization;
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
@@ -119,21 +120,6 @@ pub(super) struct ServiceAccounts {
     pub(super) table: String,
     #[serde(default = "default_cache_seconds")]
     pub(super) cache_seconds: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Authorization {
-    pub(super) enforce_scopes: bool,
-    pub(super) user_isolation: bool,
-    pub(super) admin_scope: String,
-}
-
-impl Default for Authorization {
-    /// The strict value of each; an operator asks for less explicitly.
-    fn default() -> Self {
-        Self { enforce_scopes: true, user_isolation: true, admin_scope: "agent_os:admin".to_owned() }
-    }
 }
 
 const fn default_max_in_flight() -> usize {

@@ -9,10 +9,11 @@ mod error;
 mod file;
 mod secret;
 
-pub use auth::{AuthConfig, AuthModeConfig, AuthorizationConfig, JwksSource, JwtConfig, ServiceAccountsConfig};
+pub use auth::{AuthConfig, AuthModeConfig, JwksSource, JwtConfig, ServiceAccountsConfig};
 pub use databases::{DatabaseConfig, DatabaseUrl};
 pub use error::ConfigError;
 
+use crate::auth::Authorization;
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
@@ -38,7 +39,7 @@ pub struct Config {
     /// Authentication.
     pub auth: AuthConfig,
     /// Authorization.
-    pub authorization: AuthorizationConfig,
+    pub authorization: Authorization,
     /// The cache of compiled policies.
     pub cache: CacheConfig,
     /// The log.
@@ -105,7 +106,9 @@ impl Config {
         if databases.iter().any(DatabaseConfig::is_postgres) {
             validate_postgres_timeouts(&file.postgres, &file.sandbox, &source)?;
         }
-        let authorization = auth::validate_authorization(file.authorization, &source)?;
+        if file.authorization.admin_scope.is_empty() {
+            return Err(source.error("authorization.admin_scope", "must not be empty"));
+        }
         let auth = auth::validate(file.auth, &databases, &source, environment, &mut warnings)?;
         Ok(Self {
             http: file.server,
@@ -115,7 +118,7 @@ impl Config {
             sqlite: file.sqlite,
             postgres: file.postgres,
             auth,
-            authorization,
+            authorization: file.authorization,
             cache: validate_cache(file.cache, &source, environment)?,
             log: file.log,
             warnings,

@@ -8,6 +8,7 @@ use super::file::DatabaseFile;
 use super::statements::Statements;
 use super::wal::WalState;
 use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
+use hashlink::LruCache;
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,69 +25,160 @@ pub(super) struct Write {
 pub(super) fn run(
     file: &DatabaseFile,
     wal: &Arc<WalState>,
-    mut checkpointer: Checkpointer,
+    checkpointer: Checkpointer,
     mut queue: mpsc::Receiver<Write>,
     max_batch_size: usize,
 ) {
-    let statements = Statements::new(&file.table);
-    let mut connection = ReopeningConnection::for_writer(file, wal);
+    let mut writer = Writer {
+        statements: Statements::new(&file.table),
+        connection: ReopeningConnection::for_writer(file, wal),
+        checkpointer,
+        isolated: Isolated::default(),
+    };
     let mut batch = Vec::with_capacity(max_batch_size);
     while queue.blocking_recv_many(&mut batch, max_batch_size) > 0 {
         // A request that no longer waits was reported as unknown. Not deleting is then the better outcome.
         batch.retain(|write: &Write| !write.reply.is_closed());
-        if batch.is_empty() {
-            continue;
-        }
-        match commit_batch(&mut connection, &statements, &batch) {
-            Ok(outcomes) => {
-                for (write, outcome) in batch.drain(..).zip(outcomes) {
-                    let _ = write.reply.send(outcome);
-                }
-                if let Some(connection) = connection.opened() {
-                    checkpointer.after_commit(connection);
-                }
-            }
-            // The transaction failed, and with it every delete in it.
-            Err(error) => {
-                if error.kind != StorageErrorKind::Unavailable
-                    && let Some(connection) = connection.opened()
-                {
-                    checkpointer.after_failure(connection);
-                }
-                connection.discard_unless_transient(error.kind);
-                for write in batch.drain(..) {
-                    let _ = write.reply.send(Err(error.clone()));
-                }
-            }
-        }
+        writer.execute(&mut batch);
     }
 }
 
-/// Executes a batch. Returns the outcome of each delete, all of them durable; or an error, if the transaction failed.
-fn commit_batch(
-    connection: &mut ReopeningConnection<'_>,
-    statements: &Statements,
-    batch: &[Write],
-) -> Result<Vec<Result<Outcome, StorageError>>, StorageError> {
-    let file = connection.file;
-    let open = connection.get()?;
-    // The transaction holds the write lock from its start, so each delete tests and acts on one state.
-    begin(open, file.busy_timeout).map_err(|error| error::storage_error(file, Some(open), &error))?;
-    let mut outcomes = Vec::with_capacity(batch.len());
-    for write in batch {
-        let outcome = statements.delete(open, &write.id, &write.condition);
-        match outcome.map_err(|error| error::storage_error(file, Some(open), &error)) {
-            // SQLite rolled the transaction back, for example because the disk is full.
-            Err(error) if open.is_autocommit() => return Err(error),
-            outcome => outcomes.push(outcome),
+/// Why a transaction failed. Nothing in it was committed, unless the error says that the outcome is unknown.
+enum BatchError {
+    /// For a reason that does not depend on the records, such as a full disk.
+    Whole(StorageError),
+    /// A constraint or a trigger refused the delete with this index.
+    Record(usize, StorageError),
+    /// A delete violated a constraint that is checked at the commit, such as a deferred foreign key.
+    SomeRecord(StorageError),
+}
+
+struct Writer<'a> {
+    statements: Statements,
+    connection: ReopeningConnection<'a>,
+    checkpointer: Checkpointer,
+    isolated: Isolated,
+}
+
+impl Writer<'_> {
+    /// Executes deletes and replies to each. A delete that makes its transaction fail fails alone: the others are
+    /// retried without it.
+    fn execute(&mut self, batch: &mut Vec<Write>) {
+        let (alone, together): (Vec<Write>, Vec<Write>) =
+            batch.drain(..).partition(|write| self.isolated.contains(&write.id));
+        let mut pending: Vec<Vec<Write>> = alone.into_iter().map(|write| vec![write]).collect();
+        pending.push(together);
+        while let Some(mut writes) = pending.pop() {
+            if writes.is_empty() {
+                continue;
+            }
+            match self.commit_batch(&writes) {
+                Ok(outcomes) => {
+                    for (write, outcome) in writes.into_iter().zip(outcomes) {
+                        let _ = write.reply.send(outcome);
+                    }
+                    if let Some(connection) = self.connection.opened() {
+                        self.checkpointer.after_commit(connection);
+                    }
+                }
+                Err(BatchError::Whole(error)) => self.fail(writes, &error),
+                Err(BatchError::Record(index, error)) => {
+                    let write = writes.swap_remove(index);
+                    self.isolated.insert(&write.id);
+                    let _ = write.reply.send(Err(error));
+                    pending.push(writes);
+                }
+                Err(BatchError::SomeRecord(error)) => {
+                    let half = writes.split_off(writes.len() / 2);
+                    if writes.is_empty() {
+                        for write in half {
+                            self.isolated.insert(&write.id);
+                            let _ = write.reply.send(Err(error.clone()));
+                        }
+                    } else {
+                        pending.extend([half, writes]);
+                    }
+                }
+            }
         }
     }
-    commit(open, file)?;
-    if connection.is_replaced() {
-        let reason = "it was replaced while it was being written; the file in its place can have the record";
-        return Err(error::message(file, StorageErrorKind::OutcomeUnknown, reason));
+
+    /// Replies to all deletes of a transaction that failed as a whole.
+    fn fail(&mut self, writes: Vec<Write>, error: &StorageError) {
+        if error.kind != StorageErrorKind::Unavailable
+            && let Some(connection) = self.connection.opened()
+        {
+            self.checkpointer.after_failure(connection);
+        }
+        self.connection.discard_unless_transient(error.kind);
+        for write in writes {
+            let _ = write.reply.send(Err(error.clone()));
+        }
     }
-    Ok(outcomes)
+
+    /// Executes deletes in one transaction. Returns the outcome of each, all of them durable.
+    fn commit_batch(&mut self, writes: &[Write]) -> Result<Vec<Result<Outcome, StorageError>>, BatchError> {
+        let file = self.connection.file;
+        let open = self.connection.get().map_err(BatchError::Whole)?;
+        let storage_error = |error: &rusqlite::Error| error::storage_error(file, Some(open), error);
+        // The transaction holds the write lock from its start, so each delete tests and acts on one state.
+        begin(open, file.busy_timeout).map_err(|error| BatchError::Whole(storage_error(&error)))?;
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for (index, write) in writes.iter().enumerate() {
+            let error = match self.statements.delete(open, &write.id, &write.condition) {
+                Ok(outcome) => {
+                    outcomes.push(Ok(outcome));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let storage_error = storage_error(&error);
+            // A constraint or a trigger refused the delete. Depending on its conflict clause SQLite has undone nothing, the
+            // statement or the transaction; undoing the transaction makes all of them alike.
+            if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+                && (open.is_autocommit() || open.execute_batch("ROLLBACK").is_ok())
+            {
+                return Err(BatchError::Record(index, storage_error));
+            }
+            // SQLite rolled the transaction back, for example because the disk is full.
+            if open.is_autocommit() {
+                return Err(BatchError::Whole(storage_error));
+            }
+            outcomes.push(Err(storage_error));
+        }
+        commit(open, file)?;
+        if self.connection.is_replaced() {
+            let reason = "it was replaced while it was being written; the file in its place can have the record";
+            return Err(BatchError::Whole(error::message(file, StorageErrorKind::OutcomeUnknown, reason)));
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Records whose deletes made a transaction fail. For a while each of their deletes gets a transaction of its own, so that
+/// repeating one does not slow down the deletes of others.
+struct Isolated(LruCache<String, Instant>);
+
+impl Default for Isolated {
+    fn default() -> Self {
+        Self(LruCache::new(ISOLATED_CAPACITY))
+    }
+}
+
+/// Maximum number of isolated records. The least recently used one is evicted.
+const ISOLATED_CAPACITY: usize = 1024;
+
+/// How long a record stays isolated after its last failure.
+const ISOLATION_TIME: Duration = Duration::from_mins(1);
+
+impl Isolated {
+    fn insert(&mut self, id: &str) {
+        self.0.insert(id.to_owned(), Instant::now());
+    }
+
+    fn contains(&mut self, id: &str) -> bool {
+        !self.0.is_empty() && self.0.get(id).is_some_and(|since| since.elapsed() < ISOLATION_TIME)
+    }
 }
 
 /// Time between two attempts to get the write lock.
@@ -116,14 +208,17 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
-fn commit(connection: &Connection, file: &DatabaseFile) -> Result<(), StorageError> {
+fn commit(connection: &Connection, file: &DatabaseFile) -> Result<(), BatchError> {
     let Err(error) = execute(connection, "COMMIT") else { return Ok(()) };
     let rolled_back = connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok();
     let storage_error = error::storage_error(file, Some(connection), &error);
     Err(match error.sqlite_error_code() {
         // These are detected before the commit is written.
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ReadOnly) if rolled_back => storage_error,
+        Some(ErrorCode::ConstraintViolation) if rolled_back => BatchError::SomeRecord(storage_error),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DiskFull | ErrorCode::ReadOnly) if rolled_back => {
+            BatchError::Whole(storage_error)
+        }
         // An I/O error during the write: the transaction can be there after recovery, or not.
-        _ => StorageError { kind: StorageErrorKind::OutcomeUnknown, ..storage_error },
+        _ => BatchError::Whole(StorageError { kind: StorageErrorKind::OutcomeUnknown, ..storage_error }),
     })
 }

@@ -1,0 +1,77 @@
+//! A delete that SQLite refuses fails alone, whatever its transaction contains.
+
+use crate::support::server::{Host as TestServer, Setup};
+use crate::support::token::user;
+use std::thread;
+
+/// Records that can be deleted, requested concurrently with the refused one.
+const OTHERS: usize = 60;
+
+/// Refuses the delete of `refused`, each in another way: within the statement, by rolling back the transaction, after
+/// the row was deleted, and at the commit.
+const REFUSALS: [(&str, &str); 4] = [
+    (
+        "abort",
+        "CREATE TRIGGER t BEFORE DELETE ON agno_learnings WHEN OLD.learning_id = 'refused'
+               BEGIN SELECT RAISE(ABORT, 'on hold'); END",
+    ),
+    (
+        "rollback",
+        "CREATE TRIGGER t BEFORE DELETE ON agno_learnings WHEN OLD.learning_id = 'refused'
+                  BEGIN SELECT RAISE(ROLLBACK, 'on hold'); END",
+    ),
+    (
+        "fail",
+        "CREATE TRIGGER t AFTER DELETE ON agno_learnings WHEN OLD.learning_id = 'refused'
+              BEGIN SELECT RAISE(FAIL, 'on hold'); END",
+    ),
+    (
+        "deferred foreign key",
+        "CREATE TABLE child (id TEXT REFERENCES agno_learnings (learning_id)
+                              DEFERRABLE INITIALLY DEFERRED); INSERT INTO child VALUES ('refused')",
+    ),
+];
+
+/// Deletes the refused record once for every other record, concurrently with them. Returns the statuses of the others.
+fn delete_all(server: &TestServer, round: usize) -> Vec<u16> {
+    let token = user("alice");
+    thread::scope(|scope| {
+        let refused = scope.spawn(|| {
+            (0..OTHERS).map(|_| server.delete("/learnings/refused", Some(&token)).status).collect::<Vec<_>>()
+        });
+        let others: Vec<_> = (0..OTHERS)
+            .map(|index| {
+                let token = &token;
+                scope.spawn(move || server.delete(&format!("/learnings/other_{round}_{index}"), Some(token)).status)
+            })
+            .collect();
+        let statuses = others.into_iter().map(|other| other.join().expect("a response")).collect();
+        assert!(refused.join().expect("responses").iter().all(|status| *status == 500));
+        statuses
+    })
+}
+
+#[test]
+fn refused_delete_fails_alone() {
+    for (refusal, sql) in REFUSALS {
+        let server = Setup::jwt().start();
+        let database = server.database("main");
+        database.insert("refused", Some("alice"));
+        for round in 0..2 {
+            for index in 0..OTHERS {
+                database.insert(&format!("other_{round}_{index}"), Some("alice"));
+            }
+        }
+        database.execute(sql);
+        for round in 0..2 {
+            let statuses = delete_all(&server, round);
+            assert!(statuses.iter().all(|status| *status == 204), "{refusal}: {statuses:?}");
+        }
+        let ids = database.ids();
+        assert!(ids.contains("refused") && !ids.iter().any(|id| id.starts_with("other_")), "{refusal}: {ids:?}");
+        let audit = server.logged(&["\"target\":\"audit\"", "\"refused\""]);
+        assert_eq!((&audit["status"], &audit["record"]), (&500.into(), &"not-deleted".into()), "{refusal}: {audit}");
+        let storage = audit["storage"].as_str().expect("the call is audited");
+        assert!(storage.starts_with("delete-if-owned-by: internal, "), "{refusal}: {audit}");
+    }
+}
