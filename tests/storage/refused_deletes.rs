@@ -1,7 +1,8 @@
 //! A delete that SQLite refuses fails alone, whatever its transaction contains.
 
+use crate::support::database::AgnoDatabase;
 use crate::support::server::{Host as TestServer, Setup};
-use crate::support::token::user;
+use crate::support::token::{admin, user};
 use std::thread;
 
 /// Records that can be deleted, requested concurrently with the refused one.
@@ -74,4 +75,77 @@ fn refused_delete_fails_alone() {
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, "), "{refusal}: {audit}");
     }
+}
+
+/// A record that a trigger retains is reported as it is, after one attempt.
+#[test]
+fn delete_vetoed_by_a_trigger_is_reported_as_not_deleted() {
+    for (veto, sql) in [
+        (
+            "ignored",
+            "CREATE TRIGGER t BEFORE DELETE ON agno_learnings WHEN OLD.learning_id LIKE 'vetoed%'
+                     BEGIN SELECT RAISE(IGNORE); END",
+        ),
+        (
+            "soft-deleted",
+            "CREATE TRIGGER t BEFORE DELETE ON agno_learnings WHEN OLD.learning_id LIKE 'vetoed%'
+                          BEGIN UPDATE agno_learnings SET namespace = 'deleted'
+                          WHERE learning_id = OLD.learning_id; SELECT RAISE(IGNORE); END",
+        ),
+        (
+            "inserted again",
+            "CREATE TRIGGER t AFTER DELETE ON agno_learnings WHEN OLD.learning_id LIKE 'vetoed%'
+                            BEGIN INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, created_at)
+                            VALUES (OLD.learning_id, OLD.learning_type, OLD.user_id, '{}', 1); END",
+        ),
+    ] {
+        let server = Setup::jwt().start();
+        let database = server.database("main");
+        database.insert("vetoed", Some("alice"));
+        database.insert("vetoed-shared", None);
+        database.insert("other", Some("alice"));
+        database.execute(sql);
+        let alice = user("alice");
+        assert_eq!(server.delete("/learnings/vetoed", Some(&alice)).status, 500, "{veto}");
+        assert_eq!(server.delete("/learnings/vetoed-shared", Some(&admin())).status, 500, "{veto}");
+        assert_eq!(server.delete("/learnings/vetoed-shared", Some(&alice)).status, 403, "{veto}");
+        assert_eq!(server.delete("/learnings/vetoed", Some(&user("bob"))).status, 404, "{veto}");
+        assert_eq!(server.delete("/learnings/other", Some(&alice)).status, 204, "{veto}");
+        assert!(database.has("vetoed") && database.has("vetoed-shared") && !database.has("other"), "{veto}");
+        let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
+        assert_eq!(audit["record"], "not-deleted", "{veto}: {audit}");
+        let storage = audit["storage"].as_str().expect("the call is audited");
+        assert!(storage.starts_with("delete-if-owned-by: internal, vetoed: "), "{veto}: {audit}");
+    }
+}
+
+/// Only an ordinary table with unique ids holds learnings.
+#[test]
+fn view_or_table_without_unique_ids_is_refused_at_startup() {
+    for (sql, reason) in [
+        (
+            "ALTER TABLE agno_learnings RENAME TO t; CREATE VIEW agno_learnings AS SELECT * FROM t",
+            "not an ordinary table",
+        ),
+        (
+            "ALTER TABLE agno_learnings RENAME TO t; CREATE TABLE agno_learnings AS SELECT * FROM t",
+            "no unique index on learning_id",
+        ),
+        (
+            "ALTER TABLE agno_learnings RENAME TO t; CREATE TABLE agno_learnings AS SELECT * FROM t;
+             CREATE UNIQUE INDEX i ON agno_learnings (learning_id, user_id)",
+            "no unique index on learning_id",
+        ),
+    ] {
+        let folder = tempfile::TempDir::new().expect("a directory");
+        AgnoDatabase::in_folder(folder.path(), "main.db").execute(sql);
+        let error = Setup::jwt().try_start_in(folder).err().expect("it is refused");
+        assert!(error.contains("databases[0].url") && error.contains(reason), "{error}");
+    }
+    let folder = tempfile::TempDir::new().expect("a directory");
+    AgnoDatabase::in_folder(folder.path(), "main.db").execute(
+        "ALTER TABLE agno_learnings RENAME TO t; CREATE TABLE agno_learnings AS SELECT * FROM t;
+         CREATE UNIQUE INDEX i ON agno_learnings (learning_id)",
+    );
+    Setup::jwt().start_in(folder);
 }

@@ -26,6 +26,22 @@ pub enum OpenError {
         /// The missing column.
         column: &'static str,
     },
+    /// There is a view, a virtual table or something else in place of the table.
+    #[error("{table} of {} is not an ordinary table, so it cannot hold learnings", path.display())]
+    NotATable {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+    },
+    /// Several rows can have the same id.
+    #[error("the table {table} of {} has no unique index on learning_id, so it cannot hold learnings", path.display())]
+    NotUnique {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+    },
     /// A thread cannot be started.
     #[error("cannot start a thread for {}: {source}", path.display())]
     Thread {
@@ -58,6 +74,12 @@ pub(super) fn storage_error(
         _ => String::new(),
     };
     message(file, kind, &format!("{error}{detail}"))
+}
+
+/// The error of a delete whose condition holds, and that a trigger prevented.
+pub(super) fn vetoed(file: &DatabaseFile) -> StorageError {
+    let message = format!("vetoed: a trigger of SQLite, {}, retained the record", file.path.display());
+    StorageError::new(StorageErrorKind::Internal, message)
 }
 
 /// Creates an error about this file.

@@ -6,20 +6,41 @@ use crate::storage::columns::{self, COLUMNS, ColumnType, quote};
 use rusqlite::Connection;
 use std::collections::HashSet;
 
-/// Creates the file and the table if they do not exist, and checks the columns of the table.
+/// Creates the file and the table if they do not exist, and checks the table.
 pub(super) fn prepare(file: &DatabaseFile) -> Result<(), OpenError> {
     let open_error = |source| OpenError::Open { path: file.path.clone(), source };
+    let (path, table) = (file.path.clone(), file.table.clone());
     let connection = file.create().map_err(open_error)?;
-    let existing = existing_columns(&connection, &file.table).map_err(open_error)?;
+    let existing = existing_columns(&connection, &table).map_err(open_error)?;
     if existing.is_empty() {
-        return connection.execute_batch(&create_statements(&file.table)).map_err(open_error);
+        return connection.execute_batch(&create_statements(&table)).map_err(open_error);
     }
-    match COLUMNS.iter().find(|(name, ..)| !existing.contains(*name)) {
-        Some((column, ..)) => {
-            Err(OpenError::NotLearnings { path: file.path.clone(), table: file.table.clone(), column })
-        }
-        None => Ok(()),
+    if !is_ordinary_table(&connection, &table).map_err(open_error)? {
+        return Err(OpenError::NotATable { path, table });
     }
+    if let Some((column, ..)) = COLUMNS.iter().find(|(name, ..)| !existing.contains(*name)) {
+        return Err(OpenError::NotLearnings { path, table, column });
+    }
+    if !has_unique_id(&connection, &table).map_err(open_error)? {
+        return Err(OpenError::NotUnique { path, table });
+    }
+    Ok(())
+}
+
+/// Whether it is a table, and neither a view nor a virtual table.
+fn is_ordinary_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND name = ?1 COLLATE NOCASE AND type = 'table'";
+    connection.prepare(sql)?.exists([table])
+}
+
+/// Whether `learning_id` alone is the primary key or has a unique index over all rows.
+fn has_unique_id(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM pragma_index_list(?1) AS list WHERE list.\"unique\" AND NOT list.partial
+               AND (SELECT group_concat(name) FROM pragma_index_info(list.name)) = 'learning_id'
+               UNION ALL
+               SELECT 1 FROM pragma_table_info(?1) WHERE name = 'learning_id' AND pk = 1
+               AND (SELECT max(pk) FROM pragma_table_info(?1)) = 1";
+    connection.prepare(sql)?.exists([table])
 }
 
 /// The columns of the table; none if it does not exist.

@@ -4,7 +4,7 @@ use crate::storage::columns::{COLUMNS, quote};
 use aws_lc_rs::digest::{Context, SHA256};
 use delete_learning::{Condition, Learning, Outcome};
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 /// The statements on one table. Each connection prepares them once.
 pub(super) struct Statements {
@@ -12,6 +12,13 @@ pub(super) struct Statements {
     delete_owned: String,
     owner: String,
     find: String,
+}
+
+/// The result of a delete.
+pub(super) enum DeleteResult {
+    Outcome(Outcome),
+    /// The condition holds, and a trigger retained the record.
+    Vetoed,
 }
 
 impl Statements {
@@ -26,30 +33,47 @@ impl Statements {
         }
     }
 
-    /// Deletes the record if the condition holds. It is atomic only in a transaction that holds the write lock.
-    pub(super) fn delete(&self, connection: &Connection, id: &str, condition: &Condition) -> rusqlite::Result<Outcome> {
-        let prepared = |sql: &str| -> rusqlite::Result<CachedStatement<'_>> { connection.prepare_cached(sql) };
+    /// Whether the database has triggers, which can retain a record that a statement deleted.
+    pub(super) fn has_triggers(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let mut statement = connection.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' LIMIT 1")?;
+        statement.exists([])
+    }
+
+    /// Deletes the record if the condition holds, and reports what is true afterwards. It is atomic only in a transaction
+    /// that holds the write lock.
+    pub(super) fn delete(
+        &self,
+        connection: &Connection,
+        id: &str,
+        condition: &Condition,
+        has_triggers: bool,
+    ) -> rusqlite::Result<DeleteResult> {
+        let execute = |sql: &str, parameters: &[&dyn ToSql]| connection.prepare_cached(sql)?.execute(parameters);
         let deleted = match condition {
-            Condition::Any => prepared(&self.delete)?.execute([id])?,
-            Condition::OwnedBy(user) => prepared(&self.delete_owned)?.execute([id, user])?,
+            Condition::Any => execute(&self.delete, &[&id])?,
+            Condition::OwnedBy(user) => execute(&self.delete_owned, &[&id, user])?,
             Condition::Unchanged(revision) => match self.find(connection, id)? {
-                Some(learning) if learning.revision == *revision => prepared(&self.delete)?.execute([id])?,
-                Some(_) => return Ok(Outcome::Changed),
-                None => 0,
+                Some(learning) if learning.revision == *revision => execute(&self.delete, &[&id])?,
+                Some(_) => return Ok(DeleteResult::Outcome(Outcome::Changed)),
+                None => return Ok(DeleteResult::Outcome(Outcome::Absent)),
             },
         };
-        if deleted > 0 {
-            return Ok(Outcome::Deleted);
+        if deleted > 0 && !has_triggers {
+            return Ok(DeleteResult::Outcome(Outcome::Deleted));
         }
-        if !matches!(condition, Condition::OwnedBy(_)) {
-            return Ok(Outcome::Absent);
-        }
-        // The transaction still sees the state that the delete saw.
-        let owner = prepared(&self.owner)?.query_row([id], |row| Ok(row.get_ref(0)? == ValueRef::Null)).optional()?;
-        Ok(match owner {
-            None => Outcome::Absent,
-            Some(true) => Outcome::Unowned,
-            Some(false) => Outcome::OwnedByAnother,
+        // The transaction still sees the state that the delete left.
+        let mut statement = connection.prepare_cached(&self.owner)?;
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Ok(DeleteResult::Outcome(if deleted > 0 { Outcome::Deleted } else { Outcome::Absent }));
+        };
+        Ok(match (condition, row.get_ref(0)?) {
+            _ if deleted > 0 => DeleteResult::Vetoed,
+            (Condition::OwnedBy(_), ValueRef::Null) => DeleteResult::Outcome(Outcome::Unowned),
+            (Condition::OwnedBy(user), owner) if owner != ValueRef::Text(user.as_bytes()) => {
+                DeleteResult::Outcome(Outcome::OwnedByAnother)
+            }
+            _ => DeleteResult::Vetoed,
         })
     }
 

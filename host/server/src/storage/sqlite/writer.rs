@@ -5,7 +5,7 @@ use super::checkpoint::Checkpointer;
 use super::connection::ReopeningConnection;
 use super::error;
 use super::file::DatabaseFile;
-use super::statements::Statements;
+use super::statements::{DeleteResult, Statements};
 use super::wal::WalState;
 use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
 use hashlink::LruCache;
@@ -123,11 +123,17 @@ impl Writer<'_> {
         let storage_error = |error: &rusqlite::Error| error::storage_error(file, Some(open), error);
         // The transaction holds the write lock from its start, so each delete tests and acts on one state.
         begin(open, file.busy_timeout).map_err(|error| BatchError::Whole(storage_error(&error)))?;
+        let has_triggers =
+            self.statements.has_triggers(open).map_err(|error| BatchError::Whole(storage_error(&error)))?;
         let mut outcomes = Vec::with_capacity(writes.len());
         for (index, write) in writes.iter().enumerate() {
-            let error = match self.statements.delete(open, &write.id, &write.condition) {
-                Ok(outcome) => {
+            let error = match self.statements.delete(open, &write.id, &write.condition, has_triggers) {
+                Ok(DeleteResult::Outcome(outcome)) => {
                     outcomes.push(Ok(outcome));
+                    continue;
+                }
+                Ok(DeleteResult::Vetoed) => {
+                    outcomes.push(Err(error::vetoed(file)));
                     continue;
                 }
                 Err(error) => error,
