@@ -1,5 +1,7 @@
-//! A delete that SQLite refuses fails alone, whatever its transaction contains.
+//! Deletes that the database refuses, and tables that cannot hold learnings.
 
+use super::store::{Store, table};
+use crate::support::cluster::{Cluster, PASSWORD};
 use crate::support::database::AgnoDatabase;
 use crate::support::server::{Host as TestServer, Setup};
 use crate::support::token::{admin, user};
@@ -148,4 +150,107 @@ fn view_or_table_without_unique_ids_is_refused_at_startup() {
          CREATE UNIQUE INDEX i ON agno_learnings (learning_id)",
     );
     Setup::jwt().start_in(folder);
+}
+
+/// A trigger function that counts its calls and runs this statement.
+fn counting_trigger(when: &str, body: &str) -> String {
+    format!(
+        "CREATE TABLE calls (id text);
+         CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF OLD.learning_id = 'other' THEN RETURN OLD; END IF;
+             INSERT INTO calls VALUES (OLD.learning_id); {body} END $$;
+         CREATE TRIGGER veto {when} DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION veto()"
+    )
+}
+
+/// A record that PostgreSQL retains is reported as it is, after one attempt.
+#[test]
+fn delete_vetoed_by_postgresql_is_reported_after_one_attempt() {
+    let insert_again = "INSERT INTO ai.agno_learnings SELECT OLD.*; RETURN NULL;";
+    let soft_delete =
+        "UPDATE ai.agno_learnings SET namespace = 'deleted' WHERE learning_id = OLD.learning_id; RETURN NULL;";
+    for (veto, sql) in [
+        ("ignored", counting_trigger("BEFORE", "RETURN NULL;")),
+        ("soft-deleted", counting_trigger("BEFORE", soft_delete)),
+        ("inserted again", counting_trigger("AFTER", insert_again)),
+    ] {
+        let Some(store) = Store::postgres("a PostgreSQL database with triggers") else { return };
+        let mut records = store.connect();
+        records.insert(&[("vetoed".to_owned(), Some("alice")), ("other".to_owned(), Some("alice"))]);
+        let client = store.client();
+        client.run(&sql);
+        let server = store.setup().start();
+        assert_eq!(server.delete("/learnings/vetoed", Some(&user("alice"))).status, 500, "{veto}");
+        let calls: i64 = client.query("SELECT count(*) FROM calls", &[])[0].get(0);
+        assert_eq!(calls, 1, "{veto}: one attempt");
+        assert_eq!(server.delete("/learnings/vetoed", Some(&user("bob"))).status, 404, "{veto}");
+        assert_eq!(server.delete("/learnings/other", Some(&user("alice"))).status, 204, "{veto}");
+        assert_eq!(records.ids().into_iter().collect::<Vec<_>>(), ["vetoed"], "{veto}");
+        let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
+        assert_eq!(audit["record"], "not-deleted", "{veto}: {audit}");
+        let storage = audit["storage"].as_str().expect("the call is audited");
+        assert!(storage.starts_with("delete-if-owned-by: internal, vetoed: "), "{veto}: {audit}");
+    }
+}
+
+/// A database user without superuser rights, and the URL with which it connects.
+fn application_user(cluster: &Cluster, database: &str, grants: &str) -> String {
+    let user = format!("app_{database}");
+    let client = cluster.connect(database);
+    client.run(&format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'; {}", grants.replace("APP", &user)));
+    format!("postgres://{user}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", cluster.port)
+}
+
+#[test]
+fn delete_vetoed_by_row_level_security_is_reported_after_one_attempt() {
+    let Some(store) = Store::postgres("PostgreSQL with row-level security") else { return };
+    let Store::Postgres { cluster, database } = &store else { return };
+    store.connect().insert(&[("vetoed".to_owned(), Some("alice"))]);
+    let grants = "GRANT USAGE ON SCHEMA ai TO APP; GRANT ALL ON ai.agno_learnings TO APP;
+                  ALTER TABLE ai.agno_learnings ENABLE ROW LEVEL SECURITY;
+                  CREATE POLICY readable ON ai.agno_learnings FOR SELECT USING (true)";
+    let further_databases = table("main", &application_user(cluster, database, grants));
+    let server = Setup { databases: vec![], further_databases, ..Setup::jwt() }.start();
+    assert_eq!(server.delete("/learnings/vetoed", Some(&user("alice"))).status, 500);
+    let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\""]);
+    assert_eq!((&audit["record"], &audit["rule"]), (&"not-deleted".into(), &"storage-failed".into()), "{audit}");
+    assert!(audit["storage"].as_str().is_some_and(|storage| storage.contains("internal, vetoed: ")), "{audit}");
+}
+
+#[test]
+fn postgresql_table_that_cannot_hold_learnings_is_refused_at_startup() {
+    let replace_table =
+        "ALTER TABLE ai.agno_learnings RENAME TO t; CREATE TABLE ai.agno_learnings AS SELECT * FROM ai.t";
+    for (sql, reason) in [
+        (
+            "ALTER TABLE ai.agno_learnings RENAME TO t; CREATE VIEW ai.agno_learnings AS SELECT * FROM ai.t",
+            "not an ordinary or partitioned table",
+        ),
+        ("CREATE RULE r AS ON DELETE TO ai.agno_learnings DO INSTEAD NOTHING", "an INSTEAD rule for DELETE"),
+        (replace_table, "no unique index on learning_id alone"),
+        ("ALTER TABLE ai.agno_learnings DROP COLUMN user_id CASCADE", "no column user_id"),
+    ] {
+        let Some(store) = Store::postgres("PostgreSQL tables that cannot hold learnings") else { return };
+        store.client().run(sql);
+        let folder = tempfile::TempDir::new().expect("a directory");
+        let error = store.setup().try_start_in(folder).err().expect("it is refused");
+        assert!(error.contains("databases[0].url") && error.contains(reason), "{reason} is not in {error}");
+    }
+}
+
+#[test]
+fn postgresql_user_needs_only_the_privileges_that_deleting_needs() {
+    let Some(store) = Store::postgres("PostgreSQL users with few privileges") else { return };
+    let Store::Postgres { cluster, database } = &store else { return };
+    store.connect().insert(&[("granted".to_owned(), Some("alice"))]);
+    let grants = "GRANT USAGE ON SCHEMA ai TO APP; GRANT SELECT (learning_id, user_id) ON ai.agno_learnings TO APP";
+    let url = application_user(cluster, database, grants);
+    let setup = || Setup { databases: vec![], further_databases: table("main", &url), ..Setup::jwt() };
+    let error = setup().try_start_in(tempfile::TempDir::new().expect("a directory")).err().expect("it is refused");
+    assert!(error.contains("lacks the privilege DELETE") && error.contains(&format!("app_{database}")), "{error}");
+
+    store.client().run(&format!("GRANT DELETE ON ai.agno_learnings TO app_{database}"));
+    let server = setup().start();
+    assert_eq!(server.request("GET", "/health", &[]).status, 200);
+    assert_eq!(server.delete("/learnings/granted", Some(&user("alice"))).status, 204);
 }

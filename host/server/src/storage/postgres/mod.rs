@@ -18,15 +18,16 @@ pub use error::{ConnectError, PostgresError, TlsError, UrlError};
 pub use options::PostgresOptions;
 pub use url::PostgresUrl;
 
-use connection::Connector;
+use connection::{Connector, Query};
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
 use error::{QueryError, storage_error};
 use pool::Pool;
-use schema::Table;
-use statements::{DeleteResult, Statements};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use schema::Usable;
+use statements::{Delete, State, Statements};
+use std::sync::OnceLock;
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_postgres::Row;
 
 /// How a database is connected to.
 #[derive(Clone)]
@@ -39,16 +40,28 @@ pub struct PostgresTarget {
     pub transaction_pooling: bool,
 }
 
+/// Maximum number of times that a delete is tried while other transactions change its record.
+const MAX_ATTEMPTS: usize = 16;
+/// The pause after the first conflict. It doubles with each further one.
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// The result of one try to delete.
+enum Attempt {
+    Finished(Outcome),
+    /// Another transaction changed the record meanwhile. Nothing was deleted.
+    Conflict,
+    /// The condition holds, and a trigger, a rule or row-level security retained the record.
+    Vetoed,
+}
+
 /// The table of learnings in a PostgreSQL database.
 pub struct PostgresStore {
     pool: Pool,
-    statements: Statements,
+    /// Set once the table was found or created. Until then every request checks it, and none waits for another.
+    statements: OnceLock<Statements>,
     schema: String,
     table: String,
-    /// How long a delete that conflicts with other transactions is retried.
-    retry_timeout: Duration,
-    /// Set once the table was found or created. Until then every request checks it, and none waits for another.
-    prepared: AtomicBool,
     permits: Semaphore,
 }
 
@@ -68,14 +81,12 @@ impl PostgresStore {
         let connector = Connector::new(target, options)?;
         let store = Self {
             pool: Pool::new(connector, options.max_connections, options)?,
-            statements: Statements::new(&target.schema, table),
+            statements: OnceLock::new(),
             schema: target.schema.clone(),
             table: table.to_owned(),
-            retry_timeout: options.statement_timeout(),
-            prepared: AtomicBool::new(false),
             permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)),
         };
-        match store.prepare().await {
+        match store.statements().await.map(drop) {
             Ok(()) => Ok(store),
             Err(error) if error.kind == StorageErrorKind::Unavailable => {
                 tracing::warn!(error = error.message, "database unavailable; its requests are answered 503");
@@ -85,18 +96,17 @@ impl PostgresStore {
         }
     }
 
-    /// Finds or creates the table, once.
-    async fn prepare(&self) -> Result<(), StorageError> {
-        if self.prepared.load(Ordering::Acquire) {
-            return Ok(());
+    /// Finds or creates the table, once, and returns the statements on it.
+    async fn statements(&self) -> Result<&Statements, StorageError> {
+        if let Some(statements) = self.statements.get() {
+            return Ok(statements);
         }
         match schema::prepare(&self.pool, &self.schema, &self.table).await {
-            Ok(Table::Learnings) => {
-                self.prepared.store(true, Ordering::Release);
-                Ok(())
+            Ok(Ok(Usable { can_read_xmin })) => {
+                Ok(self.statements.get_or_init(|| Statements::new(&self.schema, &self.table, can_read_xmin)))
             }
-            Ok(Table::MissingColumn(column)) => {
-                let reason = format!("the table {} has no column {column}, so it holds no learnings", self.qualified());
+            Ok(Err(defect)) => {
+                let reason = format!("the table {} {defect}", self.qualified());
                 Err(StorageError::new(StorageErrorKind::Internal, reason))
             }
             Err(error) => Err(self.storage_error(&error, false)),
@@ -104,44 +114,78 @@ impl PostgresStore {
     }
 
     async fn delete(&self, id: &str, condition: &Condition) -> Result<Outcome, StorageError> {
-        self.prepare().await?;
-        let start = Instant::now();
-        loop {
-            match self.delete_once(id, condition).await {
-                Ok(DeleteResult::Outcome(outcome)) => return Ok(outcome),
-                Ok(DeleteResult::Conflict) => {}
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(self.storage_error(&error, true)),
+        let delete = self.statements().await?.for_condition(condition);
+        let mut delay = MIN_RETRY_DELAY;
+        for _ in 0..MAX_ATTEMPTS {
+            match self.delete_once(delete, id, condition).await? {
+                Attempt::Finished(outcome) => return Ok(outcome),
+                Attempt::Vetoed => {
+                    let message = format!("vetoed: PostgreSQL, {}, retained the record", self.qualified());
+                    return Err(StorageError::new(StorageErrorKind::Internal, message));
+                }
+                Attempt::Conflict => {}
             }
-            if start.elapsed() >= self.retry_timeout {
-                let reason = format!("PostgreSQL, {}: the record kept changing", self.qualified());
-                return Err(StorageError::new(StorageErrorKind::Unavailable, reason));
-            }
+            tokio::time::sleep(delay).await;
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
         }
+        let reason = format!("PostgreSQL, {}: the record kept changing", self.qualified());
+        Err(StorageError::new(StorageErrorKind::Unavailable, reason))
     }
 
-    async fn delete_once(&self, id: &str, condition: &Condition) -> Result<DeleteResult, QueryError> {
-        let Statements { delete, delete_owned, delete_unchanged, .. } = &self.statements;
-        let rows = match condition {
-            Condition::Any => self.pool.query(delete, &[&id]).await,
-            Condition::OwnedBy(user) => match self.pool.query(delete_owned, &[&id, user]).await {
-                // No owner is a text that the database cannot store. The statement still reports the owner's state.
-                Err(error) if error.is_unstorable_text() => self.pool.query(delete_owned, &[&id, &None::<&str>]).await,
-                rows => rows,
-            },
-            Condition::Unchanged(revision) => self.pool.query(delete_unchanged, &[&id, revision]).await,
+    async fn delete_once(&self, delete: &Delete, id: &str, condition: &Condition) -> Result<Attempt, StorageError> {
+        let Delete { delete, state } = delete;
+        let mut operand = match condition {
+            Condition::Any => None,
+            Condition::OwnedBy(text) | Condition::Unchanged(text) => Some(Some(text.as_str())),
         };
-        match rows {
+        let mut rows = self.query(delete, id, operand).await;
+        if rows.as_ref().is_err_and(QueryError::is_unstorable_text) && operand.is_some() {
+            // No owner is a text that the database cannot store. The statement still reports the owner's state.
+            operand = Some(None);
+            rows = self.query(delete, id, operand).await;
+        }
+        let deleted = match rows {
             Ok(rows) => statements::delete_result(&rows).ok_or(QueryError::UnexpectedResult),
             // No id is such a text either.
-            Err(error) if error.is_unstorable_text() => Ok(DeleteResult::Outcome(Outcome::Absent)),
+            Err(error) if error.is_unstorable_text() => return Ok(Attempt::Finished(Outcome::Absent)),
+            Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
             Err(error) => Err(error),
+        };
+        let deleted = deleted.map_err(|error| self.storage_error(&error, true))?;
+        let is_deleted = match deleted.state {
+            State::Outcome(Outcome::Deleted) if deleted.has_triggers => true,
+            State::Outcome(outcome) => return Ok(Attempt::Finished(outcome)),
+            State::ConditionHolds => false,
+        };
+        let after = self.query(state, id, operand).await;
+        let after = after.and_then(|rows| statements::state_after(&rows).ok_or(QueryError::UnexpectedResult));
+        let (state, xmin) = after.map_err(|error| {
+            let error = self.storage_error(&error, false);
+            // The delete is committed; whether a trigger retained the record is unknown.
+            if is_deleted { StorageError { kind: StorageErrorKind::OutcomeUnknown, ..error } } else { error }
+        })?;
+        Ok(match state {
+            State::Outcome(Outcome::Absent) if is_deleted => Attempt::Finished(Outcome::Deleted),
+            // Another transaction can have inserted the record again; only the delete's own transaction is a veto.
+            _ if is_deleted && xmin != deleted.transaction => Attempt::Finished(Outcome::Deleted),
+            _ if is_deleted => Attempt::Vetoed,
+            State::Outcome(outcome) => Attempt::Finished(outcome),
+            State::ConditionHolds if xmin == deleted.xmin || xmin == deleted.transaction => Attempt::Vetoed,
+            State::ConditionHolds => Attempt::Conflict,
+        })
+    }
+
+    /// Runs a query for this id and, if there is one, the operand of the condition.
+    async fn query(&self, query: &Query, id: &str, operand: Option<Option<&str>>) -> Result<Vec<Row>, QueryError> {
+        match operand {
+            None => self.pool.query(query, &[&id]).await,
+            Some(operand) => self.pool.query(query, &[&id, &operand]).await,
         }
     }
 
     async fn find(&self, id: &str) -> Result<Option<Learning>, StorageError> {
-        self.prepare().await?;
-        let rows = match self.pool.query(&self.statements.find, &[&id]).await {
+        let statements = self.statements().await?;
+        let rows = match self.pool.query(&statements.find, &[&id]).await {
             Err(error) if error.is_unstorable_text() => return Ok(None),
             rows => rows.map_err(|error| self.storage_error(&error, false))?,
         };
@@ -151,8 +195,8 @@ impl PostgresStore {
 
     /// Checks that the table exists and the server accepts writes.
     async fn check(&self) -> Result<(), StorageError> {
-        self.prepare().await?;
-        let rows = self.pool.query(&self.statements.check, &[]).await;
+        let statements = self.statements().await?;
+        let rows = self.pool.query(&statements.check, &[]).await;
         let rows = rows.map_err(|error| self.storage_error(&error, false))?;
         match rows.first().and_then(|row| row.try_get(0).ok()) {
             Some("off") => Ok(()),

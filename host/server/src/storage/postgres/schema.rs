@@ -5,44 +5,106 @@ use super::error::QueryError;
 use super::pool::Pool;
 use super::statements;
 use crate::storage::columns::{self, COLUMNS, ColumnType, quote};
-use std::collections::HashSet;
 use tokio_postgres::types::Type;
 
-/// The table that was found.
-pub(super) enum Table {
-    /// It holds learnings.
-    Learnings,
-    /// It lacks this column, so it holds something else.
+/// Why a table cannot be used. The text continues `the table "schema"."table" …`.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Defect {
+    /// A view, a foreign table or something else.
+    #[error("is not an ordinary or partitioned table, so it cannot hold learnings")]
+    NotATable,
+    /// A rule replaces deletes.
+    #[error("has an INSTEAD rule for DELETE, so nothing can be deleted from it")]
+    InsteadRule,
+    /// A column is missing.
+    #[error("has no column {0}, so it holds no learnings")]
     MissingColumn(&'static str),
+    /// Several rows can have the same id.
+    #[error("has no unique index on learning_id alone, so it cannot hold learnings")]
+    NotUnique,
+    /// The database user lacks a privilege.
+    #[error("cannot be used by {user}, which lacks the privilege {privilege}; an owner can grant it")]
+    MissingPrivilege {
+        /// The user of the connection.
+        user: String,
+        /// The privilege, as in a GRANT statement.
+        privilege: &'static str,
+    },
 }
 
-/// Creates the schema and the table if they do not exist, and checks the columns of the table.
-pub(super) async fn prepare(pool: &Pool, schema: &str, table: &str) -> Result<Table, QueryError> {
-    let mut existing = pool.with(async |connection| existing_columns(connection, schema, table).await).await?;
-    if existing.is_empty() {
-        // Another server can create it at the same moment; then this fails, and the table exists.
-        let created = pool.with(async |connection| connection.execute(&create_statements(schema, table)).await).await;
-        existing = pool.with(async |connection| existing_columns(connection, schema, table).await).await?;
-        if existing.is_empty() {
-            created?;
-        }
+/// A table that can be used.
+pub(super) struct Usable {
+    /// Whether the user can read `xmin`, which column privileges do not include.
+    pub(super) can_read_xmin: bool,
+}
+
+/// Creates the schema and the table if they do not exist, and checks the table.
+pub(super) async fn prepare(pool: &Pool, schema: &str, table: &str) -> Result<Result<Usable, Defect>, QueryError> {
+    let inspect = async |connection: &Connection| inspect(connection, schema, table).await;
+    if let Some(found) = pool.with(inspect).await? {
+        return Ok(found);
     }
-    Ok(match COLUMNS.iter().find(|(name, ..)| !existing.contains(*name)) {
-        Some((column, ..)) => Table::MissingColumn(column),
-        None => Table::Learnings,
-    })
+    // Another server can create it at the same moment; then this fails, and the table exists.
+    let created = pool.with(async |connection| connection.execute(&create_statements(schema, table)).await).await;
+    match pool.with(inspect).await? {
+        Some(found) => Ok(found),
+        None => Err(created.err().unwrap_or(QueryError::UnexpectedResult)),
+    }
 }
 
-/// The columns of the table; none if it does not exist.
-async fn existing_columns(
+/// Inspects the table; `None` if it does not exist.
+async fn inspect(
     connection: &Connection,
     schema: &str,
     table: &str,
-) -> Result<HashSet<String>, tokio_postgres::Error> {
-    const COLUMNS: &str = "SELECT column_name::text FROM information_schema.columns
-                           WHERE table_schema = $1 AND table_name = $2";
-    let rows = connection.query_once(COLUMNS, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+) -> Result<Option<Result<Usable, Defect>>, tokio_postgres::Error> {
+    // The catalogs contain columns without privileges too; the information schema does not.
+    const TABLE: &str = "
+        SELECT c.relkind IN ('r', 'p'),
+               EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = c.oid AND ev_type = '4' AND is_instead),
+               ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+               EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+                       WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                       AND i.indnkeyatts = 1 AND a.attname = 'learning_id')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
+    let rows = connection.query_once(TABLE, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let columns: Vec<String> = row.try_get(2)?;
+    let missing = COLUMNS.iter().find(|(name, ..)| !columns.iter().any(|column| column == name));
+    let defect = if !row.try_get::<_, bool>(0)? {
+        Defect::NotATable
+    } else if row.try_get(1)? {
+        Defect::InsteadRule
+    } else if let Some((column, ..)) = missing {
+        Defect::MissingColumn(column)
+    } else if !row.try_get::<_, bool>(3)? {
+        Defect::NotUnique
+    } else {
+        return check_privileges(connection, schema, table).await.map(Some);
+    };
+    Ok(Some(Err(defect)))
+}
+
+/// Checks the privileges that deleting needs.
+async fn check_privileges(
+    connection: &Connection,
+    schema: &str,
+    table: &str,
+) -> Result<Result<Usable, Defect>, tokio_postgres::Error> {
+    const PRIVILEGES: &str = "
+        SELECT current_user::text, has_table_privilege($2, 'SELECT'),
+               has_schema_privilege($1, 'USAGE'), has_table_privilege($2, 'DELETE'),
+               has_column_privilege($2, 'learning_id', 'SELECT'), has_column_privilege($2, 'user_id', 'SELECT')";
+    const NEEDED: [&str; 4] = ["USAGE on its schema", "DELETE", "SELECT (learning_id)", "SELECT (user_id)"];
+    let qualified = statements::qualify(schema, table);
+    let row = connection.query_once(PRIVILEGES, &[(&schema, Type::TEXT), (&qualified, Type::TEXT)]).await?;
+    let Some(row) = row.first() else { return Ok(Ok(Usable { can_read_xmin: false })) };
+    for (index, privilege) in NEEDED.into_iter().enumerate() {
+        if !row.try_get::<_, bool>(index + 2)? {
+            return Ok(Err(Defect::MissingPrivilege { user: row.try_get(0)?, privilege }));
+        }
+    }
+    Ok(Ok(Usable { can_read_xmin: row.try_get(1)? }))
 }
 
 fn create_statements(schema: &str, table: &str) -> String {
