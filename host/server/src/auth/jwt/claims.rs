@@ -110,3 +110,30 @@ pub(super) fn read_claims(claims: &ClaimsSet) -> Result<VerifiedClaims, Identity
 fn is_reserved(subject: &str) -> bool {
     subject.starts_with("sa:") || subject.starts_with("__oauth__:") || subject == "__scheduler__"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ClaimsSet, TimeClaims};
+    use delete_learning::IdentityErrorKind;
+    use serde_json::json;
+
+    /// The boundaries are those of the real service: `iat` and `nbf` are valid up to and including the leeway, `exp` is
+    /// not.
+    #[test]
+    fn times_at_the_boundary_of_the_leeway_are_checked_as_agno_does() {
+        const NOW: u64 = 1_000;
+        const LEEWAY: u64 = 10;
+        for (claim, time, expected) in [
+            ("iat", 1_010, None),
+            ("iat", 1_011, Some(IdentityErrorKind::Invalid)),
+            ("nbf", 1_010, None),
+            ("nbf", 1_011, Some(IdentityErrorKind::Invalid)),
+            ("exp", 991, None),
+            ("exp", 990, Some(IdentityErrorKind::Expired)),
+        ] {
+            let claims = ClaimsSet::from_iter([(claim.to_owned(), json!(time))]);
+            let result = TimeClaims::read(&claims).and_then(|times| times.check(NOW, LEEWAY));
+            assert_eq!(result.err().map(|error| error.kind), expected, "{claim} = {time}");
+        }
+    }
+}
