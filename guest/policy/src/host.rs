@@ -25,7 +25,7 @@ pub trait PolicyHost {
     /// [`delete_if_unchanged`](Self::delete_if_unchanged).
     fn find(&self) -> impl Future<Output = Result<Option<Learning>, StorageError>> + Send;
 
-    /// Deletes the record, whoever owns it: `Deleted` or `Absent`.
+    /// Deletes the record regardless of its owner: `Deleted` or `Absent`.
     fn delete(&self) -> impl Future<Output = Result<Outcome, StorageError>> + Send;
 
     /// Deletes the record if `user_id` owns it: `Deleted`, `Absent`, `Unowned` or `OwnedByAnother`.

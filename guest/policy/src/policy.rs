@@ -57,7 +57,7 @@ pub async fn delete_learning(request: &DeleteRequest, host: &impl PolicyHost) ->
     let reject_storage = |error| reject_storage(request, &error);
     match DeleteScope::for_caller(&caller) {
         // 5. A caller that is limited to its own records must have a subject.
-        DeleteScope::NoRecord => {
+        DeleteScope::NoRecords => {
             host.locate().await.map_err(reject_storage)?;
             Err(reject(ErrorCode::Forbidden, "missing-subject", "Authenticated request is missing a user identity"))
         }
@@ -85,8 +85,8 @@ pub async fn delete_learning(request: &DeleteRequest, host: &impl PolicyHost) ->
 
 /// The records that a caller can delete.
 enum DeleteScope<'a> {
-    /// No record: the caller is limited to its own records, and has no subject that could own one.
-    NoRecord,
+    /// No records: the caller is limited to its own, and has no subject that could own any.
+    NoRecords,
     /// The records that this user owns.
     OwnRecords(&'a str),
     /// All records.
@@ -102,7 +102,7 @@ impl<'a> DeleteScope<'a> {
             Credential::ServiceAccount => !is_admin(caller),
         };
         if is_confined {
-            non_empty(caller.subject.as_deref()).map_or(Self::NoRecord, Self::OwnRecords)
+            non_empty(caller.subject.as_deref()).map_or(Self::NoRecords, Self::OwnRecords)
         } else {
             Self::AllRecords
         }
