@@ -1,5 +1,5 @@
-// Makes this folder whole, so that any web server can serve it: host/ gets the Node host's files, which know nothing of
-// Node, what its `npm run build` made of the component, and the conformance cases in one file.
+// Completes this directory, so that any web server can serve it: copies to host/ the files of the Node host that do not
+// depend on Node, the output of its `npm run build`, and the conformance cases as one file.
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 
 const node = new URL('../node/', import.meta.url);

@@ -1,7 +1,7 @@
-// The page: a form that describes a situation, and what the policy makes of it.
+// The page: a form that describes a scenario, and the decision of the policy on it.
 import { passes, run } from './host/cases.mjs';
-import { Failure, Policy } from './host/host.mjs';
-import { storageOf } from './host/memory.mjs';
+import { ContractError, Policy } from './host/host.mjs';
+import { storageForRequest } from './host/memory.mjs';
 
 const REASONS = {
   204: 'No Content',
@@ -16,8 +16,8 @@ const REASONS = {
   503: 'Service Unavailable',
 };
 
-/** The situation that the page opens with; each preset says what is different. */
-const FIRST = {
+/** The initial scenario. Each preset changes some of its values. */
+const DEFAULT_SCENARIO = {
   identity: '',
   credential: 'jwt',
   subject: 'alice',
@@ -26,7 +26,7 @@ const FIRST = {
   'user-isolation': true,
   'admin-scope': 'agent_os:admin',
   databases: 'one',
-  fault: '',
+  'storage-error': '',
   'learning-id': 'user_profile_alice@example.com',
   'db-id': '',
   table: '',
@@ -34,49 +34,49 @@ const FIRST = {
   record: 'alice',
 };
 const PRESETS = {
-  'Her own record': {},
-  'Another’s record': { record: 'bob' },
-  'A shared record': { record: 'shared' },
-  'A shared record, by an admin': { subject: 'root', scopes: 'agent_os:admin', record: 'shared' },
+  'Own record': {},
+  'Record of another owner': { record: 'bob' },
+  'Shared record': { record: 'shared' },
+  'Shared record, by an admin': { subject: 'root', scopes: 'agent_os:admin', record: 'shared' },
   'No scope': { scopes: 'learnings:read' },
   'No credential': { identity: 'missing' },
-  'A token without subject': { subject: '' },
-  'Isolation off, another’s record': { 'user-isolation': false, record: 'bob' },
-  'A service account': { credential: 'service-account', subject: 'sa:cleaner', 'user-isolation': false },
-  'The security key': { credential: 'security-key', subject: '', scopes: '', record: 'bob' },
-  'Which database?': { databases: 'two' },
-  'A table without its database': { table: 'agno_learnings' },
-  'The database is busy': { fault: 'unavailable' },
+  'Token without a subject': { subject: '' },
+  'No user isolation': { 'user-isolation': false, record: 'bob' },
+  'Service account': { credential: 'service-account', subject: 'sa:cleaner', 'user-isolation': false },
+  'Security key': { credential: 'security-key', subject: '', scopes: '', record: 'bob' },
+  'Ambiguous database': { databases: 'two' },
+  'Table without a database': { table: 'agno_learnings' },
+  'Database unavailable': { 'storage-error': 'unavailable' },
 };
 
-const form = document.querySelector('#situation');
+const form = document.querySelector('#scenario');
 const $ = (id) => document.getElementById(id);
 const policy = await Policy.load();
 
 for (const [name, change] of Object.entries(PRESETS)) {
   const button = element('button', name);
   button.type = 'button';
-  button.addEventListener('click', () => fill({ ...FIRST, ...change }));
+  button.addEventListener('click', () => fill({ ...DEFAULT_SCENARIO, ...change }));
   $('presets').append(button);
 }
-form.addEventListener('input', show);
+form.addEventListener('input', update);
 form.addEventListener('submit', (event) => event.preventDefault());
-fill(FIRST);
+fill(DEFAULT_SCENARIO);
 
 $('run-all').addEventListener('click', runAll);
 if (new URLSearchParams(location.search).has('conformance')) runAll();
 
-function fill(situation) {
-  for (const [name, value] of Object.entries(situation)) {
+function fill(scenario) {
+  for (const [name, value] of Object.entries(scenario)) {
     const control = form.elements[name];
     if (control.type === 'checkbox') control.checked = value;
     else control.value = value;
   }
-  show();
+  update();
 }
 
-/** Shows what is decided on the situation in the form. */
-function show() {
+/** Decides on the scenario in the form, and shows the decision. */
+function update() {
   const value = (name) => form.elements[name].value;
   const checked = (name) => form.elements[name].checked;
 
@@ -97,7 +97,7 @@ function show() {
       const kind = value('identity');
       const credential = value('credential');
       calls.push({ name: 'identity.current', answer: kind || credential });
-      if (kind) throw new Failure({ kind, credential, message: 'chosen on the page' });
+      if (kind) throw new ContractError({ kind, credential, message: 'selected in the form' });
       return {
         credential,
         subject: value('subject') || undefined,
@@ -108,18 +108,18 @@ function show() {
       };
     },
   };
-  const named = { ...request, isValid: true, isRepeated: repeated };
-  const storage = told(faulty(storageOf(databases, named), value('fault')), calls);
+  const target = { ...request, isValid: true, isRepeated: repeated };
+  const storage = recordCalls(failDeletes(storageForRequest(databases, target), value('storage-error')), calls);
 
   const answer = policy.decide(request, identity, storage);
   const { status, code, detail, rule } = answer === 'deleted' ? { status: 204 } : answer;
   $('request').firstChild.textContent = requestLine(request, repeated);
   $('status').textContent = `${status} ${REASONS[status]}`;
-  $('decision').dataset.kind = status < 300 ? 'done' : status < 500 ? 'refused' : 'failed';
+  $('decision').dataset.kind = status < 300 ? 'done' : status < 500 ? 'rejected' : 'failed';
   $('detail').textContent = detail ?? '';
   $('code').textContent = code ? code.toUpperCase().replaceAll('-', '_') : '—';
   $('rule').textContent = rule ?? '—';
-  $('fate').textContent = fate(record.length > 0, answer);
+  $('outcome').textContent = recordOutcome(record.length > 0, answer);
   $('calls').replaceChildren(
     ...calls.map(({ name, argument, answer }) => {
       const item = element('li', '');
@@ -130,36 +130,36 @@ function show() {
   );
 }
 
-function fate(wasThere, answer) {
-  if (answer.rule === 'outcome-unknown') return 'may be gone, or not';
-  if (!wasThere) return 'was not there';
-  return answer === 'deleted' ? 'is deleted' : 'stands';
+function recordOutcome(existed, answer) {
+  if (answer.rule === 'outcome-unknown') return 'unknown';
+  if (!existed) return 'did not exist';
+  return answer === 'deleted' ? 'deleted' : 'not deleted';
 }
 
-/** A storage of which deletes fail. */
-function faulty(storage, kind) {
+/** Wraps a storage so that its deletes fail with an error of this kind, if there is one. */
+function failDeletes(storage, kind) {
   if (!kind) return storage;
   const fail = () => {
-    throw new Failure({ kind, message: 'chosen on the page' });
+    throw new ContractError({ kind, message: 'selected in the form' });
   };
   return { ...storage, delete: fail, deleteIfOwnedBy: fail, deleteIfUnchanged: fail };
 }
 
-/** A storage that tells which calls it got, and how each ended. */
-function told(storage, calls) {
-  const telling = (name, act) => (argument) => {
+/** Wraps a storage so that it appends each call and its result to `calls`. */
+function recordCalls(storage, calls) {
+  const wrap = (name, act) => (argument) => {
     const call = { name: `storage.${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, argument };
     calls.push(call);
     try {
       const answer = act(argument);
       call.answer = typeof answer === 'string' ? answer : 'found';
       return answer;
-    } catch (failure) {
-      call.answer = failure.payload.kind;
-      throw failure;
+    } catch (error) {
+      call.answer = error.payload.kind;
+      throw error;
     }
   };
-  return Object.fromEntries(Object.entries(storage).map(([name, act]) => [name, telling(name, act)]));
+  return Object.fromEntries(Object.entries(storage).map(([name, act]) => [name, wrap(name, act)]));
 }
 
 function requestLine({ learningId, dbId, table }, repeated) {
@@ -170,7 +170,7 @@ function requestLine({ learningId, dbId, table }, repeated) {
   return `DELETE /learnings/${encodeURIComponent(learningId)}${query.size ? `?${query}` : ''}`;
 }
 
-/** Runs every conformance case; `conformanceResults` on the window is what each came to, for a test to read. */
+/** Runs every conformance case. Stores the results in `window.conformanceResults`, where the test reads them. */
 async function runAll() {
   const cases = await (await fetch('host/cases.json')).json();
   const all = cases.map((test) => {
@@ -180,7 +180,7 @@ async function runAll() {
   const failed = all.filter(({ passed }) => !passed).length;
   $('summary').textContent = `${cases.length - failed} passed, ${failed} failed`;
   $('results').hidden = false;
-  // The failed first: they are what one looks for.
+  // Failed cases first.
   const rows = [...all].sort((a, b) => a.passed - b.passed);
   $('results').querySelector('tbody').replaceChildren(
     ...rows.map(({ test, got, passed }) => {
@@ -195,7 +195,7 @@ async function runAll() {
 }
 
 function element(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
+  const created = document.createElement(name);
+  created.textContent = text;
+  return created;
 }

@@ -1,37 +1,37 @@
-// Turns the component into a JavaScript module and its core WebAssembly modules, in build/.
-// `npm run build -- other.wasm` does it for another policy.
+// Transpiles the component to a JavaScript module and core WebAssembly modules, in build/.
+// `npm run build -- other.wasm` builds another policy.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { transpileBytes } from '@bytecodealliance/jco-transpile';
 
 const [path] = process.argv.slice(2);
-const shipped = new URL('../../guest/policy/component/delete-learning.wasm', import.meta.url);
+const defaultPolicy = new URL('../../guest/policy/component/delete-learning.wasm', import.meta.url);
 const build = new URL('build/', import.meta.url);
 
-const { files } = await transpileBytes(await readFile(path ? pathToFileURL(path) : shipped), {
+const { files } = await transpileBytes(await readFile(path ? pathToFileURL(path) : defaultPolicy), {
   name: 'policy',
-  // A function that makes instances, so that each request can have its own.
+  // Exports a function that creates instances, so that each request can have its own.
   instantiation: 'sync',
   nodejsCompat: false,
-  // A rejection is thrown as an error whose `payload` it is, as jco's command line has it.
+  // Throws a rejection as an error with the property `payload`, as jco's command line does.
   noComponentErrorWrapping: false,
 });
 
-// What jco's code gets in place of two globals.
+// Replacements for two globals that jco's code uses.
 const globals = `
-// Its decoder would drop a U+FEFF at the start of a text, and with it the difference between two users. They keep no
-// state and are slow to make, so all instances share them.
+// By default a decoder drops a U+FEFF at the start of a text, so two users could have the same subject. Decoders have
+// no state and are slow to create, so all instances share them.
 const decoders = {};
 function TextDecoder(label = 'utf-8') {
   return (decoders[label] ??= new globalThis.TextDecoder(label, { ignoreBOM: true }));
 }
-// It calls this for each instance and catches the error of engines that lack it, which takes most of a millisecond.
+// jco calls this for each instance and catches the error of engines without it, which takes most of a millisecond.
 const WebAssembly = Object.create(globalThis.WebAssembly);
 WebAssembly.promising ??= (call) => call;
 `;
 files['policy.js'] = globals + new TextDecoder().decode(files['policy.js']);
 
-// A browser cannot list a folder, so the modules are listed for it.
+// A browser cannot list a directory, so this file lists the modules.
 files['modules.json'] = JSON.stringify(Object.keys(files).filter((name) => name.endsWith('.wasm')));
 
 await rm(build, { recursive: true, force: true });

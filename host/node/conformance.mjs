@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { passes, run } from './cases.mjs';
 import { Policy } from './host.mjs';
 
-const folder = new URL('../../tests/conformance/cases/', import.meta.url);
-const files = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
-const texts = await Promise.all(files.map((name) => readFile(new URL(name, folder), 'utf8')));
+const directory = new URL('../../tests/conformance/cases/', import.meta.url);
+const files = (await readdir(directory)).filter((name) => name.endsWith('.json')).sort();
+const texts = await Promise.all(files.map((name) => readFile(new URL(name, directory), 'utf8')));
 const cases = texts.flatMap((text) => JSON.parse(text).cases);
 
 const json = process.argv.includes('--json');
@@ -19,5 +19,5 @@ for (const test of cases) {
   if (!json) console.log(`${test.name}\n  expected ${JSON.stringify(test.expect)}\n  got      ${JSON.stringify(got)}`);
 }
 if (!json) console.log(`${cases.length - failed} passed, ${failed} failed`);
-// Cases that are not there pass nothing.
+// No cases at all is a failure.
 process.exitCode = failed || cases.length === 0 ? 1 : 0;

@@ -1,6 +1,6 @@
-// The policy as a host in JavaScript runs it. Nothing here is particular to Node: a browser runs the same file.
+// The host. It does not depend on Node: a browser runs the same file.
 
-/** A policy, ready to decide. */
+/** A loaded policy. */
 export class Policy {
   #instantiate;
   #module;
@@ -10,7 +10,7 @@ export class Policy {
     this.#module = (name) => modules.get(name);
   }
 
-  /** Loads and compiles, once, what `npm run build` made. */
+  /** Loads and compiles the output of `npm run build`. */
   static async load(build = new URL('build/', import.meta.url)) {
     const names = JSON.parse(new TextDecoder().decode(await read(new URL('modules.json', build))));
     const compiled = names.map(async (name) => [name, await WebAssembly.compile(await read(new URL(name, build)))]);
@@ -19,39 +19,39 @@ export class Policy {
   }
 
   /**
-   * Decides on one request, in an instance of its own: nothing that one request leaves in the policy's memory can
-   * reach the next, and a policy that trapped is not called again.
+   * Decides on one request in a fresh instance, so no state of one request can reach another, and an instance that
+   * trapped is never called again.
    *
-   * `identity` and `storage` implement the interfaces of the contract for this request, names in camel case. They
-   * answer by returning, and fail by throwing a `Failure`. Any other error is a defect, and fails the request.
+   * `identity` and `storage` implement the interfaces of the contract for this request, with names in camel case. To
+   * return an error of the contract, they throw a `ContractError`. Any other exception is a defect of the host and is
+   * answered 500.
    *
-   * Returns 'deleted', or the rejection; where the policy or the host failed, a rejection with the `cause`, which is
-   * for the log.
+   * Returns 'deleted' or the rejection. If the policy or the host failed, the rejection has a `cause` for the log.
    */
   decide(request, identity, storage) {
     let deleted = false;
-    const noting = (outcome) => {
+    const recordOutcome = (outcome) => {
       deleted ||= outcome === 'deleted';
       return outcome;
     };
     try {
       const policy = this.#instantiate(this.#module, {
-        'learnings:plugin/identity': { current: () => unambiguous(identity.current()) },
+        'learnings:plugin/identity': { current: () => validateCaller(identity.current()) },
         'learnings:plugin/storage': {
           locate: () => storage.locate(),
           find: () => storage.find(),
-          delete: () => noting(storage.delete()),
-          deleteIfOwnedBy: (userId) => noting(storage.deleteIfOwnedBy(userId)),
-          deleteIfUnchanged: (revision) => noting(storage.deleteIfUnchanged(revision)),
+          delete: () => recordOutcome(storage.delete()),
+          deleteIfOwnedBy: (userId) => recordOutcome(storage.deleteIfOwnedBy(userId)),
+          deleteIfUnchanged: (revision) => recordOutcome(storage.deleteIfUnchanged(revision)),
         },
       });
-      const rejection = refusal(() => policy.deleteLearning(request));
+      const rejection = catchRejection(() => policy.deleteLearning(request));
       if (!rejection) {
-        if (!deleted) throw new Error('the policy claimed a deletion that did not happen');
+        if (!deleted) throw new Error('the policy reported a deletion that did not happen');
         return 'deleted';
       }
-      if (!isValid(rejection)) throw new Error('the rejection breaks the contract');
-      if (deleted) throw new Error(`the policy refused after deleting, with the rule ${rejection.rule}`);
+      if (!isValid(rejection)) throw new Error('the rejection violates the contract');
+      if (deleted) throw new Error(`the policy rejected the request after deleting the record: ${rejection.rule}`);
       return rejection;
     } catch (cause) {
       const detail = 'Internal server error';
@@ -60,16 +60,16 @@ export class Policy {
   }
 }
 
-/** What a function of `identity` or `storage` throws to answer an error of the contract. */
-export class Failure extends Error {
+/** An error of the contract, thrown by a function of `identity` or `storage`. */
+export class ContractError extends Error {
   constructor(payload) {
     super(payload.message);
-    // The name under which jco looks for the contract's error.
+    // jco reads the error of the contract from this property.
     this.payload = payload;
   }
 }
 
-/** The statuses of the contract's error codes. */
+/** The HTTP status of each error code. */
 const STATUS = {
   'bad-request': 400,
   unauthenticated: 401,
@@ -82,8 +82,8 @@ const STATUS = {
   'service-unavailable': 503,
 };
 
-/** The rejection that a call ends in; undefined where it ends well. jco throws rejections, as it does traps. */
-function refusal(call) {
+/** Returns the rejection of a call, or undefined if it succeeds. jco throws both rejections and traps. */
+function catchRejection(call) {
   try {
     call();
   } catch (error) {
@@ -92,20 +92,20 @@ function refusal(call) {
   }
 }
 
-/** Whether a host may send it on. */
+/** Whether a rejection satisfies the contract. */
 function isValid({ status, code, detail, rule }) {
   const bytes = new TextEncoder().encode(detail).length;
   const isText = bytes >= 1 && bytes <= 1024 && !/\p{Cc}/u.test(detail);
   return status === STATUS[code] && isText && /^[a-z0-9-]{1,64}$/.test(rule);
 }
 
-/** Refuses what would reach the policy as something else, and let callers do more. */
-function unambiguous(caller) {
-  // A flag that is missing or misspelt would be false.
+/** Rejects values that jco would convert to other ones and that would give a caller more permissions. */
+function validateCaller(caller) {
+  // jco converts a missing or misspelled field to false.
   for (const flag of ['enforceScopes', 'userIsolation']) {
-    if (typeof caller[flag] !== 'boolean') throw new TypeError(`${flag} is neither true nor false`);
+    if (typeof caller[flag] !== 'boolean') throw new TypeError(`${flag} is not a boolean`);
   }
-  // Half a surrogate pair would be U+FFFD, and so would another user's.
+  // jco converts an unpaired surrogate to U+FFFD, so two users would have the same subject.
   if (caller.subject?.isWellFormed() === false) throw new TypeError('the subject is not well-formed');
   return caller;
 }

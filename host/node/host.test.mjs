@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Failure, Policy } from './host.mjs';
-import { recordOf } from './memory.mjs';
+import { ContractError, Policy } from './host.mjs';
+import { storageForRecord } from './memory.mjs';
 
 const caller = {
   credential: 'jwt',
@@ -13,62 +13,62 @@ const caller = {
 };
 const REJECTION = { status: 404, code: 'not-found', detail: 'No', rule: 'no' };
 
-const real = await Policy.load();
+const defaultPolicy = await Policy.load();
 const decide = (policy, { identity = { current: () => caller }, storage = record() } = {}) =>
   policy.decide({ learningId: 'a' }, identity, storage);
-const record = () => recordOf(new Map([['a', 'alice']]), 'a', 'main');
+const record = () => storageForRecord(new Map([['a', 'alice']]), 'a', 'main');
 
-/** A policy that does what `act` does with storage. */
-const acting = (act) => {
+/** A policy that calls `act` with storage. */
+const policyWith = (act) => {
   const instantiate = (_, imports) => ({ deleteLearning: () => act(imports['learnings:plugin/storage']) });
   return new Policy(instantiate, new Map());
 };
-const rejecting = (rejection) => {
+const reject = (rejection) => {
   throw Object.assign(new Error(), { payload: rejection });
 };
-const isFault = ({ status, rule, detail, cause }, pattern) => {
+const assertPolicyError = ({ status, rule, detail, cause }, pattern) => {
   assert.deepEqual([status, rule, detail], [500, 'policy-fault', 'Internal server error']);
   assert.match(cause.message, pattern);
 };
 
-test('a policy is believed only where storage says the same', () => {
-  assert.equal(decide(acting((storage) => void storage.delete())), 'deleted');
-  assert.deepEqual(decide(acting(() => rejecting(REJECTION))), REJECTION);
-  isFault(decide(acting(() => {})), /claimed/);
-  isFault(decide(acting((storage) => storage.delete() && rejecting(REJECTION))), /after deleting/);
+test('an answer is accepted only if storage confirms it', () => {
+  assert.equal(decide(policyWith((storage) => void storage.delete())), 'deleted');
+  assert.deepEqual(decide(policyWith(() => reject(REJECTION))), REJECTION);
+  assertPolicyError(decide(policyWith(() => {})), /did not happen/);
+  assertPolicyError(decide(policyWith((storage) => storage.delete() && reject(REJECTION))), /after deleting/);
 });
 
-test('a rejection that the contract does not allow is not sent on', () => {
+test('a rejection that violates the contract is answered 500', () => {
   const changes = [{ status: 403 }, { detail: '' }, { detail: 'a\nb' }, { detail: 'é'.repeat(513) }, { rule: 'No' }];
   for (const change of changes) {
-    isFault(decide(acting(() => rejecting({ ...REJECTION, ...change }))), /breaks the contract/);
+    assertPolicyError(decide(policyWith(() => reject({ ...REJECTION, ...change }))), /violates the contract/);
   }
 });
 
-test('a defect of the host fails the request, whatever it is', () => {
-  const answering = (change) => ({ identity: { current: () => ({ ...caller, ...change }) } });
-  isFault(decide(real, answering({ enforceScopes: undefined })), /enforceScopes/);
-  isFault(decide(real, answering({ subject: '\ud800' })), /well-formed/);
-  isFault(decide(real, answering({ credential: 'password' })), /password/);
-  isFault(decide(real, { storage: { ...record(), deleteIfOwnedBy: () => null.records } }), /null/);
-  isFault(decide(real, { storage: { ...record(), deleteIfOwnedBy: async () => 'deleted' } }), /./);
+test('a defect of the host is answered 500', () => {
+  const identityWith = (change) => ({ identity: { current: () => ({ ...caller, ...change }) } });
+  assertPolicyError(decide(defaultPolicy, identityWith({ enforceScopes: undefined })), /enforceScopes/);
+  assertPolicyError(decide(defaultPolicy, identityWith({ subject: '\ud800' })), /well-formed/);
+  assertPolicyError(decide(defaultPolicy, identityWith({ credential: 'password' })), /password/);
+  assertPolicyError(decide(defaultPolicy, { storage: { ...record(), deleteIfOwnedBy: () => null.records } }), /null/);
+  assertPolicyError(decide(defaultPolicy, { storage: { ...record(), deleteIfOwnedBy: async () => 'deleted' } }), /./);
 });
 
-test('users are told apart by every character', () => {
+test('every character of a subject is significant', () => {
   for (const subject of ['\ufeffalice', 'alice\ufeff', 'Alice', 'alice\0', 'alice ']) {
     const identity = { current: () => ({ ...caller, subject }) };
-    assert.equal(decide(real, { identity }).rule, 'learning-owned-by-another', JSON.stringify(subject));
+    assert.equal(decide(defaultPolicy, { identity }).rule, 'learning-owned-by-another', JSON.stringify(subject));
   }
 });
 
-test('a failure of the contract is the policy’s to word', () => {
+test('the policy decides on an error of the contract', () => {
   const fail = () => {
-    throw new Failure({ kind: 'unavailable', message: 'busy' });
+    throw new ContractError({ kind: 'unavailable', message: 'busy' });
   };
-  assert.equal(decide(real, { storage: { ...record(), deleteIfOwnedBy: fail } }).rule, 'storage-unavailable');
+  assert.equal(decide(defaultPolicy, { storage: { ...record(), deleteIfOwnedBy: fail } }).rule, 'storage-unavailable');
 });
 
-test('the storage in memory keeps to its conditions', () => {
+test('the storage in memory checks its conditions', () => {
   const storage = record();
   assert.deepEqual([storage.deleteIfUnchanged('0'), storage.deleteIfOwnedBy('bob')], ['changed', 'owned-by-another']);
   assert.equal(storage.deleteIfUnchanged(storage.find().learning.revision), 'deleted');

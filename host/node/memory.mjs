@@ -1,17 +1,18 @@
-// Learnings in memory, as the contract's `storage`.
-import { Failure } from './host.mjs';
+// The contract's `storage` on learnings in memory.
+import { ContractError } from './host.mjs';
 
 const TABLE = 'agno_learnings';
 
-/** Nothing here changes a record, so each has one state. */
+/** Records never change, so each has one revision. */
 const REVISION = '1';
 
 /**
- * The record that a request names; where it names none, one whose every function fails with the reason. `databases`
- * are Maps of id → owner (null where there is none) by the database's id, each with the one table `agno_learnings`.
+ * Returns the storage of the record that a request names. If the request names no valid record, every function throws
+ * the reason. `databases` maps the id of each database to a Map of learning id → owner (null for no owner). Each
+ * database has one table, `agno_learnings`.
  */
-export function storageOf(databases, { learningId, isValid, dbId, table, isRepeated }) {
-  // An empty name is none.
+export function storageForRequest(databases, { learningId, isValid, dbId, table, isRepeated }) {
+  // An empty name has the same meaning as none.
   const database = dbId || (databases.size === 1 ? [...databases.keys()][0] : undefined);
   const kind =
     (isRepeated && 'repeated-parameter') ||
@@ -19,39 +20,39 @@ export function storageOf(databases, { learningId, isValid, dbId, table, isRepea
     (!database && 'database-required') ||
     (!databases.has(database) && 'unknown-database') ||
     (table && table !== TABLE && 'unknown-table');
-  if (!kind) return recordOf(databases.get(database), learningId, database);
+  if (!kind) return storageForRecord(databases.get(database), learningId, database);
   const fail = () => {
-    throw new Failure({ kind, message: 'the request names no record' });
+    throw new ContractError({ kind, message: 'the request names no valid record' });
   };
   return { locate: fail, find: fail, delete: fail, deleteIfOwnedBy: fail, deleteIfUnchanged: fail };
 }
 
 /**
- * The record of this id.
+ * Returns the storage of the record with this id.
  *
- * JavaScript runs each function to its end before anything else, so each delete is the one step that the contract asks
- * for. With a database, make it one statement: `DELETE … WHERE learning_id = ? AND user_id = ?`.
+ * JavaScript runs each function to completion, so each delete is atomic, as the contract requires. With a database, use
+ * one statement: `DELETE … WHERE learning_id = ? AND user_id = ?`.
  */
-export function recordOf(records, id, database) {
-  const deleteIf = (refused) => {
+export function storageForRecord(records, id, database) {
+  const deleteUnless = (failedCondition) => {
     if (!records.has(id)) return 'absent';
-    if (refused) return refused;
+    if (failedCondition) return failedCondition;
     records.delete(id);
     return 'deleted';
   };
   return {
     locate: () => ({ database, table: TABLE }),
     find: () => ({ learning: records.has(id) ? learning(records.get(id)) : undefined }),
-    delete: () => deleteIf(),
+    delete: () => deleteUnless(),
     deleteIfOwnedBy(userId) {
       const owner = records.get(id);
-      return deleteIf(owner === null ? 'unowned' : owner !== userId && 'owned-by-another');
+      return deleteUnless(owner === null ? 'unowned' : owner !== userId && 'owned-by-another');
     },
-    deleteIfUnchanged: (revision) => deleteIf(revision !== REVISION && 'changed'),
+    deleteIfUnchanged: (revision) => deleteUnless(revision !== REVISION && 'changed'),
   };
 }
 
 function learning(owner) {
-  // The contract's s64 is a BigInt; its none is undefined, as where a field is left out.
+  // jco uses a BigInt for s64, and undefined or an omitted field for none.
   return { learningType: 'user_profile', userId: owner ?? undefined, content: '{}', createdAt: 0n, revision: REVISION };
 }

@@ -1,86 +1,86 @@
-// A Fastify app whose DELETE /learnings/:learning_id is decided by the policy.
+// A Fastify app in which the policy decides DELETE /learnings/:learning_id.
 import { isUtf8 } from 'node:buffer';
 import Fastify from 'fastify';
-import { Failure } from './host.mjs';
-import { storageOf } from './memory.mjs';
+import { ContractError } from './host.mjs';
+import { storageForRequest } from './memory.mjs';
 
-/** A request's target: the id and the query, both as they were sent. */
-const LEARNING = /^\/learnings\/([^/?]+)(?:\?(.*))?$/;
-const MOST_ID_BYTES = 4096;
+/** The target of a request: the id and the query, both undecoded. */
+const TARGET = /^\/learnings\/([^/?]+)(?:\?(.*))?$/;
+const MAX_LEARNING_ID_BYTES = 4096;
 
 /**
- * The app. `databases` are Maps of id → owner by the database's id, each with the one table `agno_learnings`;
- * `callers` are the contract's callers by their token: put your own authentication in their place.
+ * Creates the app. `databases` maps the id of each database to a Map of learning id → owner. `callers` maps tokens to
+ * the contract's callers; replace it by your own authentication.
  */
 export function createApp({ policy, databases, callers, logger = false }) {
   const app = Fastify({
     logger,
-    // Fastify's router would decode the id by rules of its own, refuse one that is not UTF-8, and find no route for
-    // one of more than 100 characters. It gets a stand-in, and the handler reads the URL as it was sent.
-    rewriteUrl: ({ url }) => (LEARNING.test(url) ? '/learnings/id' : url),
-    // What the router itself refuses, such as a path that is not UTF-8.
-    frameworkErrors: (error, request, reply) => refuse(reply, 400, 'Bad Request', 'bad-request'),
+    // Fastify's router has its own rules for decoding, rejects ids that are not UTF-8, and matches no id of more than
+    // 100 characters. It therefore gets a fixed path, and the handler parses the original URL.
+    rewriteUrl: ({ url }) => (TARGET.test(url) ? '/learnings/id' : url),
+    // Errors of the router, for example for a path that is not UTF-8.
+    frameworkErrors: (error, request, reply) => sendError(reply, 400, 'Bad Request', 'bad-request'),
   });
 
   app.delete('/learnings/:learning_id', async (request, reply) => {
-    const target = LEARNING.exec(request.originalUrl);
-    // Only the router took it for one: `/%6Cearnings/a`.
+    const target = TARGET.exec(request.originalUrl);
+    // The router matches encoded forms of the path, such as `/%6Cearnings/a`.
     if (!target) return reply.callNotFound();
-    const named = parameters(...target.slice(1));
+    const parameters = parseTarget(...target.slice(1));
     const identity = { current: () => authenticate(request.raw.headersDistinct.authorization, callers) };
-    const { learningId, dbId, table } = named;
-    const answer = policy.decide({ learningId, dbId, table }, identity, storageOf(databases, named));
+    const { learningId, dbId, table } = parameters;
+    const answer = policy.decide({ learningId, dbId, table }, identity, storageForRequest(databases, parameters));
     reply.header('cache-control', 'no-store');
     if (answer === 'deleted') {
       request.log.info({ learningId }, 'deleted');
       return reply.code(204).send();
     }
     const { status, code, detail, rule, cause } = answer;
-    const [level, outcome] = status >= 500 ? ['error', 'failed'] : ['info', 'refused'];
-    request.log[level]({ learningId, status, rule, err: cause }, outcome);
+    const [level, message] = status >= 500 ? ['error', 'failed'] : ['info', 'rejected'];
+    request.log[level]({ learningId, status, rule, err: cause }, message);
     if (status === 401) reply.header('www-authenticate', 'Bearer');
-    return refuse(reply, status, detail, code);
+    return sendError(reply, status, detail, code);
   });
 
-  // A body has no meaning here: whatever its type, it is not read.
+  // Ignores request bodies of every type.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request, payload, done) => done(null));
 
-  // Whatever is answered without the policy has the same form.
-  app.setNotFoundHandler((request, reply) => refuse(reply, 404, 'Not Found', 'not-found'));
+  // Responses without a decision of the policy have the same form.
+  app.setNotFoundHandler((request, reply) => sendError(reply, 404, 'Not Found', 'not-found'));
   app.setErrorHandler((error, request, reply) => {
     request.log.error(error);
-    return refuse(reply, 500, 'Internal server error', 'internal-server-error');
+    return sendError(reply, 500, 'Internal server error', 'internal-server-error');
   });
   return app;
 }
 
-function refuse(reply, status, detail, code) {
+function sendError(reply, status, detail, code) {
   return reply.code(status).send({ detail, error_code: code.toUpperCase().replaceAll('-', '_') });
 }
 
-/** What a target names. The id is decoded once, after the path was taken apart: `a%2Fb` is the id `a/b`. */
-function parameters(encodedId, query = '') {
+/** Parses a target. The id is decoded once, after the path is split: `a%2Fb` is the id `a/b`. */
+function parseTarget(encodedId, query = '') {
   const decoded = encodedId.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
-  // One character a byte, also where a client sent bytes that are not ASCII.
+  // Each character is one byte, including non-ASCII bytes.
   const id = Buffer.from(decoded, 'latin1');
-  const search = new URLSearchParams(query);
-  const [dbIds, tables] = [search.getAll('db_id'), search.getAll('table')];
+  const searchParams = new URLSearchParams(query);
+  const [dbIds, tables] = [searchParams.getAll('db_id'), searchParams.getAll('table')];
   return {
     learningId: id.toString(),
-    isValid: isUtf8(id) && id.length <= MOST_ID_BYTES,
+    isValid: isUtf8(id) && id.length <= MAX_LEARNING_ID_BYTES,
     dbId: dbIds[0],
     table: tables[0],
     isRepeated: dbIds.length > 1 || tables.length > 1,
   };
 }
 
-/** The caller whose token this is; HTTP Bearer, the scheme in any case. */
+/** Returns the caller with the token of an HTTP Bearer header. The scheme is case-insensitive. */
 function authenticate(headers, callers) {
-  const fail = (kind, message) => new Failure({ kind, credential: 'jwt', message });
-  if (!headers) throw fail('missing', 'no authorization header');
+  const error = (kind, message) => new ContractError({ kind, credential: 'jwt', message });
+  if (!headers) throw error('missing', 'no authorization header');
   const token = headers.length === 1 && /^bearer ([\w.~+/-]+=*)$/i.exec(headers[0])?.[1];
-  if (!token) throw fail('malformed', 'the authorization header is not one bearer token');
-  if (!callers.has(token)) throw fail('invalid', 'no such token');
+  if (!token) throw error('malformed', 'the request does not have exactly one bearer token');
+  if (!callers.has(token)) throw error('invalid', 'unknown token');
   return callers.get(token);
 }

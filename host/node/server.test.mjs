@@ -32,7 +32,7 @@ beforeEach(() => {
   databases.set('main', new Map(Object.entries(records)));
 });
 
-/** Sends the path as it is: `fetch` would tidy it up. */
+/** Sends the path unchanged; `fetch` would normalize it. */
 function send(path, token, { method = 'DELETE', headers = {}, body } = {}) {
   if (token) headers.authorization = `Bearer ${token}`;
   const { port } = app.server.address();
@@ -46,35 +46,35 @@ function send(path, token, { method = 'DELETE', headers = {}, body } = {}) {
   });
 }
 
-const left = (id) => databases.get('main').has(id);
+const exists = (id) => databases.get('main').has(id);
 
-test('204 without a body, once', async () => {
+test('a deleted record is answered 204 without a body, then 404', async () => {
   const { status, body } = await send('/learnings/a', 'alice');
-  assert.deepEqual([status, body, left('a')], [204, '', false]);
+  assert.deepEqual([status, body, exists('a')], [204, '', false]);
   assert.equal((await send('/learnings/a', 'alice')).status, 404);
 });
 
-test('404, the same for no record and for another’s', async () => {
+test('an absent record and a record of another owner get the same 404', async () => {
   const expected = { detail: 'Learning not found', error_code: 'NOT_FOUND' };
   for (const path of ['/learnings/none', '/learnings/b']) {
     const { status, body } = await send(path, 'alice');
     assert.deepEqual([status, body], [404, expected]);
   }
-  assert.ok(left('b'));
+  assert.ok(exists('b'));
 });
 
-test('403 without the scope, and for a record without owner', async () => {
+test('a missing scope and a record without an owner are answered 403', async () => {
   const reader = await send('/learnings/a', 'reader');
   assert.deepEqual([reader.status, reader.body], [
     403,
     { detail: 'Insufficient permissions. Required scope(s): learnings:delete', error_code: 'FORBIDDEN' },
   ]);
   assert.equal((await send('/learnings/shared', 'alice')).status, 403);
-  assert.ok(left('shared'));
+  assert.ok(exists('shared'));
   assert.equal((await send('/learnings/shared', 'root')).status, 204);
 });
 
-test('401 without a credential, and for one that is not valid', async () => {
+test('a missing or invalid credential is answered 401', async () => {
   const missing = await send('/learnings/a');
   assert.deepEqual([missing.status, missing.body, missing.headers['www-authenticate']], [
     401,
@@ -86,35 +86,35 @@ test('401 without a credential, and for one that is not valid', async () => {
     const { status, body } = await send('/learnings/a', undefined, { headers: { authorization } });
     assert.deepEqual([status, body.detail], [401, "Authorization header must be one 'Bearer <token>'"]);
   }
-  assert.ok(left('a'));
+  assert.ok(exists('a'));
 });
 
-test('400 for a parameter given twice, for a table alone, for an id that is not UTF-8 or too long', async () => {
+test('an invalid target is answered 400', async () => {
   for (const target of ['a?db_id=main&db_id=main', 'a?table=agno_learnings', '%FF', `${LONG}x`]) {
     const { status, body } = await send(`/learnings/${target}`, 'alice');
     assert.deepEqual([status, body.error_code, Object.keys(body)], [400, 'BAD_REQUEST', ['detail', 'error_code']]);
   }
   databases.set('second', new Map());
   assert.equal((await send('/learnings/a', 'alice')).status, 400);
-  assert.ok(left('a'));
+  assert.ok(exists('a'));
 });
 
 test('an id is decoded once', async () => {
   assert.equal((await send('/learnings/a%2Fb', 'alice')).status, 204);
-  assert.deepEqual([left('a/b'), left('a%2Fb')], [false, true]);
+  assert.deepEqual([exists('a/b'), exists('a%2Fb')], [false, true]);
   assert.equal((await send('/learnings/a%252Fb', 'alice')).status, 204);
-  assert.deepEqual([left('a%2Fb'), left('a')], [false, true]);
+  assert.deepEqual([exists('a%2Fb'), exists('a')], [false, true]);
   assert.equal((await send(`/learnings/${LONG}`, 'alice')).status, 204);
 });
 
-test('the target', async () => {
+test('a database and a table select the target', async () => {
   for (const query of ['db_id=other', 'db_id=main&table=agno_sessions']) {
     assert.equal((await send(`/learnings/a?${query}`, 'alice')).status, 404);
   }
   assert.equal((await send('/learnings/a?db_id=main&table=agno_learnings', 'alice')).status, 204);
 });
 
-test('what is no request to delete a learning', async () => {
+test('other requests are answered 404 or 400', async () => {
   const expected = [
     ['GET', '/learnings/a', 404],
     ['DELETE', '/learnings/', 404],
@@ -126,10 +126,10 @@ test('what is no request to delete a learning', async () => {
     const { status, body } = await send(path, 'alice', { method });
     assert.deepEqual([status, Object.keys(body)], [code, ['detail', 'error_code']], path);
   }
-  assert.ok(left('a'));
+  assert.ok(exists('a'));
 });
 
-test('a body is not read', async () => {
+test('a request body is ignored', async () => {
   const headers = { 'content-type': 'application/json', 'content-length': 1 };
   assert.equal((await send('/learnings/a', 'alice', { headers, body: '{' })).status, 204);
 });

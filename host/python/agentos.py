@@ -1,8 +1,8 @@
-"""An AgentOS whose `DELETE /learnings/{learning_id}` is decided by a policy.
+"""An AgentOS with a policy that decides `DELETE /learnings/{learning_id}`.
 
     JWT_VERIFICATION_KEY=... LEARNINGS_DB=agno.db uvicorn --factory agentos:build
 
-Everything else is Agno's own. To bring it to an AgentOS that is there already, take what stands above `build`.
+Every other route is Agno's. To add the policy to an existing AgentOS, copy everything above `build`.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from host import (
     Learning,
     Outcome,
     Policy,
-    PolicyFailure,
+    PolicyError,
     Rejection,
     StorageError,
     Target,
@@ -41,38 +41,41 @@ from host import (
 from host import Request as DeleteRequest
 
 COMPONENT = Path(__file__).resolve().parents[2] / "guest/policy/component/delete-learning.wasm"
-LONGEST_ID = 4096
+MAX_LEARNING_ID_BYTES = 4096
 ERROR_CODES = {status: code.upper().replace("-", "_") for code, status in STATUS.items()}
 
 audit = logging.getLogger("learnings.audit")
 
 
 def use_policy(agent_os: AgentOS, policy: Policy) -> FastAPI:
-    """The app of an AgentOS that was given a `base_app` and preserves it, with its delete decided by `policy`."""
+    """Returns the app of an AgentOS whose deletes `policy` decides.
 
-    # Not `async`: FastAPI runs it on a worker thread, so a slow database does not stall the event loop.
+    The AgentOS must have a `base_app` and `on_route_conflict="preserve_base_app"`.
+    """
+
+    # Not `async`, so that FastAPI runs it on a worker thread and a slow database does not block the event loop.
     def delete_learning(
         request: Request, learning_id: str, db_id: str | None = None, table: str | None = None
     ) -> Response:
-        # `learning_id` is for the OpenAPI page alone: see DeletesAsSent.
+        # `learning_id` is declared only for the OpenAPI description. RawLearningId provides the value.
         storage = AgnoStorage(request, agent_os)
         identity = AgnoIdentity(request, agent_os)
-        asked = DeleteRequest(storage.learning_id, db_id, table)
+        delete_request = DeleteRequest(storage.learning_id, db_id, table)
         try:
-            rejection = policy.decide(asked, identity, storage)
-        except PolicyFailure as failure:
-            audit.exception("policy failed; had deleted: %s", failure.deleted)
+            rejection = policy.decide(delete_request, identity, storage)
+        except PolicyError as error:
+            audit.exception("policy failed; record deleted: %s", error.deleted)
             rejection = Rejection(500, "internal-server-error", "Internal server error", "policy-failed")
         audit.info(
             "delete learning %r by %r: %s",
-            asked, getattr(request.state, "user_id", None), rejection.rule if rejection else "deleted",
+            delete_request, getattr(request.state, "user_id", None), rejection.rule if rejection else "deleted",
         )
         if rejection is None:
             return Response(status_code=204)
         body = {"detail": rejection.detail, "error_code": ERROR_CODES[rejection.status]}
         return JSONResponse(body, rejection.status)
 
-    # The same path as Agno's, and before it: with `preserve_base_app` Agno's own delete is never added.
+    # With `preserve_base_app`, Agno does not add its own route for a path that the base app already has.
     agent_os.base_app.add_api_route(
         "/learnings/{learning_id}",
         delete_learning,
@@ -83,15 +86,15 @@ def use_policy(agent_os: AgentOS, policy: Policy) -> FastAPI:
         dependencies=[Depends(get_authentication_dependency(agent_os.settings))],
     )
     app = agent_os.get_app()
-    app.add_middleware(DeletesAsSent)
+    app.add_middleware(RawLearningId)
     return app
 
 
-class DeletesAsSent:
-    """Outermost, for deletes of learnings alone: keeps the id as it was sent, and completes every error.
+class RawLearningId:
+    """The outermost middleware, for deletes of learnings only: preserves the raw id, and completes error responses.
 
-    Routes are matched after decoding, and Agno strips slashes from the end: `a%2Fb` would not be found, and `a%2F`
-    would delete `a`. So the id is taken out of the path here, and what is inside sees a path with a plain one.
+    Routes are matched after decoding, and Agno strips trailing slashes: `a%2Fb` would not match the route, and `a%2F`
+    would delete `a`. The middleware therefore moves the id from the path to the scope, and puts a fixed id in the path.
     """
 
     def __init__(self, app: Any) -> None:
@@ -103,16 +106,16 @@ class DeletesAsSent:
             _, *learning_id = scope["raw_path"].split(b"/", prefix.count("/"))[prefix.count("/") - 1 :]
             plain = {"path": prefix + "id", "raw_path": f"{prefix}id".encode()}
             scope = {**scope, **plain, "learning_id": b"".join(learning_id)}
-            send = self.completing_errors(send)
+            send = self.complete_errors(send)
         await self.app(scope, receive, send)
 
     @staticmethod
-    def completing_errors(send: Any) -> Any:
-        """Agno refuses what does not verify before any route is reached, without `error_code` and challenge."""
+    def complete_errors(send: Any) -> Any:
+        """Adds `error_code` and the challenge, which the responses of Agno's authentication do not have."""
         start: dict | None = None
         body = b""
 
-        async def sending(message: dict) -> None:
+        async def send_completed(message: dict) -> None:
             nonlocal start, body
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 start = message
@@ -124,25 +127,26 @@ class DeletesAsSent:
                     return
                 status = start["status"]
                 try:
-                    sent = json.loads(body)
-                    detail = sent["detail"] if isinstance(sent["detail"], str) else json.dumps(sent["detail"])
+                    original = json.loads(body)
+                    detail = original["detail"]
+                    detail = detail if isinstance(detail, str) else json.dumps(detail)
                 except (ValueError, TypeError, KeyError):
-                    sent, detail = {}, "Internal server error" if status >= 500 else "Bad request"
+                    original, detail = {}, "Internal server error" if status >= 500 else "Bad request"
                 fallback = "INTERNAL_SERVER_ERROR" if status >= 500 else "BAD_REQUEST"
-                error_code = sent.get("error_code") or ERROR_CODES.get(status, fallback)
-                answer = JSONResponse({"detail": detail, "error_code": error_code})
-                about_body = (b"content-length", b"content-type")
-                kept = [header for header in start["headers"] if header[0].lower() not in about_body]
-                if status == 401 and not any(name.lower() == b"www-authenticate" for name, _ in kept):
-                    kept.append((b"www-authenticate", b"Bearer"))
-                await send({**start, "headers": kept + answer.raw_headers})
-                await send({"type": "http.response.body", "body": answer.body})
+                error_code = original.get("error_code") or ERROR_CODES.get(status, fallback)
+                response = JSONResponse({"detail": detail, "error_code": error_code})
+                body_headers = (b"content-length", b"content-type")
+                headers = [header for header in start["headers"] if header[0].lower() not in body_headers]
+                if status == 401 and not any(name.lower() == b"www-authenticate" for name, _ in headers):
+                    headers.append((b"www-authenticate", b"Bearer"))
+                await send({**start, "headers": headers + response.raw_headers})
+                await send({"type": "http.response.body", "body": response.body})
 
-        return sending
+        return send_completed
 
 
 class AgnoIdentity:
-    """Who is calling, by what Agno's authentication has left in the request's state."""
+    """The caller, from the state that Agno's authentication stored in the request."""
 
     def __init__(self, request: Request, agent_os: AgentOS) -> None:
         self.request = request
@@ -161,11 +165,11 @@ class AgnoIdentity:
         elif mode == "none":
             credential, subject = Credential.NONE, None
         else:
-            # Agno lets nobody come this far; a route that was excluded from its authentication would.
-            asked_for = Credential.JWT if mode == "jwt" else Credential.SECURITY_KEY
-            raise IdentityError("missing", asked_for, "the request was not authenticated")
-        self._demand_bearer(credential)
-        # Where roles are managed by Agno, a token's own scopes count for nothing: only service accounts may delete.
+            # Unreachable unless the route is excluded from Agno's authentication.
+            required = Credential.JWT if mode == "jwt" else Credential.SECURITY_KEY
+            raise IdentityError("missing", required, "the request was not authenticated")
+        self._require_bearer(credential)
+        # If Agno manages the roles, it ignores the scopes of a token: only service accounts can delete.
         scopes = getattr(state, "scopes", None) if caller_scopes_are_authoritative(self.request) else None
         return Caller(
             credential,
@@ -176,20 +180,22 @@ class AgnoIdentity:
             admin_scope=getattr(state, "admin_scope", None) or AgentOSScope.ADMIN.value,
         )
 
-    def _demand_bearer(self, credential: Credential) -> None:
-        """Agno also takes a token without a scheme, and the first of several headers."""
-        sent = self.request.headers.getlist("authorization")
-        if credential != Credential.NONE and sent and (len(sent) > 1 or not sent[0].lower().startswith("bearer ")):
-            raise IdentityError("malformed", credential, "not one 'Authorization: Bearer'")
+    def _require_bearer(self, credential: Credential) -> None:
+        """Rejects a token without a scheme, and several headers. Agno accepts both."""
+        values = self.request.headers.getlist("authorization")
+        is_bearer = len(values) == 1 and values[0].lower().startswith("bearer ")
+        if credential != Credential.NONE and values and not is_bearer:
+            raise IdentityError("malformed", credential, "the request has no single 'Authorization: Bearer' header")
 
 
 class AgnoStorage:
-    """The record that a request names, in the databases of an AgentOS: SQLite and PostgreSQL through SQLAlchemy."""
+    """The record that a request names, in the SQLite or PostgreSQL databases of an AgentOS."""
 
     def __init__(self, request: Request, agent_os: AgentOS) -> None:
         raw = request.scope["learning_id"]
         self.learning_id = unquote(raw, errors="replace")
-        self._valid = unquote(raw, errors="ignore") == self.learning_id and len(self.learning_id.encode()) <= LONGEST_ID
+        is_utf8 = unquote(raw, errors="ignore") == self.learning_id
+        self._is_valid = is_utf8 and len(self.learning_id.encode()) <= MAX_LEARNING_ID_BYTES
         self._db_ids = request.query_params.getlist("db_id")
         self._tables = request.query_params.getlist("table")
         self._dbs = agent_os.dbs
@@ -215,18 +221,18 @@ class AgnoStorage:
             return committed(connection) if deleted else Outcome.ABSENT
 
     def delete_if_owned_by(self, user_id: str) -> Outcome:
-        # One statement tests the owner and deletes: there is no time between the two in which the owner could change.
+        # One statement checks the owner and deletes, so the owner cannot change between the two.
         with self._connection() as (connection, table, this):
             if connection.execute(sql.delete(table).where(this, table.c.user_id == user_id)).rowcount:
                 return committed(connection)
-            # Only now, and in the same transaction, why nothing was deleted.
+            # Nothing was deleted: determine the reason in the same transaction.
             row = connection.execute(sql.select(table.c.user_id).where(this)).one_or_none()
         if row is None:
             return Outcome.ABSENT
         if row.user_id is None:
             return Outcome.UNOWNED
         if row.user_id == user_id:
-            raise StorageError("unavailable", "the record came to this owner while it was being deleted")
+            raise StorageError("unavailable", "the owner changed to this user during the delete")
         return Outcome.OWNED_BY_ANOTHER
 
     def delete_if_unchanged(self, expected: str) -> Outcome:
@@ -234,38 +240,38 @@ class AgnoStorage:
             row = connection.execute(sql.delete(table).where(this).returning(*table.c)).one_or_none()
             if row is None:
                 return Outcome.ABSENT
-            # Without a commit the delete is rolled back.
+            # Without a commit, the delete is rolled back at the end of the block.
             return committed(connection) if revision(row) == expected else Outcome.CHANGED
 
     def _database(self) -> Any:
-        """The database that the request names, or the only one."""
-        if not self._valid:
-            raise StorageError("invalid-learning-id", f"not UTF-8, or longer than {LONGEST_ID} bytes")
+        """Returns the database that the request names, or the only database."""
+        if not self._is_valid:
+            raise StorageError("invalid-learning-id", f"not UTF-8, or longer than {MAX_LEARNING_ID_BYTES} bytes")
         if len(self._db_ids) > 1 or len(self._tables) > 1:
             raise StorageError("repeated-parameter", "db_id or table was given more than once")
         db_id, table = "".join(self._db_ids), "".join(self._tables)
         if not db_id and len(self._dbs) > 1:
-            raise StorageError("database-required", f"there are {len(self._dbs)} databases")
+            raise StorageError("database-required", f"the deployment has {len(self._dbs)} databases")
         dbs = self._dbs.get(db_id, []) if db_id else [db for same_id in self._dbs.values() for db in same_id]
         if db_id and not dbs:
-            raise StorageError("unknown-database", f"there is no {db_id!r}")
+            raise StorageError("unknown-database", f"database {db_id!r} does not exist")
         if table:
-            # Agno takes the name of any of its tables here. Only the one that holds learnings is meant.
+            # Agno accepts the name of any of its tables here. Only the table of learnings is valid.
             dbs = [db for db in dbs if getattr(db, "learnings_table_name", None) == table]
             if not dbs:
-                raise StorageError("unknown-table", f"{db_id!r} keeps no learnings in {table!r}")
+                raise StorageError("unknown-table", f"table {table!r} of database {db_id!r} does not store learnings")
         engine = getattr(dbs[0], "db_engine", None) if dbs else None
         if not isinstance(engine, sql.Engine) or engine.dialect.name not in ("sqlite", "postgresql"):
             raise StorageError("unsupported", "neither SQLite nor PostgreSQL, or an asynchronous engine")
         if table:
             with database_errors():
                 if not dbs[0].table_exists(table):
-                    raise StorageError("unknown-table", f"{db_id!r} has no {table!r}")
+                    raise StorageError("unknown-table", f"database {db_id!r} has no table {table!r}")
         return dbs[0]
 
     @contextmanager
     def _connection(self) -> Iterator[tuple[sql.Connection, sql.TableClause, sql.ColumnElement[bool]]]:
-        """A transaction, the table and the condition that names the record. Rolled back unless it was committed."""
+        """Yields a transaction, the table, and the condition that selects the record. Rolls back unless committed."""
         db = self._database()
         schema = getattr(db, "db_schema", None)
         table = sql.table(db.learnings_table_name, *(sql.column(*column) for column in COLUMNS), schema=schema)
@@ -305,16 +311,16 @@ def revision(row: sql.Row) -> str:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """What the database raises, as the contract tells it apart: worth a retry, or not."""
+    """Converts a database exception to the contract's error: `unavailable` if a retry can succeed, else `internal`."""
     try:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
-        # SQLite calls many things operational that no retry mends; PostgreSQL's drivers do not.
+        # SQLite's driver also raises OperationalError for permanent errors; PostgreSQL's drivers do not.
         name = getattr(cause, "sqlite_errorname", "SQLITE_BUSY")
         busy = isinstance(error, OperationalError) and name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
         kind = "unavailable" if busy or isinstance(error, TimeoutError) else "internal"
-        audit.error("the database failed: %s", cause)
+        audit.error("database failed: %s", cause)
         raise StorageError(kind, str(cause)) from error
 
 

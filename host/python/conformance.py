@@ -1,10 +1,10 @@
 """Runs the conformance cases on a component in this host.
 
-    python conformance.py [--component FILE] [--cases FOLDER] [--json]
+    python conformance.py [--component FILE] [--cases DIRECTORY] [--json]
 
-Prints the failing cases, then `N passed, N failed`; exits with 1 where one failed. With `--json` it prints one line of
-JSON for each case instead, in the order of file names and of cases: compact, nothing escaped that need not be. Hosts
-that agree print the same bytes.
+Prints the failing cases, then `N passed, N failed`; exits with 1 if a case failed. With `--json`, prints one JSON
+object per case instead, one per line, in the order of file names and of cases. The objects are compact and have no
+unnecessary escapes, so hosts with the same results print the same bytes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def snake_case(names: dict[str, Any]) -> dict[str, Any]:
 
 
 class Case:
-    """One case: the host's side of it, as it is written down, and a record of the calls."""
+    """One case: the `identity` and the `storage` that it specifies. Records the calls."""
 
     def __init__(self, case: dict[str, Any]) -> None:
         self.name = case["name"]
@@ -39,8 +39,8 @@ class Case:
         try:
             rejection = policy.decide(self.request, identity=self, storage=self)
             answer = asdict(rejection) if rejection else "deleted"
-        except Exception as failure:
-            answer = f"failed: {failure}"
+        except Exception as error:
+            answer = f"failed: {error}"
         return {"calls": self.calls, "answer": answer, "left": sorted(self.records)}
 
     def current(self) -> Caller:
@@ -50,21 +50,21 @@ class Case:
         return Caller(**snake_case(self.identity["caller"]))
 
     def locate(self) -> Target:
-        self.called("locate")
+        self.record_call("locate")
         return Target("main", "agno_learnings")
 
     def find(self) -> Learning | None:
-        self.called("find")
+        self.record_call("find")
         if self.request.learning_id not in self.records:
             return None
         owner = self.records[self.request.learning_id]
         return Learning(learning_type="user_profile", content="{}", created_at=0, revision="1", user_id=owner)
 
     def delete(self) -> Outcome:
-        return self.called("delete") or self.remove()
+        return self.record_call("delete") or self.remove()
 
     def delete_if_owned_by(self, user_id: str) -> Outcome:
-        if fault := self.called("delete-if-owned-by", user_id):
+        if fault := self.record_call("delete-if-owned-by", user_id):
             return fault
         owner = self.records.get(self.request.learning_id, user_id)
         if owner is None:
@@ -72,14 +72,14 @@ class Case:
         return self.remove() if owner == user_id else Outcome.OWNED_BY_ANOTHER
 
     def delete_if_unchanged(self, revision: str) -> Outcome:
-        if fault := self.called("delete-if-unchanged", revision):
+        if fault := self.record_call("delete-if-unchanged", revision):
             return fault
         if revision != "1" and self.request.learning_id in self.records:
             return Outcome.CHANGED
         return self.remove()
 
-    def called(self, function: str, *argument: str) -> Outcome | None:
-        """Notes the call, and answers what the case says this function answers instead of doing its work."""
+    def record_call(self, function: str, *argument: str) -> Outcome | None:
+        """Records a call. Returns or raises the result that the case injects for this function, if any."""
         self.calls.append(" ".join([f"storage.{function}", *argument]))
         fault = self.faults.get(function, {})
         if "error" in fault:

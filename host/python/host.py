@@ -3,8 +3,8 @@
     policy = Policy("delete-learning.wasm")
     rejection = policy.decide(Request("user_profile_ada"), identity, storage)
 
-`identity` and `storage` are yours: see the protocols `Identity` and `Storage`, and the contract in `wit/`, which says
-what their answers promise. `decide` may be called from several threads at once.
+You implement `identity` and `storage`: see the protocols `Identity` and `Storage`, and the contract in `wit/`, which
+specifies what they must guarantee. `decide` can be called from several threads at the same time.
 """
 
 import logging
@@ -23,10 +23,10 @@ IDENTITY = f"{PACKAGE}/identity@{VERSION}"
 STORAGE = f"{PACKAGE}/storage@{VERSION}"
 TYPES = f"{PACKAGE}/types@{VERSION}"
 
-# What one decision may cost. The shipped policy takes about 3 000 of the fuel.
-FUEL = 50_000_000
-MEMORY_BYTES = 16 * 1024 * 1024
-CALLS = 64
+# The limits of one decision. The default policy consumes about 3,000 units of fuel.
+MAX_FUEL = 50_000_000
+MAX_MEMORY_BYTES = 16 * 1024 * 1024
+MAX_HOST_CALLS = 64
 
 STATUS = {
     "bad-request": 400,
@@ -61,7 +61,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Request:
-    """`learning_id` percent-decoded once; the other two as the caller sent them."""
+    """A request. `learning_id` is percent-decoded once; `db_id` and `table` are as the caller sent them."""
 
     learning_id: str
     db_id: str | None = None
@@ -109,7 +109,7 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What the caller is told: `status`, `code` and `detail`. `rule` is for log and audit alone."""
+    """A rejection. `status`, `code` and `detail` are for the caller; `rule` is only for log and audit."""
 
     status: int
     code: str
@@ -119,7 +119,7 @@ class Rejection:
 
 @dataclass
 class IdentityError(Exception):
-    """There is no caller. `kind` is one of the contract's `identity-error-kind`; `message` is for the log."""
+    """No caller. `kind` is a case of the contract's `identity-error-kind`; `message` is for the log."""
 
     kind: str
     credential: Credential
@@ -128,150 +128,153 @@ class IdentityError(Exception):
 
 @dataclass
 class StorageError(Exception):
-    """There is no outcome. `kind` is one of the contract's `storage-error-kind`; `message` is for the log."""
+    """No result. `kind` is a case of the contract's `storage-error-kind`; `message` is for the log."""
 
     kind: str
     message: str = ""
 
 
-class PolicyFailure(Exception):
-    """There is no decision: answer 500. The text and the cause are for the log."""
+class PolicyError(Exception):
+    """No valid decision: answer 500. The message and the cause are for the log."""
 
     deleted: bool = False
-    """Whether storage had answered `deleted` before the policy failed: an audit record must say so."""
+    """Whether storage returned `deleted` before the policy failed. The audit event must state this."""
 
 
 class Identity(Protocol):
     def current(self) -> Caller:
-        """Who is calling. Raises `IdentityError`."""
+        """Returns the caller. Raises `IdentityError`."""
 
 
 class Storage(Protocol):
-    """The one record that the request names. Every method may raise `StorageError`."""
+    """The one record that the request names. Every method can raise `StorageError`."""
 
     def locate(self) -> Target:
-        """Where the record is, or would be, looking at no record."""
+        """Returns the database and the table of the request, without reading any record."""
 
     def find(self) -> Learning | None:
-        """The record; none where there is none."""
+        """Returns the record, or `None` if it does not exist."""
 
     def delete(self) -> Outcome:
-        """Deletes it, whoever owns it."""
+        """Deletes the record regardless of its owner."""
 
     def delete_if_owned_by(self, user_id: str) -> Outcome:
-        """Deletes it if this user owns it, as one atomic step."""
+        """Deletes the record if `user_id` owns it, in one atomic step."""
 
     def delete_if_unchanged(self, revision: str) -> Outcome:
-        """Deletes it if it is in this state, as one atomic step."""
+        """Deletes the record if its revision is still `revision`, in one atomic step."""
 
 
 class Policy:
-    """A policy, compiled once. Each decision runs in an instance of its own, which is gone afterwards."""
+    """A policy, compiled once. Each decision runs in a fresh instance."""
 
-    def __init__(self, component: str | Path, *, fuel: int = FUEL, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, component: str | Path, *, max_fuel: int = MAX_FUEL, max_memory_bytes: int = MAX_MEMORY_BYTES
+    ) -> None:
         config = Config()
         config.consume_fuel = True
         self._engine = Engine(config)
-        self._fuel = fuel
-        self._memory_bytes = memory_bytes
+        self._max_fuel = max_fuel
+        self._max_memory_bytes = max_memory_bytes
         try:
             self._component = Component.from_file(self._engine, component)
         except (OSError, WasmtimeError) as error:
-            raise ValueError(f"{component} is not a component that can be loaded: {error}") from error
-        # Deny by default: a policy that wants anything else (WASI, say) is refused here, not at the first request.
-        foreign = set(self._component.type.imports(self._engine)) - {IDENTITY, STORAGE, TYPES}
-        if foreign:
-            raise ValueError(f"{component} imports what this host does not give: {', '.join(sorted(foreign))}")
+            raise ValueError(f"cannot load the component {component}: {error}") from error
+        # Rejects other imports, such as WASI, at load time instead of at the first request.
+        unknown = set(self._component.type.imports(self._engine)) - {IDENTITY, STORAGE, TYPES}
+        if unknown:
+            raise ValueError(f"{component} has imports that this host does not provide: {', '.join(sorted(unknown))}")
         self._export = self._component.get_export_index("delete-learning")
         if self._export is None:
-            raise ValueError(f"{component} does not export delete-learning: it is no policy for {PACKAGE}@{VERSION}")
+            raise ValueError(f"{component} does not export delete-learning of {PACKAGE}@{VERSION}")
 
     def decide(self, request: Request, identity: Identity, storage: Storage) -> Rejection | None:
-        """Decides on one request and carries the decision out: none where the record was deleted.
+        """Decides on one request. Returns `None` if it deleted the record, and the rejection otherwise.
 
-        Raises `PolicyFailure` where the policy trapped, exceeded a limit or broke the contract, and where `identity`
-        or `storage` raised anything beside their own errors.
+        Raises `PolicyError` if the policy trapped, exceeded a limit or violated the contract, or if `identity` or
+        `storage` raised an exception other than `IdentityError` and `StorageError`.
         """
-        call = _Call()
+        state = _HostState()
         store = Store(self._engine)
-        store.set_fuel(self._fuel)
-        store.set_limits(memory_size=self._memory_bytes, instances=16, tables=16, memories=4)
+        store.set_fuel(self._max_fuel)
+        store.set_limits(memory_size=self._max_memory_bytes, instances=16, tables=16, memories=4)
         try:
-            instance = self._linker(call, identity, storage).instantiate(store, self._component)
+            instance = self._linker(state, identity, storage).instantiate(store, self._component)
             answer = instance.get_func(store, self._export)(store, _lower(request))
         except Exception as error:
-            # Taken out of `call`: the store holds `call`, and the failure's traceback holds the store, for good.
-            cause, call.failure = call.failure or error, None
-            raise call.failed("the policy or its host failed") from cause
+            # Removed from `state`: the store refers to `state`, and the traceback of the exception to the store, so the
+            # store would never be freed.
+            cause, state.exception = state.exception or error, None
+            raise state.error("the policy or its host failed") from cause
         if answer is None:
-            if not call.deleted:
-                raise call.failed("the policy says deleted, storage does not")
+            if not state.deleted:
+                raise state.error("the policy reported a deletion that did not happen")
             return None
         rejection = Rejection(**{name.name: getattr(answer, name.name) for name in fields(Rejection)})
-        if call.deleted:
-            raise call.failed(f"the policy deleted the record and then refused: {rejection.rule}")
-        if problem := _malformed(rejection):
-            raise call.failed(f"the policy's rejection is malformed: {problem}")
+        if state.deleted:
+            raise state.error(f"the policy rejected the request after deleting the record: {rejection.rule}")
+        if violation := _validate_rejection(rejection):
+            raise state.error(f"the policy's rejection violates the contract: {violation}")
         return rejection
 
-    def _linker(self, call: "_Call", identity: Identity, storage: Storage) -> Linker:
-        # A linker for each request: the binding hands a host function nothing that would tell requests apart.
+    def _linker(self, state: "_HostState", identity: Identity, storage: Storage) -> Linker:
+        # One linker per request, because the bindings pass nothing to a host function that identifies the request.
         linker = Linker(self._engine)
         with linker.root() as root:
             with root.add_instance(IDENTITY) as functions:
-                functions.add_func("current", call.tagged(identity.current))
+                functions.add_func("current", state.tagged(identity.current))
             with root.add_instance(STORAGE) as functions:
-                functions.add_func("locate", call.tagged(storage.locate))
-                functions.add_func("find", call.tagged(lambda: Lookup(storage.find())))
-                functions.add_func("delete", call.untagged(storage.delete))
-                functions.add_func("delete-if-owned-by", call.untagged(storage.delete_if_owned_by))
-                functions.add_func("delete-if-unchanged", call.untagged(storage.delete_if_unchanged))
+                functions.add_func("locate", state.tagged(storage.locate))
+                functions.add_func("find", state.tagged(lambda: Lookup(storage.find())))
+                functions.add_func("delete", state.untagged(storage.delete))
+                functions.add_func("delete-if-owned-by", state.untagged(storage.delete_if_owned_by))
+                functions.add_func("delete-if-unchanged", state.untagged(storage.delete_if_unchanged))
         return linker
 
 
 @dataclass
-class _Call:
-    """One decision under way: what the host's functions answered and how they failed."""
+class _HostState:
+    """The state of one decision: the number of calls, whether a delete succeeded, and an unexpected exception."""
 
-    count: int = 0
+    calls: int = 0
     deleted: bool = False
-    failure: Exception | None = None
+    exception: Exception | None = None
 
     def tagged(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """For a result whose two sides are both records: the binding wants to be told which side it is."""
+        """Wraps a function whose result and error are both records. The bindings need a tag to distinguish them."""
         return self._host_function(function, lambda ok: Variant("ok", ok), lambda err: Variant("err", err))
 
     def untagged(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """For a result whose sides differ in type: the binding tells them apart, and takes no tag."""
+        """Wraps a function whose result and error differ in type. The bindings accept no tag for these."""
         return self._host_function(function, lambda ok: ok, lambda err: err)
 
     def _host_function(self, function: Callable[..., Any], ok: Callable, err: Callable) -> Callable[..., Any]:
         def host_function(_store: Any, *arguments: Any) -> Any:
-            self.count += 1
-            if self.count > CALLS:
-                raise WasmtimeError("the policy calls its host too often")
+            self.calls += 1
+            if self.calls > MAX_HOST_CALLS:
+                raise WasmtimeError("the policy called the host too often")
             try:
-                answer = function(*arguments)
-                self.deleted = self.deleted or answer == Outcome.DELETED
-                return ok(_lower(answer))
+                result = function(*arguments)
+                self.deleted = self.deleted or result == Outcome.DELETED
+                return ok(_lower(result))
             except (IdentityError, StorageError) as error:
                 log.info("%s: %s", error.kind, error.message)
                 return err(_lower(error))
             except Exception as error:
-                # Kept here, because the binding keeps it in a global that other threads share.
-                self.failure = error
-                raise WasmtimeError("a function of the host failed") from error
+                # Stored here, because the bindings store it in a global variable that all threads share.
+                self.exception = error
+                raise WasmtimeError("a host function failed") from error
 
         return host_function
 
-    def failed(self, message: str) -> PolicyFailure:
-        failure = PolicyFailure(message)
-        failure.deleted = self.deleted
-        return failure
+    def error(self, message: str) -> PolicyError:
+        error = PolicyError(message)
+        error.deleted = self.deleted
+        return error
 
 
 def _lower(value: Any) -> Any:
-    """A value of this module as the binding takes it: records carry the contract's names, kebab-case and all."""
+    """Converts a value of this module to the bindings' form: records have the contract's kebab-case names."""
     if not hasattr(value, "__dataclass_fields__"):
         return value
     record = Record()
@@ -280,12 +283,12 @@ def _lower(value: Any) -> Any:
     return record
 
 
-def _malformed(rejection: Rejection) -> str | None:
-    """What the contract forbids in a rejection, where this one has it: what goes to a caller is checked first."""
+def _validate_rejection(rejection: Rejection) -> str | None:
+    """Returns how a rejection violates the contract, or `None` if it does not."""
     if STATUS[rejection.code] != rejection.status:
-        return f"status {rejection.status} is not that of {rejection.code}"
+        return f"status {rejection.status} does not belong to code {rejection.code}"
     if not 1 <= len(rejection.detail.encode()) <= 1024 or re.search(r"[\x00-\x1f\x7f-\x9f]", rejection.detail):
-        return "its detail is not 1 to 1024 bytes without control characters"
+        return "its detail is not 1 to 1024 bytes of text without control characters"
     if not re.fullmatch(r"[a-z0-9-]{1,64}", rejection.rule):
         return "its rule is not 1 to 64 bytes of a-z, 0-9 and '-'"
     return None
