@@ -62,7 +62,9 @@ try {
   const [messages, external] = [[], []];
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && messages.push(message.text()));
   page.on('pageerror', (error) => messages.push(error.message));
-  page.on('request', (request) => /^(data:|http:\/\/127\.0\.0\.1:)/.test(request.url()) || external.push(request.url()));
+  page.on('request', (request) => {
+    if (!/^(data:|http:\/\/127\.0\.0\.1:)/.test(request.url())) external.push(request.url());
+  });
   await page.goto(origin);
 
   const clickButton = (name) => page.getByRole('button', { name, exact: true }).click();

@@ -1,26 +1,27 @@
 #!/bin/sh
-# Builds the host and its conformance runner: ./build.sh [FLAG…], FLAGs being further ones for the compiler.
+# Builds the host and its conformance runner: ./build.sh [COMPILER-FLAG…]
 #
-# Takes a C11 compiler, python3 with pip, and cargo; Linux. The rest comes from the package registries, once, into
-# fetched/:
-# - libwasmtime, from the wheel of the Python package `wasmtime` (the library alone: a wheel carries no headers);
-# - its headers, from the crate of the same version;
-# - yyjson, which reads the conformance cases, from a crate as well. The host itself does without it.
+# Requires Linux, a C11 compiler, python3 with pip, and cargo. Downloads the following from the package registries to
+# fetched/, once:
+# - libwasmtime, from the wheel of the Python package `wasmtime`, which has no headers;
+# - its headers, from the crate `wasmtime-c-api-impl` of the same version;
+# - yyjson, from the crate `yyjson-sys`. Only the conformance runner uses it, to parse the cases.
 set -eu
 cd "$(dirname "$0")"
 
-wasmtime=50.0.1 # of library and headers: the two must match, for the headers describe the library's structs
-yyjson=0.1.0    # of the crate; it carries yyjson 0.10.0
+# The library and the headers must have the same version, because the headers define the structs of the library.
+wasmtime=50.0.1
+yyjson=0.1.0    # the crate's version; it contains yyjson 0.10.0
 
-# Where cargo unpacks a crate. `cargo info` downloads one without the crates that it depends on.
+# Downloads a crate and prints its directory. `cargo info` downloads a crate without its dependencies.
 crate() {
-    # From the top, so that it is about the registry and not about the package whose folder this is.
+    # In /, so that cargo uses the registry and not the workspace of this directory.
     (cd / && cargo info --quiet --registry crates-io "$1@$2" >/dev/null)
     find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -mindepth 2 -maxdepth 2 -name "$1-$2" | head -n 1
 }
 
 fetch() {
-    rm -rf fetched fetching # what an earlier version or an interrupted run left
+    rm -rf fetched fetching # remains of another version or an interrupted run
     mkdir fetching
     python3 -m pip download --quiet --no-deps --only-binary :all: --dest fetching "wasmtime==$wasmtime"
     python3 -m zipfile -e fetching/wasmtime-*.whl fetching/wheel
@@ -28,7 +29,7 @@ fetch() {
 
     headers=$(crate wasmtime-c-api-impl "$wasmtime")
     cp -R "$headers/include" fetching/include
-    # Wasmtime's CMake files write this header. It says what is declared: what a build has where nobody turns it off.
+    # Wasmtime's CMake files generate this header. It enables declarations; these are the features of a default build.
     sed -e '/DISABLE_LOGGING/d' -e '/ALL_ARCH/d' -e 's/#cmakedefine/#define/' \
         "$headers/include/wasmtime/conf.h.in" >fetching/include/wasmtime/conf.h
 
@@ -48,8 +49,8 @@ mkdir -p build
 if [ ! -e build/yyjson.o ] || [ fetched/yyjson.c -nt build/yyjson.o ]; then
     ${CC:-cc} -O2 -c fetched/yyjson.c -o build/yyjson.o
 fi
-# -isystem: warnings are about this folder's code. $ORIGIN: the program finds the library wherever this folder is moved.
-# shellcheck disable=SC2086 # CC may hold flags
+# -isystem limits warnings to the code of this directory. $ORIGIN lets this directory be moved.
+# shellcheck disable=SC2086 # CC can contain flags
 ${CC:-cc} -std=c11 -Wall -Wextra -O2 -g "$@" -isystem fetched/include -isystem fetched \
     conformance.c host.c build/yyjson.o -o build/conformance \
     -Lfetched -lwasmtime -pthread '-Wl,-rpath,$ORIGIN/../fetched'

@@ -1,11 +1,11 @@
-/* Runs the conformance cases on a component in this host, and shows how a platform uses it.
+/* Runs the conformance cases on a component in this host. Also an example of a platform that uses the host.
  *
- *     conformance [--component FILE] [--cases FOLDER] [--json]
+ *     conformance [--component FILE] [--cases DIRECTORY] [--json]
  *
- * Prints the failing cases, then `N passed, N failed`; exits with 1 where one failed, with 2 where it cannot run. With
- * `--json` it prints one line of JSON for each case instead, in the order of file names and of cases: compact, nothing
- * escaped that need not be. Hosts that agree print the same bytes. The defaults are the repository's component and
- * cases, seen from this folder.
+ * Prints the failing cases, then `N passed, N failed`. Exits with 1 if a case failed, and with 2 if the cases cannot be
+ * run. With `--json`, prints one JSON object per case instead, one per line, in the order of file names and of cases.
+ * The objects are compact and have no unnecessary escapes, so hosts with the same results print the same bytes. The
+ * defaults are the repository's component and cases, relative to this directory.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -19,19 +19,19 @@
 
 #include "host.h"
 
-/* The context of one decision: the case, and what has happened. */
+/* The context of one decision: the case, and the state of its records and calls. */
 struct test {
     yyjson_val *test;
-    struct text id;          /* of the record that storage is bound to */
-    yyjson_mut_doc *doc;     /* owns what is below */
-    yyjson_mut_val *records; /* id to owner, as they are now */
+    struct text id;          /* the record that storage is bound to */
+    yyjson_mut_doc *doc;     /* owns the two values below */
+    yyjson_mut_val *records; /* the current records: id to owner */
     yyjson_mut_val *calls;
     struct text *scopes;
 };
 
-static _Noreturn void give_up(const char *about, const char *why)
+static _Noreturn void exit_with_error(const char *subject, const char *reason)
 {
-    fprintf(stderr, "%s: %s\n", about, why);
+    fprintf(stderr, "%s: %s\n", subject, reason);
     exit(2);
 }
 
@@ -41,13 +41,13 @@ static yyjson_val *member(yyjson_val *object, const char *key)
 {
     yyjson_val *value = yyjson_obj_get(object, key);
     if (value == NULL)
-        give_up(key, "a case lacks it");
+        exit_with_error(key, "missing in a case");
     return value;
 }
 
 static struct text text_of(yyjson_val *string)
 {
-    return (struct text){yyjson_get_str(string), yyjson_get_len(string)}; /* NULL and 0 of null */
+    return (struct text){yyjson_get_str(string), yyjson_get_len(string)}; /* NULL and 0 for null */
 }
 
 static struct text text(yyjson_val *object, const char *key)
@@ -55,14 +55,14 @@ static struct text text(yyjson_val *object, const char *key)
     return text_of(member(object, key));
 }
 
-/* The value of an enum, from the contract's name of it. */
-static unsigned named(yyjson_val *object, const char *key, const char *const names[])
+/* Converts the contract's name of an enum value to the value. */
+static unsigned enum_value(yyjson_val *object, const char *key, const char *const names[])
 {
     yyjson_val *name = member(object, key);
     for (unsigned i = 1; names[i] != NULL; i++)
         if (yyjson_equals_str(name, names[i]))
             return i;
-    give_up(key, "a case gives it a value that the contract does not have");
+    exit_with_error(key, "a case has a value that is not in the contract");
 }
 
 /* ---- The platform that a case describes ---- */
@@ -74,8 +74,8 @@ static bool current(void *context, struct caller *caller, struct identity_error 
     yyjson_val *identity = member(test->test, "identity");
     yyjson_val *failure = yyjson_obj_get(identity, "error");
     if (failure != NULL) {
-        error->kind = named(failure, "kind", identity_error_kind_names);
-        error->credential = named(failure, "credential", credential_names);
+        error->kind = enum_value(failure, "kind", identity_error_kind_names);
+        error->credential = enum_value(failure, "credential", credential_names);
         error->message = text(failure, "message");
         return false;
     }
@@ -88,7 +88,7 @@ static bool current(void *context, struct caller *caller, struct identity_error 
     for (size_t i = 0; i < yyjson_arr_size(scopes); i++)
         test->scopes[i] = text_of(yyjson_arr_get(scopes, i));
     *caller = (struct caller){
-        .credential = named(found, "credential", credential_names),
+        .credential = enum_value(found, "credential", credential_names),
         .subject = text(found, "subject"),
         .scopes = test->scopes,
         .scope_count = yyjson_arr_size(scopes),
@@ -99,12 +99,12 @@ static bool current(void *context, struct caller *caller, struct identity_error 
     return true;
 }
 
-/* Notes the call. Returns what the case says the function answers instead of doing its work, or NULL. */
-static yyjson_val *call(struct test *test, const char *function, const struct text *argument)
+/* Records a call. Returns the result that the case injects for the function, or NULL. */
+static yyjson_val *record_call(struct test *test, const char *function, const struct text *argument)
 {
     struct text none = {"", 0};
-    size_t room = strlen("storage. ") + strlen(function) + (argument ? argument->size : 0) + 1;
-    char *line = malloc(room);
+    size_t capacity = strlen("storage. ") + strlen(function) + (argument ? argument->size : 0) + 1;
+    char *line = malloc(capacity);
     if (line == NULL)
         abort();
     size_t size = sprintf(line, "storage.%s%s", function, argument ? " " : "");
@@ -115,9 +115,9 @@ static yyjson_val *call(struct test *test, const char *function, const struct te
     return yyjson_obj_get(yyjson_obj_get(member(test->test, "storage"), "faults"), function);
 }
 
-static bool fail(yyjson_val *failure, struct storage_error *error)
+static bool set_error(yyjson_val *failure, struct storage_error *error)
 {
-    error->kind = named(failure, "kind", storage_error_kind_names);
+    error->kind = enum_value(failure, "kind", storage_error_kind_names);
     error->message = text(failure, "message");
     return false;
 }
@@ -133,32 +133,32 @@ static enum outcome delete_record(struct test *test)
     return deleted ? OUTCOME_DELETED : OUTCOME_ABSENT;
 }
 
-/* Whether a delete has its answer from the case. `*ended` is then what the function returns. */
-static bool is_fault(yyjson_val *fault, bool *ended, enum outcome *outcome, struct storage_error *error)
+/* Whether the case injects a result for a delete. If so, sets the result and `*succeeded`, the return value. */
+static bool apply_fault(yyjson_val *fault, bool *succeeded, enum outcome *outcome, struct storage_error *error)
 {
     if (fault == NULL)
         return false;
     yyjson_val *failure = yyjson_obj_get(fault, "error");
-    *ended = failure == NULL ? true : fail(failure, error);
-    if (*ended)
-        *outcome = named(fault, "outcome", outcome_names);
+    *succeeded = failure == NULL ? true : set_error(failure, error);
+    if (*succeeded)
+        *outcome = enum_value(fault, "outcome", outcome_names);
     return true;
 }
 
 static bool locate(void *context, struct target *target, struct storage_error *error)
 {
-    yyjson_val *fault = call(context, "locate", NULL);
+    yyjson_val *fault = record_call(context, "locate", NULL);
     if (fault != NULL)
-        return fail(member(fault, "error"), error);
+        return set_error(member(fault, "error"), error);
     *target = (struct target){TEXT("main"), TEXT("agno_learnings")};
     return true;
 }
 
 static bool find(void *context, bool *found, struct learning *learning, struct storage_error *error)
 {
-    yyjson_val *fault = call(context, "find", NULL);
+    yyjson_val *fault = record_call(context, "find", NULL);
     if (fault != NULL)
-        return fail(member(fault, "error"), error);
+        return set_error(member(fault, "error"), error);
     yyjson_mut_val *owner = owner_of_record(context);
     *found = owner != NULL;
     *learning = (struct learning){
@@ -172,17 +172,17 @@ static bool find(void *context, bool *found, struct learning *learning, struct s
 
 static bool delete_any(void *context, enum outcome *outcome, struct storage_error *error)
 {
-    bool ended = true;
-    if (!is_fault(call(context, "delete", NULL), &ended, outcome, error))
+    bool succeeded = true;
+    if (!apply_fault(record_call(context, "delete", NULL), &succeeded, outcome, error))
         *outcome = delete_record(context);
-    return ended;
+    return succeeded;
 }
 
 static bool delete_if_owned_by(void *context, struct text user_id, enum outcome *outcome, struct storage_error *error)
 {
-    bool ended = true;
-    if (is_fault(call(context, "delete-if-owned-by", &user_id), &ended, outcome, error))
-        return ended;
+    bool succeeded = true;
+    if (apply_fault(record_call(context, "delete-if-owned-by", &user_id), &succeeded, outcome, error))
+        return succeeded;
     yyjson_mut_val *owner = owner_of_record(context);
     if (owner == NULL)
         *outcome = OUTCOME_ABSENT;
@@ -198,9 +198,9 @@ static bool delete_if_owned_by(void *context, struct text user_id, enum outcome 
 static bool delete_if_unchanged(void *context, struct text revision, enum outcome *outcome,
                                 struct storage_error *error)
 {
-    bool ended = true;
-    if (is_fault(call(context, "delete-if-unchanged", &revision), &ended, outcome, error))
-        return ended;
+    bool succeeded = true;
+    if (apply_fault(record_call(context, "delete-if-unchanged", &revision), &succeeded, outcome, error))
+        return succeeded;
     bool is_current = revision.size == 1 && revision.data[0] == '1';
     *outcome = is_current || owner_of_record(context) == NULL ? delete_record(context) : OUTCOME_CHANGED;
     return true;
@@ -212,14 +212,14 @@ static const struct platform platform = {
 
 /* ---- Running a case ---- */
 
-static int by_bytes(const void *left, const void *right)
+static int compare_bytes(const void *left, const void *right)
 {
     const struct text *a = left, *b = right;
     int order = memcmp(a->data, b->data, a->size < b->size ? a->size : b->size);
     return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
 }
 
-static yyjson_mut_val *ids_left(struct test *test)
+static yyjson_mut_val *remaining_ids(struct test *test)
 {
     size_t count = 0;
     struct text *ids = calloc(yyjson_mut_obj_size(test->records) + 1, sizeof *ids);
@@ -228,7 +228,7 @@ static yyjson_mut_val *ids_left(struct test *test)
     yyjson_mut_obj_iter iterator = yyjson_mut_obj_iter_with(test->records);
     for (yyjson_mut_val *id; (id = yyjson_mut_obj_iter_next(&iterator)) != NULL;)
         ids[count++] = (struct text){yyjson_mut_get_str(id), yyjson_mut_get_len(id)};
-    qsort(ids, count, sizeof *ids, by_bytes);
+    qsort(ids, count, sizeof *ids, compare_bytes);
     yyjson_mut_val *left = yyjson_mut_arr(test->doc);
     for (size_t i = 0; i < count; i++)
         yyjson_mut_arr_add_strn(test->doc, left, ids[i].data, ids[i].size);
@@ -236,13 +236,13 @@ static yyjson_mut_val *ids_left(struct test *test)
     return left;
 }
 
-static yyjson_mut_val *answer(yyjson_mut_doc *doc, const struct decision *decision)
+static yyjson_mut_val *answer_to_json(yyjson_mut_doc *doc, const struct decision *decision)
 {
     if (decision->deleted && !decision->failed)
         return yyjson_mut_str(doc, "deleted");
-    if (decision->failed) { /* which no case expects, whatever the caller would be told */
-        char failure[WHY_BYTES + 8];
-        snprintf(failure, sizeof failure, "failed: %s", decision->why);
+    if (decision->failed) { /* no case expects this */
+        char failure[ERROR_BYTES + 8];
+        snprintf(failure, sizeof failure, "failed: %s", decision->error);
         return yyjson_mut_strcpy(doc, failure);
     }
     yyjson_mut_val *rejection = yyjson_mut_obj(doc);
@@ -258,8 +258,8 @@ static void print(const char *before, yyjson_mut_val *value)
     size_t size = 0;
     char *json = yyjson_mut_val_write(value, 0, &size);
     if (json == NULL)
-        give_up("a result", "cannot be written as JSON");
-    /* Others write \u001b where this library writes \u001B. */
+        exit_with_error("cannot write a result as JSON", "out of memory");
+    /* This library writes \u001B, other hosts write \u001b. */
     for (char *at = json; (at = strchr(at, '\\')) != NULL; at += 2)
         for (int i = 2; at[1] == 'u' && i < 6; i++)
             at[i] = tolower((unsigned char)at[i]);
@@ -267,7 +267,7 @@ static void print(const char *before, yyjson_mut_val *value)
     free(json);
 }
 
-static bool passes(struct policy *policy, yyjson_val *test_case, bool as_json)
+static bool run_case(struct policy *policy, yyjson_val *test_case, bool as_json)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_val *request = member(test_case, "request");
@@ -286,8 +286,8 @@ static bool passes(struct policy *policy, yyjson_val *test_case, bool as_json)
     yyjson_mut_val *got = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_strn(doc, got, "case", name.data, name.size);
     yyjson_mut_obj_add_val(doc, got, "calls", test.calls);
-    yyjson_mut_obj_add_val(doc, got, "answer", answer(doc, &decision));
-    yyjson_mut_obj_add_val(doc, got, "left", ids_left(&test));
+    yyjson_mut_obj_add_val(doc, got, "answer", answer_to_json(doc, &decision));
+    yyjson_mut_obj_add_val(doc, got, "left", remaining_ids(&test));
     yyjson_mut_val *expected = yyjson_val_mut_copy(doc, member(test_case, "expect"));
     yyjson_mut_obj_add_strn(doc, expected, "case", name.data, name.size);
 
@@ -313,7 +313,7 @@ static int is_json(const struct dirent *entry)
 int main(int argc, char **argv)
 {
     const char *component = "../../guest/policy/component/delete-learning.wasm";
-    const char *folder = "../../tests/conformance/cases";
+    const char *directory = "../../tests/conformance/cases";
     bool as_json = false;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
@@ -321,31 +321,31 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--component") == 0 && i + 1 < argc)
             component = argv[++i];
         else if (strcmp(argv[i], "--cases") == 0 && i + 1 < argc)
-            folder = argv[++i];
+            directory = argv[++i];
         else
-            give_up(argv[i], "usage: conformance [--component FILE] [--cases FOLDER] [--json]");
+            exit_with_error(argv[i], "usage: conformance [--component FILE] [--cases DIRECTORY] [--json]");
     }
 
-    char why[WHY_BYTES];
-    struct policy *policy = policy_open(component, &platform, &default_limits, why);
+    char open_error[ERROR_BYTES];
+    struct policy *policy = policy_open(component, &platform, &default_limits, open_error);
     if (policy == NULL)
-        give_up(component, why);
+        exit_with_error(component, open_error);
     struct dirent **files;
-    int count = scandir(folder, &files, is_json, alphasort);
+    int count = scandir(directory, &files, is_json, alphasort);
     if (count <= 0)
-        give_up(folder, "no cases");
+        exit_with_error(directory, "no cases");
 
     unsigned passed = 0, failed = 0;
     for (int i = 0; i < count; i++) {
         char path[4096];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]->d_name);
+        snprintf(path, sizeof path, "%s/%s", directory, files[i]->d_name);
         yyjson_read_err error;
         yyjson_doc *doc = yyjson_read_file(path, 0, NULL, &error);
         if (doc == NULL)
-            give_up(path, error.msg);
+            exit_with_error(path, error.msg);
         yyjson_arr_iter cases = yyjson_arr_iter_with(member(yyjson_doc_get_root(doc), "cases"));
         for (yyjson_val *test; (test = yyjson_arr_iter_next(&cases)) != NULL;)
-            *(passes(policy, test, as_json) ? &passed : &failed) += 1;
+            *(run_case(policy, test, as_json) ? &passed : &failed) += 1;
         yyjson_doc_free(doc);
         free(files[i]);
     }

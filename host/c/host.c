@@ -54,7 +54,7 @@ const struct limits default_limits = {
     .table_elements = 10000,
     .stack_bytes = 256 << 10,
     .cpu_ms = 100,
-    .calls = 32,
+    .host_calls = 32,
 };
 
 struct policy {
@@ -65,24 +65,24 @@ struct policy {
     wasmtime_component_linker_t *linker;
     wasmtime_component_export_index_t *export;
     pthread_t ticker;
-    bool ticking;
+    bool has_ticker;
     atomic_bool stopping;
     atomic_uint_fast64_t ticks;
 };
 
-/* One decision under way. */
-struct run {
+/* The state of one decision. */
+struct host_state {
     struct policy *policy;
     void *context;
-    unsigned calls_left;
+    unsigned remaining_calls;
     uint64_t deadline; /* in ticks */
-    bool out_of_time;
-    enum fate fate;
+    bool timed_out;
+    enum record_outcome record;
 };
 
 /* ---- Text ---- */
 
-/* The C API aborts the process on text that is not UTF-8, so none may reach it. */
+/* The C API aborts the process if it receives text that is not UTF-8. */
 static bool is_utf8(struct text text)
 {
     const unsigned char *at = (const unsigned char *)text.data;
@@ -94,7 +94,7 @@ static bool is_utf8(struct text text)
         for (size_t i = 1; i <= more; i++)
             if ((at[i] & 0xC0) != 0x80)
                 return false;
-        /* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
+        /* Overlong forms, surrogates, and code points above U+10FFFF. */
         if ((at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) || (at[0] == 0xF0 && at[1] < 0x90) ||
             (at[0] == 0xF4 && at[1] > 0x8F))
             return false;
@@ -104,7 +104,7 @@ static bool is_utf8(struct text text)
     return true;
 }
 
-/* Control characters of Unicode: C0, DEL and C1. */
+/* The control characters of Unicode: C0, DEL and C1. */
 static bool has_control_characters(struct text text)
 {
     for (size_t i = 0; i < text.size; i++) {
@@ -121,27 +121,27 @@ static void copy(char *to, struct text from)
     to[from.size] = '\0';
 }
 
-static bool is(wasm_name_t name, const char *expected)
+static bool equals(wasm_name_t name, const char *expected)
 {
     return name.size == strlen(expected) && memcmp(name.data, expected, name.size) == 0;
 }
 
-static void take_message(wasmtime_error_t *error, char why[WHY_BYTES])
+static void move_message(wasmtime_error_t *error, char to[ERROR_BYTES])
 {
     wasm_name_t message;
     wasmtime_error_message(error, &message);
     struct text text = {message.data, message.size};
-    /* Where it is too long keep its end, for the cause comes last; and whole characters. */
-    while (text.size >= WHY_BYTES || (text.size > 0 && (text.data[0] & 0xC0) == 0x80))
+    /* Truncates at the start, because the cause comes last, and at a character boundary. */
+    while (text.size >= ERROR_BYTES || (text.size > 0 && (text.data[0] & 0xC0) == 0x80))
         text.data++, text.size--;
-    copy(why, text);
+    copy(to, text);
     wasm_byte_vec_delete(&message);
     wasmtime_error_delete(error);
 }
 
-/* ---- From C to the component: every value is owned by the one that it is put into ---- */
+/* ---- Lowering of C values to component values. A value owns the values in it. ---- */
 
-/* `valid` is cleared where there is something that the contract does not have. */
+/* `valid` is cleared if a value is not valid in the contract. */
 
 static value boolean(bool is_true)
 {
@@ -202,7 +202,7 @@ static value strings(const struct text *texts, size_t count, bool *valid)
     return list;
 }
 
-static field named(const char *name, value inner)
+static field new_field(const char *name, value inner)
 {
     field entry = {.val = inner};
     wasm_byte_vec_new(&entry.name, strlen(name), name);
@@ -215,7 +215,7 @@ static value record(const field fields[], size_t count)
     wasmtime_component_valrecord_new(&record.of.record, count, fields);
     return record;
 }
-/* The fields in the contract's order. */
+/* A record. The fields must be in the contract's order. */
 #define RECORD(...) record((field[]){__VA_ARGS__}, sizeof((field[]){__VA_ARGS__}) / sizeof(field))
 
 static value result(bool is_ok, value inner)
@@ -228,115 +228,115 @@ static value result(bool is_ok, value inner)
 
 static value lower_caller(const struct caller *caller, bool *valid)
 {
-    return RECORD(named("credential", enumeration(credential_names, caller->credential, valid)),
-                  named("subject", optional(caller->subject, valid)),
-                  named("scopes", strings(caller->scopes, caller->scope_count, valid)),
-                  named("enforce-scopes", boolean(caller->enforce_scopes)),
-                  named("user-isolation", boolean(caller->user_isolation)),
-                  named("admin-scope", string(caller->admin_scope, valid)));
+    return RECORD(new_field("credential", enumeration(credential_names, caller->credential, valid)),
+                  new_field("subject", optional(caller->subject, valid)),
+                  new_field("scopes", strings(caller->scopes, caller->scope_count, valid)),
+                  new_field("enforce-scopes", boolean(caller->enforce_scopes)),
+                  new_field("user-isolation", boolean(caller->user_isolation)),
+                  new_field("admin-scope", string(caller->admin_scope, valid)));
 }
 
 static value lower_learning(const struct learning *learning, bool *valid)
 {
-    return RECORD(named("learning-type", string(learning->learning_type, valid)),
-                  named("namespace", optional(learning->name_space, valid)),
-                  named("user-id", optional(learning->user_id, valid)),
-                  named("agent-id", optional(learning->agent_id, valid)),
-                  named("team-id", optional(learning->team_id, valid)),
-                  named("workflow-id", optional(learning->workflow_id, valid)),
-                  named("session-id", optional(learning->session_id, valid)),
-                  named("entity-id", optional(learning->entity_id, valid)),
-                  named("entity-type", optional(learning->entity_type, valid)),
-                  named("content", string(learning->content, valid)),
-                  named("metadata", optional(learning->metadata, valid)),
-                  named("created-at", integer(learning->created_at)),
-                  named("updated-at", learning->has_updated_at ? some(integer(learning->updated_at)) : none()),
-                  named("revision", string(learning->revision, valid)));
+    return RECORD(new_field("learning-type", string(learning->learning_type, valid)),
+                  new_field("namespace", optional(learning->name_space, valid)),
+                  new_field("user-id", optional(learning->user_id, valid)),
+                  new_field("agent-id", optional(learning->agent_id, valid)),
+                  new_field("team-id", optional(learning->team_id, valid)),
+                  new_field("workflow-id", optional(learning->workflow_id, valid)),
+                  new_field("session-id", optional(learning->session_id, valid)),
+                  new_field("entity-id", optional(learning->entity_id, valid)),
+                  new_field("entity-type", optional(learning->entity_type, valid)),
+                  new_field("content", string(learning->content, valid)),
+                  new_field("metadata", optional(learning->metadata, valid)),
+                  new_field("created-at", integer(learning->created_at)),
+                  new_field("updated-at", learning->has_updated_at ? some(integer(learning->updated_at)) : none()),
+                  new_field("revision", string(learning->revision, valid)));
 }
 
 static value lower_storage_error(const struct storage_error *error, bool *valid)
 {
-    return result(false, RECORD(named("kind", enumeration(storage_error_kind_names, error->kind, valid)),
-                                named("message", string(error->message, valid))));
+    return result(false, RECORD(new_field("kind", enumeration(storage_error_kind_names, error->kind, valid)),
+                                new_field("message", string(error->message, valid))));
 }
 
-/* ---- What a policy imports ---- */
+/* ---- The imports of a policy ---- */
 
-static value current(struct run *run, struct text argument, bool *valid)
+static value current(struct host_state *state, struct text argument, bool *valid)
 {
     (void)argument;
     struct caller caller = {0};
     struct identity_error error = {0};
-    if (run->policy->platform.current(run->context, &caller, &error))
+    if (state->policy->platform.current(state->context, &caller, &error))
         return result(true, lower_caller(&caller, valid));
-    return result(false, RECORD(named("kind", enumeration(identity_error_kind_names, error.kind, valid)),
-                                named("credential", enumeration(credential_names, error.credential, valid)),
-                                named("message", string(error.message, valid))));
+    return result(false, RECORD(new_field("kind", enumeration(identity_error_kind_names, error.kind, valid)),
+                                new_field("credential", enumeration(credential_names, error.credential, valid)),
+                                new_field("message", string(error.message, valid))));
 }
 
-static value locate(struct run *run, struct text argument, bool *valid)
+static value locate(struct host_state *state, struct text argument, bool *valid)
 {
     (void)argument;
     struct target target = {0};
     struct storage_error error = {0};
-    if (!run->policy->platform.locate(run->context, &target, &error))
+    if (!state->policy->platform.locate(state->context, &target, &error))
         return lower_storage_error(&error, valid);
-    return result(true, RECORD(named("database", string(target.database, valid)),
-                               named("table", string(target.table, valid))));
+    return result(true, RECORD(new_field("database", string(target.database, valid)),
+                               new_field("table", string(target.table, valid))));
 }
 
-static value find(struct run *run, struct text argument, bool *valid)
+static value find(struct host_state *state, struct text argument, bool *valid)
 {
     (void)argument;
     bool found = false;
     struct learning learning = {0};
     struct storage_error error = {0};
-    if (!run->policy->platform.find(run->context, &found, &learning, &error))
+    if (!state->policy->platform.find(state->context, &found, &learning, &error))
         return lower_storage_error(&error, valid);
-    return result(true, RECORD(named("learning", found ? some(lower_learning(&learning, valid)) : none())));
+    return result(true, RECORD(new_field("learning", found ? some(lower_learning(&learning, valid)) : none())));
 }
 
-/* Notes what a delete came to, then lowers it. */
-static value answer_delete(struct run *run, bool ended, enum outcome outcome, const struct storage_error *error,
-                           bool *valid)
+/* Records the outcome of a delete, and lowers it. */
+static value lower_outcome(struct host_state *state, bool succeeded, enum outcome outcome,
+                           const struct storage_error *error, bool *valid)
 {
-    if (ended && outcome == OUTCOME_DELETED)
-        run->fate = FATE_DELETED;
-    else if (!ended && error->kind == STORAGE_OUTCOME_UNKNOWN && run->fate == FATE_KEPT)
-        run->fate = FATE_UNKNOWN;
-    return ended ? result(true, enumeration(outcome_names, outcome, valid)) : lower_storage_error(error, valid);
+    if (succeeded && outcome == OUTCOME_DELETED)
+        state->record = RECORD_DELETED;
+    else if (!succeeded && error->kind == STORAGE_OUTCOME_UNKNOWN && state->record == RECORD_NOT_DELETED)
+        state->record = RECORD_UNKNOWN;
+    return succeeded ? result(true, enumeration(outcome_names, outcome, valid)) : lower_storage_error(error, valid);
 }
 
-static value delete_any(struct run *run, struct text argument, bool *valid)
+static value delete_any(struct host_state *state, struct text argument, bool *valid)
 {
     (void)argument;
     enum outcome outcome = 0;
     struct storage_error error = {0};
-    bool ended = run->policy->platform.delete_any(run->context, &outcome, &error);
-    return answer_delete(run, ended, outcome, &error, valid);
+    bool succeeded = state->policy->platform.delete_any(state->context, &outcome, &error);
+    return lower_outcome(state, succeeded, outcome, &error, valid);
 }
 
-static value delete_if_owned_by(struct run *run, struct text user_id, bool *valid)
+static value delete_if_owned_by(struct host_state *state, struct text user_id, bool *valid)
 {
     enum outcome outcome = 0;
     struct storage_error error = {0};
-    bool ended = run->policy->platform.delete_if_owned_by(run->context, user_id, &outcome, &error);
-    return answer_delete(run, ended, outcome, &error, valid);
+    bool succeeded = state->policy->platform.delete_if_owned_by(state->context, user_id, &outcome, &error);
+    return lower_outcome(state, succeeded, outcome, &error, valid);
 }
 
-static value delete_if_unchanged(struct run *run, struct text revision, bool *valid)
+static value delete_if_unchanged(struct host_state *state, struct text revision, bool *valid)
 {
     enum outcome outcome = 0;
     struct storage_error error = {0};
-    bool ended = run->policy->platform.delete_if_unchanged(run->context, revision, &outcome, &error);
-    return answer_delete(run, ended, outcome, &error, valid);
+    bool succeeded = state->policy->platform.delete_if_unchanged(state->context, revision, &outcome, &error);
+    return lower_outcome(state, succeeded, outcome, &error, valid);
 }
 
 struct function {
     const char *interface;
     const char *name;
     size_t parameters; /* none, or one string */
-    value (*answer)(struct run *run, struct text argument, bool *valid);
+    value (*call)(struct host_state *state, struct text argument, bool *valid);
 };
 
 static const struct function functions[] = {
@@ -348,38 +348,38 @@ static const struct function functions[] = {
     {STORAGE, "delete-if-unchanged", 1, delete_if_unchanged},
 };
 
-/* Every call of a policy to its host. An error from here ends the policy, as a trap does. */
+/* Handles every host call. An error stops the policy, as a trap does. */
 static wasmtime_error_t *call_host(void *data, wasmtime_context_t *context, const wasmtime_component_func_type_t *type,
                                    value *arguments, size_t argument_count, value *results, size_t result_count)
 {
     (void)type;
     const struct function *function = data;
-    struct run *run = wasmtime_context_get_data(context);
+    struct host_state *state = wasmtime_context_get_data(context);
 
-    /* The linker does not compare signatures, so a component may think of another one. */
+    /* The linker does not compare signatures, so a component can use another one. */
     if (argument_count != function->parameters || result_count != 1 ||
         (argument_count == 1 && arguments[0].kind != WASMTIME_COMPONENT_STRING))
         return wasmtime_error_new("the policy was built for another contract");
-    if (run->calls_left == 0)
-        return wasmtime_error_new("the policy called its host too often");
-    run->calls_left--;
+    if (state->remaining_calls == 0)
+        return wasmtime_error_new("the policy called the host too often");
+    state->remaining_calls--;
 
     struct text argument = {"", 0};
     if (argument_count == 1 && arguments[0].of.string.size > 0)
         argument = (struct text){arguments[0].of.string.data, arguments[0].of.string.size};
 
-    /* The clock of the policy stands still while its host works. */
-    uint64_t now = atomic_load(&run->policy->ticks);
-    uint64_t left = now < run->deadline ? run->deadline - now : 0;
+    /* The time of a host call does not count toward the policy's limit. */
+    uint64_t now = atomic_load(&state->policy->ticks);
+    uint64_t remaining = now < state->deadline ? state->deadline - now : 0;
     bool valid = true;
-    results[0] = function->answer(run, argument, &valid);
-    run->deadline = atomic_load(&run->policy->ticks) + left;
-    wasmtime_context_set_epoch_deadline(context, left);
+    results[0] = function->call(state, argument, &valid);
+    state->deadline = atomic_load(&state->policy->ticks) + remaining;
+    wasmtime_context_set_epoch_deadline(context, remaining);
 
-    return valid ? NULL : wasmtime_error_new("the platform answered what the contract does not have");
+    return valid ? NULL : wasmtime_error_new("the platform returned a value that is not valid in the contract");
 }
 
-/* ---- A policy ---- */
+/* ---- Loading a policy ---- */
 
 static void *tick(void *data)
 {
@@ -395,13 +395,13 @@ static void *tick(void *data)
 
 static bool start_ticker(struct policy *policy)
 {
-    /* A signal handled on the ticker's thread would cut its sleep short. */
+    /* A signal that is handled on the ticker's thread would interrupt its sleep. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    policy->ticking = pthread_create(&policy->ticker, NULL, tick, policy) == 0;
+    policy->has_ticker = pthread_create(&policy->ticker, NULL, tick, policy) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return policy->ticking;
+    return policy->has_ticker;
 }
 
 static char *read_file(const char *name, size_t *size)
@@ -410,16 +410,16 @@ static char *read_file(const char *name, size_t *size)
     if (file == NULL)
         return NULL;
     char *content = NULL;
-    size_t room = 0, read;
+    size_t capacity = 0, read;
     *size = 0;
     do {
-        if (*size == room) {
-            room = room == 0 ? 64 << 10 : 2 * room;
-            content = realloc(content, room);
+        if (*size == capacity) {
+            capacity = capacity == 0 ? 64 << 10 : 2 * capacity;
+            content = realloc(content, capacity);
             if (content == NULL)
                 abort();
         }
-        read = fread(content + *size, 1, room - *size, file);
+        read = fread(content + *size, 1, capacity - *size, file);
         *size += read;
     } while (read > 0);
     int failure = ferror(file) ? errno : 0;
@@ -455,44 +455,45 @@ static wasmtime_error_t *link_functions(wasmtime_component_linker_t *linker)
     return error;
 }
 
-static wasmtime_error_t *end_in_time(const wasmtime_context_t *context, void *data, uint64_t *more,
+static wasmtime_error_t *stop_at_deadline(const wasmtime_context_t *context, void *data, uint64_t *more,
                                      wasmtime_update_deadline_kind_t *kind)
 {
     (void)context, (void)more, (void)kind;
-    ((struct run *)data)->out_of_time = true;
-    return wasmtime_error_new("the policy used more time than it may");
+    ((struct host_state *)data)->timed_out = true;
+    return wasmtime_error_new("the policy exceeded the CPU time limit");
 }
 
-/* An instance of its own, within the limits; in a store that the caller deletes. */
-static wasmtime_error_t *instantiate(struct run *run, wasmtime_store_t **store, wasmtime_component_func_t *function)
+/* Creates a fresh instance within the limits, in a store that the caller must delete. */
+static wasmtime_error_t *instantiate(struct host_state *state, wasmtime_store_t **store,
+                                     wasmtime_component_func_t *function)
 {
-    struct policy *policy = run->policy;
+    struct policy *policy = state->policy;
     const struct limits *limits = &policy->limits;
-    *store = wasmtime_store_new(policy->engine, run, NULL);
+    *store = wasmtime_store_new(policy->engine, state, NULL);
     wasmtime_context_t *context = wasmtime_store_context(*store);
     wasmtime_store_limiter(*store, limits->memory_bytes, limits->table_elements, limits->instances, limits->tables,
                            limits->memories);
-    /* One more, because the tick under way is not a whole one. */
+    /* One more tick, because the current tick is not a whole one. */
     uint64_t ticks = (limits->cpu_ms + TICK_MS - 1) / TICK_MS + 1;
-    run->deadline = atomic_load(&policy->ticks) + ticks;
+    state->deadline = atomic_load(&policy->ticks) + ticks;
     wasmtime_context_set_epoch_deadline(context, ticks);
-    wasmtime_store_epoch_deadline_callback(*store, end_in_time, run, NULL);
+    wasmtime_store_epoch_deadline_callback(*store, stop_at_deadline, state, NULL);
 
     wasmtime_component_instance_t instance;
     wasmtime_error_t *error =
         wasmtime_component_linker_instantiate(policy->linker, context, policy->component, &instance);
     if (error == NULL && !wasmtime_component_instance_get_func(&instance, context, policy->export, function))
-        error = wasmtime_error_new("its export `" EXPORT "` is not a function");
+        error = wasmtime_error_new("the export `" EXPORT "` is not a function");
     return error;
 }
 
 struct policy *policy_open(const char *file, const struct platform *platform, const struct limits *limits,
-                           char why[WHY_BYTES])
+                           char error_text[ERROR_BYTES])
 {
     size_t size;
     char *binary = read_file(file, &size);
     if (binary == NULL) {
-        snprintf(why, WHY_BYTES, "cannot read it: %s", strerror(errno));
+        snprintf(error_text, ERROR_BYTES, "cannot read the file: %s", strerror(errno));
         return NULL;
     }
     struct policy *policy = calloc(1, sizeof *policy);
@@ -504,7 +505,7 @@ struct policy *policy_open(const char *file, const struct platform *platform, co
     wasm_config_t *config = wasm_config_new();
     wasmtime_config_epoch_interruption_set(config, true);
     wasmtime_config_max_wasm_stack_set(config, limits->stack_bytes);
-    /* A policy is small: compiling it needs no pool of threads that outlives it. */
+    /* A policy is small, so a pool of compiler threads is not worth keeping. */
     wasmtime_config_parallel_compilation_set(config, false);
     policy->engine = wasm_engine_new_with_config(config);
     policy->linker = wasmtime_component_linker_new(policy->engine);
@@ -518,18 +519,18 @@ struct policy *policy_open(const char *file, const struct platform *platform, co
     if (error == NULL) {
         policy->export = wasmtime_component_get_export_index(policy->component, NULL, EXPORT, strlen(EXPORT));
         if (policy->export == NULL)
-            error = wasmtime_error_new("it does not export `" EXPORT "`");
+            error = wasmtime_error_new("the component does not export `" EXPORT "`");
     }
     if (error == NULL) {
-        /* Once for trial: imports that this host does not have fail now, not at the first request. */
-        struct run trial = {.policy = policy};
+        /* One instantiation as a test, so that unknown imports fail now and not at the first request. */
+        struct host_state trial = {.policy = policy};
         wasmtime_store_t *store;
         wasmtime_component_func_t function;
         error = instantiate(&trial, &store, &function);
         wasmtime_store_delete(store);
     }
     if (error != NULL) {
-        take_message(error, why);
+        move_message(error, error_text);
         policy_close(policy);
         return NULL;
     }
@@ -540,7 +541,7 @@ void policy_close(struct policy *policy)
 {
     if (policy == NULL)
         return;
-    if (policy->ticking) {
+    if (policy->has_ticker) {
         atomic_store(&policy->stopping, true);
         pthread_join(policy->ticker, NULL);
     }
@@ -553,10 +554,10 @@ void policy_close(struct policy *policy)
     free(policy);
 }
 
-/* ---- A decision ---- */
+/* ---- Deciding ---- */
 
-/* A rejection, where it is one that the contract allows; else what is the matter with it. */
-static const char *take_rejection(const value *rejection, struct decision *decision)
+/* Validates and copies a rejection. Returns the violation of the contract, or NULL. */
+static const char *copy_rejection(const value *rejection, struct decision *decision)
 {
     static const struct {
         const char *name;
@@ -568,87 +569,87 @@ static const char *take_rejection(const value *rejection, struct decision *decis
         {"rule", WASMTIME_COMPONENT_STRING},
     };
     if (rejection == NULL || rejection->kind != WASMTIME_COMPONENT_RECORD || rejection->of.record.size != 4)
-        return "it was built for another contract";
+        return "the policy was built for another contract";
     const field *fields = rejection->of.record.data;
     for (size_t i = 0; i < 4; i++)
-        if (!is(fields[i].name, shape[i].name) || fields[i].val.kind != shape[i].kind)
-            return "it was built for another contract";
+        if (!equals(fields[i].name, shape[i].name) || fields[i].val.kind != shape[i].kind)
+            return "the policy was built for another contract";
 
     decision->status = fields[0].val.of.u16;
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
-        if (is(fields[1].val.of.enumeration, statuses[i].code) && decision->status == statuses[i].status)
+        if (equals(fields[1].val.of.enumeration, statuses[i].code) && decision->status == statuses[i].status)
             decision->code = statuses[i].code;
     if (decision->code == NULL)
-        return "its status does not belong to its code";
+        return "the status of the rejection does not belong to its code";
 
     struct text detail = {fields[2].val.of.string.data, fields[2].val.of.string.size};
     if (detail.size == 0 || detail.size > DETAIL_BYTES || has_control_characters(detail))
-        return "its detail is not 1 to 1024 bytes without control characters";
+        return "the detail of the rejection is not 1 to 1024 bytes without control characters";
     copy(decision->detail, detail);
 
     struct text rule = {fields[3].val.of.string.data, fields[3].val.of.string.size};
-    bool named = rule.size >= 1 && rule.size <= RULE_BYTES;
-    for (size_t i = 0; named && i < rule.size; i++)
-        named = memchr("abcdefghijklmnopqrstuvwxyz0123456789-", rule.data[i], 37) != NULL;
-    if (!named)
-        return "its rule is not 1 to 64 bytes of a-z, 0-9 and `-`";
+    bool is_valid = rule.size >= 1 && rule.size <= RULE_BYTES;
+    for (size_t i = 0; is_valid && i < rule.size; i++)
+        is_valid = memchr("abcdefghijklmnopqrstuvwxyz0123456789-", rule.data[i], 37) != NULL;
+    if (!is_valid)
+        return "the rule of the rejection is not 1 to 64 bytes of a-z, 0-9 and `-`";
     copy(decision->rule, rule);
     return NULL;
 }
 
-/* Believes a success only where storage deleted, and a refusal only where it did not. */
-static const char *take_answer(const value *answer, struct decision *decision)
+/* Accepts a success only if storage deleted the record, and a rejection only if it did not. */
+static const char *copy_answer(const value *answer, struct decision *decision)
 {
     if (answer->kind != WASMTIME_COMPONENT_RESULT)
-        return "it was built for another contract";
+        return "the policy was built for another contract";
     if (answer->of.result.is_ok) {
-        decision->deleted = decision->fate == FATE_DELETED;
-        return decision->deleted ? NULL : "it claimed a deletion that did not happen";
+        decision->deleted = decision->record == RECORD_DELETED;
+        return decision->deleted ? NULL : "the policy reported a deletion that did not happen";
     }
-    const char *wrong = take_rejection(answer->of.result.val, decision);
-    if (wrong == NULL && decision->fate == FATE_DELETED)
-        wrong = "it refused after deleting";
-    return wrong;
+    const char *violation = copy_rejection(answer->of.result.val, decision);
+    if (violation == NULL && decision->record == RECORD_DELETED)
+        violation = "the policy rejected the request after deleting the record";
+    return violation;
 }
 
 void policy_decide(struct policy *policy, const struct request *request, void *context, struct decision *decision)
 {
     *decision = (struct decision){0};
-    struct run run = {.policy = policy, .context = context, .calls_left = policy->limits.calls};
-    const char *wrong = NULL;
+    struct host_state state = {.policy = policy, .context = context, .remaining_calls = policy->limits.host_calls};
+    const char *violation = NULL;
 
     bool valid = true;
-    value argument = RECORD(named("learning-id", string(request->learning_id, &valid)),
-                            named("db-id", optional(request->db_id, &valid)),
-                            named("table", optional(request->table, &valid)));
+    value argument = RECORD(new_field("learning-id", string(request->learning_id, &valid)),
+                            new_field("db-id", optional(request->db_id, &valid)),
+                            new_field("table", optional(request->table, &valid)));
     if (!valid) {
-        wrong = "the request is not UTF-8";
+        violation = "the request is not UTF-8";
     } else {
         wasmtime_store_t *store;
         wasmtime_component_func_t function;
         value answer = boolean(false);
-        wasmtime_error_t *error = instantiate(&run, &store, &function);
+        wasmtime_error_t *error = instantiate(&state, &store, &function);
         if (error == NULL)
             error = wasmtime_component_func_call(&function, wasmtime_store_context(store), &argument, 1, &answer, 1);
-        decision->fate = run.fate;
+        decision->record = state.record;
         if (error == NULL) {
-            wrong = take_answer(&answer, decision);
+            violation = copy_answer(&answer, decision);
         } else {
-            take_message(error, decision->why);
-            wrong = run.out_of_time ? "it used more time than it may" : decision->why;
+            move_message(error, decision->error);
+            violation = state.timed_out ? "the policy exceeded the CPU time limit" : decision->error;
         }
         wasmtime_component_val_delete(&answer);
         wasmtime_store_delete(store);
     }
     wasmtime_component_val_delete(&argument);
 
-    if (wrong != NULL) {
+    if (violation != NULL) {
         decision->failed = true;
         decision->status = 500;
         decision->code = "internal-server-error";
         strcpy(decision->detail, "Internal server error");
         strcpy(decision->rule, "policy-fault");
-        if (wrong != decision->why)
-            snprintf(decision->why, sizeof decision->why, "%s", wrong);
+        if (violation != decision->error)
+            snprintf(decision->error, sizeof decision->error, "%s", violation);
     }
 }

@@ -1,13 +1,13 @@
 /* A host for `learnings:plugin` policies, on wasmtime's C API.
  *
- *     char why[WHY_BYTES];
- *     struct policy *policy = policy_open("delete-learning.wasm", &platform, &default_limits, why);
+ *     char error[ERROR_BYTES];
+ *     struct policy *policy = policy_open("delete-learning.wasm", &platform, &default_limits, error);
  *     struct decision decision;
  *     policy_decide(policy, &request, context, &decision);
  *
- * Yours are the six functions of `struct platform`: who is calling, and the one record that the request names. What
- * their answers promise is written in the contract, `wit/identity.wit` and `wit/storage.wit`; the types here are the
- * contract's, with its names and in its order.
+ * You implement the six functions of `struct platform`: the caller, and the one record that the request names. The
+ * contract specifies what they must guarantee (`wit/identity.wit`, `wit/storage.wit`). The types here are those of the
+ * contract, with its names and in its order.
  */
 #ifndef DELETE_LEARNING_HOST_H
 #define DELETE_LEARNING_HOST_H
@@ -16,14 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Text in UTF-8. It has a length because any character may occur in it, U+0000 too. */
+/* UTF-8 text. It has a size because it can contain any character, including U+0000. */
 struct text {
-    const char *data; /* NULL is the contract's none; an empty text has data and no size */
+    const char *data; /* NULL for none; not NULL for an empty text */
     size_t size;
 };
 #define TEXT(literal) ((struct text){literal, sizeof(literal) - 1})
 
-/* No enum has a value for zero: what you forget to fill in is no answer, and the request fails. */
+/* Zero is not a valid value of any enum, so a value that you forget to set makes the request fail. */
 
 enum credential { CREDENTIAL_NONE = 1, CREDENTIAL_SECURITY_KEY, CREDENTIAL_JWT, CREDENTIAL_SERVICE_ACCOUNT };
 
@@ -54,7 +54,7 @@ enum storage_error_kind {
     STORAGE_INTERNAL,
 };
 
-/* What the contract calls the values of each enum: [0] is empty, and NULL is at the end. */
+/* The contract's names of the values of each enum. [0] is empty, and the last element is NULL. */
 extern const char *const credential_names[];
 extern const char *const identity_error_kind_names[];
 extern const char *const outcome_names[];
@@ -83,7 +83,7 @@ struct target {
 
 struct learning {
     struct text learning_type;
-    struct text name_space; /* the contract's `namespace`; this and the next eight are optional */
+    struct text name_space; /* the contract's `namespace`; optional, like the next eight */
     struct text user_id;
     struct text agent_id;
     struct text team_id;
@@ -104,76 +104,76 @@ struct storage_error {
     struct text message;
 };
 
-/* What a policy imports, to be implemented by you.
+/* The imports of a policy, which you implement.
  *
- * Each function fills its answer and returns true, or fills the error and returns false. Both come zeroed, so a text
- * that you leave out is none, or empty. `context` is what policy_decide was given: put there who is calling and which
- * record is asked for. Texts that you answer are yours; they are copied when the function returns. One that is not
- * UTF-8 costs the request a 500.
+ * Each function fills its result and returns true, or fills the error and returns false. Both are zeroed before the
+ * call, so a text that you do not set is none or empty. `context` is the argument of policy_decide; it identifies the
+ * caller and the record. You own the texts that you return; they are copied when the function returns. A text that is
+ * not UTF-8 makes the request fail with 500.
  *
- * Nothing here limits how long your functions take: give what they wait for a timeout of its own. */
+ * The time of a function is not limited, so set timeouts on your database. */
 struct platform {
     bool (*current)(void *context, struct caller *caller, struct identity_error *error);
     bool (*locate)(void *context, struct target *target, struct storage_error *error);
-    /* A record is found where `found` is set. */
+    /* Sets `found` if the record exists. */
     bool (*find)(void *context, bool *found, struct learning *learning, struct storage_error *error);
-    /* The three deletes: each tests its condition and acts on it in one atomic step. */
+    /* Each delete must check its condition and delete in one atomic step. */
     bool (*delete_any)(void *context, enum outcome *outcome, struct storage_error *error);
     bool (*delete_if_owned_by)(void *context, struct text user_id, enum outcome *outcome, struct storage_error *error);
     bool (*delete_if_unchanged)(void *context, struct text revision, enum outcome *outcome,
                                 struct storage_error *error);
 };
 
-/* What one decision may cost. */
+/* The limits of one decision. */
 struct limits {
-    size_t memory_bytes; /* of each memory; `memories` times this is the most */
-    unsigned memories;   /* core memories, tables and instances that a policy is made of */
+    size_t memory_bytes; /* of each memory; the maximum of all memories is `memories` times this */
+    unsigned memories;   /* the number of core memories, tables and instances */
     unsigned tables;
     unsigned instances;
     size_t table_elements; /* of each table */
-    size_t stack_bytes;    /* of the calling thread's stack */
-    unsigned cpu_ms;       /* without the time that your functions take; in ticks of 10 ms, and up to one more */
-    unsigned calls;        /* to the functions of `struct platform` */
+    size_t stack_bytes;    /* on the stack of the calling thread */
+    unsigned cpu_ms;       /* rounded up to ticks of 10 ms, plus up to one tick; excludes the time of host functions */
+    unsigned host_calls;   /* calls to the functions of `struct platform` */
 };
 extern const struct limits default_limits;
 
-/* A request, as the caller sent it: the id percent-decoded once, with U+FFFD for what is not UTF-8. */
+/* A request. The id is percent-decoded once, with U+FFFD in place of invalid UTF-8. */
 struct request {
     struct text learning_id;
-    struct text db_id; /* this and the next are optional */
+    struct text db_id; /* optional, like the next */
     struct text table;
 };
 
-/* What became of the record, whatever the caller is told: for the audit record. */
-enum fate { FATE_KEPT, FATE_DELETED, FATE_UNKNOWN };
+/* Whether the record was deleted, for the audit event. It is independent of the answer. */
+enum record_outcome { RECORD_NOT_DELETED, RECORD_DELETED, RECORD_UNKNOWN };
 
 #define DETAIL_BYTES 1024
 #define RULE_BYTES 64
-#define WHY_BYTES 1024
+#define ERROR_BYTES 1024
 
-/* What the caller is told: nothing but success where `deleted`, and else `status`, `code` and `detail`.
- * The rest is for log and audit alone. Texts end in NUL. */
+/* The answer for the caller is success if `deleted` is set, and `status`, `code` and `detail` otherwise. The other
+ * fields are only for log and audit. Texts end in NUL. */
 struct decision {
     bool deleted;
-    unsigned status;  /* where not deleted, as the next three; 500 where the policy failed */
-    const char *code; /* the contract's name, such as `not-found` */
+    unsigned status;  /* set if not deleted, like the next three; 500 if the policy failed */
+    const char *code; /* the contract's name, for example `not-found` */
     char detail[DETAIL_BYTES + 1];
     char rule[RULE_BYTES + 1];
-    enum fate fate;
-    bool failed; /* the policy trapped, exceeded a limit or broke the contract */
-    char why[WHY_BYTES]; /* how, where it failed */
+    enum record_outcome record;
+    bool failed; /* the policy trapped, exceeded a limit or violated the contract */
+    char error[ERROR_BYTES]; /* the reason, if it failed */
 };
 
-/* Compiles the policy in `file` and links it. Whatever imports more than the contract is refused.
- * Returns NULL where it cannot be used, and says why in `why`. `platform` and `limits` are copied. */
+/* Compiles and links the policy in `file`. Returns NULL and sets `error` if that fails, also if the policy imports
+ * anything other than the contract. Copies `platform` and `limits`. */
 struct policy *policy_open(const char *file, const struct platform *platform, const struct limits *limits,
-                           char why[WHY_BYTES]);
+                           char error[ERROR_BYTES]);
 
-/* Decides on one request and carries the decision out, in an instance that is gone afterwards.
- * May be called from several threads at once; your functions are called on the thread that calls this one. */
+/* Decides on one request in a fresh instance. Several threads can call this at the same time. Your functions are called
+ * on the thread that calls this. */
 void policy_decide(struct policy *policy, const struct request *request, void *context, struct decision *decision);
 
-/* Only once no decision is under way. NULL is fine. */
+/* Frees a policy. No decision can be in progress. Does nothing if `policy` is NULL. */
 void policy_close(struct policy *policy);
 
 #endif
