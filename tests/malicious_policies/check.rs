@@ -1,4 +1,4 @@
-//! `delete-learning check` says of every hostile component what is wrong with it.
+//! `delete-learning check` on the malicious components.
 
 use super::{COMPONENTS, text};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 fn check(file: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
-    command.arg("check").arg(file).args(arguments).output().expect("the binary runs")
+    command.arg("check").arg(file).args(arguments).output().expect("the server binary runs")
 }
 
 fn report(file: &Path) -> Value {
@@ -18,18 +18,18 @@ fn report(file: &Path) -> Value {
 }
 
 #[test]
-fn each_is_refused_with_a_reason_or_fails_cases() {
-    let folder = TempDir::new().expect("a folder");
-    for (name, verb, component) in COMPONENTS {
-        let file = folder.path().join(name);
-        std::fs::write(&file, text::bytes(component)).expect("a file can be written");
+fn check_reports_load_error_or_failed_cases() {
+    let directory = TempDir::new().expect("a temporary directory");
+    for (name, expectation, component) in COMPONENTS {
+        let file = directory.path().join(name);
+        std::fs::write(&file, text::bytes(component)).expect("the file is written");
         let report = report(&file);
-        let is_refused = *verb == "refused";
-        assert_eq!(report["fits"], !is_refused, "{name}: {report}");
-        if is_refused {
+        let fails_to_load = *expectation == "fails_to_load";
+        assert_eq!(report["fits"], !fails_to_load, "{name}: {report}");
+        if fails_to_load {
             assert!(report["reason"].as_str().is_some_and(|reason| reason.len() > 20), "{name}: {report}");
         } else {
-            // Cases in which it must fail are among those that were run, and what it did instead is said.
+            // Every malicious component fails some cases, and the report contains their results.
             let passed = report["passed"].as_u64().expect("a number");
             assert!(report["cases"].as_u64().is_some_and(|cases| passed < cases), "{name}: {report}");
             assert!(report["results"].as_array().is_some_and(|results| !results.is_empty()), "{name}: {report}");
@@ -38,22 +38,22 @@ fn each_is_refused_with_a_reason_or_fails_cases() {
 }
 
 #[test]
-fn one_that_spins_is_given_up_and_that_is_said() {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("spins.wasm");
-    std::fs::write(&file, text::bytes(include_str!("spins_before_calls.wat"))).expect("a file can be written");
-    let shown = String::from_utf8(check(&file, &[]).stdout).expect("text");
-    assert!(shown.contains("0 of 5 cases passed") && shown.contains("skipped after 5 violations"), "{shown}");
-    assert!(shown.contains("CPU time limit"), "{shown}");
+fn check_of_spinning_policy_skips_remaining_cases() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("spins.wasm");
+    std::fs::write(&file, text::bytes(include_str!("spins_before_calls.wat"))).expect("the file is written");
+    let output = String::from_utf8(check(&file, &[]).stdout).expect("text");
+    assert!(output.contains("0 of 5 cases passed") && output.contains("skipped after 5 violations"), "{output}");
+    assert!(output.contains("CPU time limit"), "{output}");
     assert_eq!(report(&file)["given_up"], true);
 }
 
 #[test]
-fn a_file_too_large_for_a_policy_is_refused_before_it_is_read() {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("large.wasm");
-    // A hole of a terabyte: reading all of it would be noticed.
-    std::fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("a file with a hole");
+fn check_of_oversized_file_fails_without_reading_it() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("large.wasm");
+    // A sparse file of a terabyte: reading all of it would exceed the time and memory of the test.
+    std::fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
     let report = report(&file);
     assert!(report["reason"].as_str().is_some_and(|reason| reason.contains("max_component_bytes")), "{report}");
     assert_eq!((&report["bytes"], &report["fits"]), (&Value::from(1_u64 << 40), &Value::Bool(false)));

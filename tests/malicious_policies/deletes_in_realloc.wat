@@ -1,4 +1,5 @@
-;; Deletes while the host passes it the request. It may call nobody then: 500, and the record is kept.
+;; Deletes in its `realloc`, while the host passes the request. No imports can be called then.
+;; Expected: trap, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,5 @@
-;; Deletes twice and says so. The second finds the record absent, as the contract has it; what it says is true: 204.
+;; Deletes twice and returns success. The second delete returns `absent`, as the contract specifies.
+;; Expected: 204, because the record is deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,5 @@
-;; Divides by zero. Must trap: 500, and the record is kept.
+;; Divides by zero.
+;; Expected: trap, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,2 +1,3 @@
-;; Is a component, and exports nothing. Must be refused when it is loaded.
+;; A component without exports.
+;; Expected: load error.
 (component)

@@ -1,5 +1,5 @@
-;; Grows its memory for ever and writes to every page. Gets no more than it may have, and must be stopped: 500, and the
-;; record is kept.
+;; Grows its memory endlessly and writes to every page that it gets.
+;; Expected: no memory beyond the limit, CPU time limit, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

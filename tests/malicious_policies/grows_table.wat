@@ -1,4 +1,5 @@
-;; Grows a table for ever. Gets no more than it may have, and must be stopped: 500, and the record is kept.
+;; Grows a table endlessly.
+;; Expected: no elements beyond the limit, CPU time limit, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

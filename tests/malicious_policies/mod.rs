@@ -1,8 +1,9 @@
-//! The sandbox holds, whatever a policy does: hostile components as text, each with what must come of it.
+//! Malicious policies: components that try to break the sandbox, and what the sandbox must answer.
 
 mod check;
 mod http;
 mod limits;
+mod measurement;
 mod noisy_neighbor;
 mod record;
 pub mod text;
@@ -10,195 +11,201 @@ mod wasi;
 
 use crate::support::database::project;
 use delete_learning::{DEFAULT_POLICY, Limits, LoadError, Policy, PolicyError, RecordOutcome};
-use record::{decide, good_goes_on, run};
+use record::{assert_default_policy_works, block_on, decide};
 use wasmtime::Trap;
 
-/// A hostile component: its name, which is that of its file; what must come of it, as below; and its text.
+/// A malicious component: its file name without extension, its expectation in [`malicious_policies!`], and its text.
 type Component = (&'static str, &'static str, &'static str);
 
-/// A test for each file, of the file's name. What must come of it: `fails` with a fault and this fate of the record,
-/// `deletes` (what it does is odd and allowed), or `refused` when it is loaded, with this in the reason.
-macro_rules! hostile {
-    ($($name:ident: $verb:ident($($how:tt)*);)*) => {
-        /// Every file of this folder.
+/// Defines a test for each component, with the name of its file.
+///
+/// The expectations: `fails` with this error and this outcome of the record; `deletes`, for unusual but allowed behavior;
+/// `fails_to_load` with this error and this part of its message.
+macro_rules! malicious_policies {
+    ($($name:ident: $expectation:ident($($arguments:tt)*);)*) => {
+        /// Every component of this directory.
         const COMPONENTS: &[Component] =
-            &[$((stringify!($name), stringify!($verb), include_str!(concat!(stringify!($name), ".wat")))),*];
+            &[$((stringify!($name), stringify!($expectation), include_str!(concat!(stringify!($name), ".wat")))),*];
         $(
             #[test]
             fn $name() {
-                hostile!(@ $verb include_str!(concat!(stringify!($name), ".wat")), $($how)*);
+                malicious_policies!(@ $expectation include_str!(concat!(stringify!($name), ".wat")), $($arguments)*);
             }
         )*
     };
-    (@ fails $text:expr, $fault:pat, $record:ident) => {
-        fails($text, |fault| matches!(fault, $fault), RecordOutcome::$record)
+    (@ fails $text:expr, $error:pat, $record:ident) => {
+        assert_fails($text, |error| matches!(error, $error), RecordOutcome::$record)
     };
-    (@ deletes $text:expr,) => { deletes($text) };
-    (@ refused $text:expr, $reason:pat, $part:literal) => {
-        refused(&text::bytes($text), |error| matches!(error, $reason), $part)
+    (@ deletes $text:expr,) => { assert_deletes($text) };
+    (@ fails_to_load $text:expr, $error:pat, $part:literal) => {
+        assert_fails_to_load(&text::bytes($text), |error| matches!(error, $error), $part)
     };
 }
 
-hostile! {
+malicious_policies! {
     spins_before_calls: fails(PolicyError::CpuTimeLimit, NotDeleted);
     spins_between_calls: fails(PolicyError::CpuTimeLimit, NotDeleted);
     spins_after_deleting: fails(PolicyError::CpuTimeLimit, Deleted);
-    spins_at_start: fails(PolicyError::CpuTimeLimit, NotDeleted);
-    spins_after_its_answer: fails(PolicyError::CpuTimeLimit, Deleted);
-    recurses: fails(PolicyError::Trapped(Trap::StackOverflow), NotDeleted);
+    spins_in_start_function: fails(PolicyError::CpuTimeLimit, NotDeleted);
+    spins_in_post_return: fails(PolicyError::CpuTimeLimit, Deleted);
+    recurses_endlessly: fails(PolicyError::Trapped(Trap::StackOverflow), NotDeleted);
 
     grows_memory: fails(PolicyError::CpuTimeLimit, NotDeleted);
-    fills_memory: fails(PolicyError::Trapped(_), NotDeleted);
-    grows_many_memories: fails(PolicyError::CpuTimeLimit, NotDeleted);
+    fills_memory_and_traps: fails(PolicyError::Trapped(_), NotDeleted);
+    grows_eight_memories: fails(PolicyError::CpuTimeLimit, NotDeleted);
     grows_table: fails(PolicyError::CpuTimeLimit, NotDeleted);
-    has_many_memories: refused(LoadError::ExceedsLimits(_), "memories");
-    has_a_large_memory: refused(LoadError::ExceedsLimits(_), "memory");
-    has_large_memories_together: fails(PolicyError::ExceedsLimits, NotDeleted);
-    has_a_large_table: refused(LoadError::ExceedsLimits(_), "table");
-    has_large_tables_together: fails(PolicyError::ExceedsLimits, NotDeleted);
-    has_many_instances: refused(LoadError::ExceedsLimits(_), "instances");
-    hoards_handles: fails(PolicyError::Sandbox(_), NotDeleted);
+    declares_too_many_memories: fails_to_load(LoadError::ExceedsLimits(_), "memories");
+    declares_oversized_memory: fails_to_load(LoadError::ExceedsLimits(_), "memory");
+    declares_memories_above_total: fails(PolicyError::ExceedsLimits, NotDeleted);
+    declares_oversized_table: fails_to_load(LoadError::ExceedsLimits(_), "table");
+    declares_tables_above_total: fails(PolicyError::ExceedsLimits, NotDeleted);
+    declares_too_many_core_instances: fails_to_load(LoadError::ExceedsLimits(_), "instances");
+    leaks_resource_handles: fails(PolicyError::Sandbox(_), NotDeleted);
 
-    passes_a_string_out_of_memory: fails(PolicyError::Sandbox(_), NotDeleted);
-    passes_a_string_that_wraps: fails(PolicyError::Sandbox(_), NotDeleted);
-    passes_a_long_string: fails(PolicyError::Sandbox(_), NotDeleted);
-    passes_long_strings: fails(PolicyError::TooManyBytes, NotDeleted);
+    passes_string_out_of_bounds: fails(PolicyError::Sandbox(_), NotDeleted);
+    passes_string_that_wraps: fails(PolicyError::Sandbox(_), NotDeleted);
+    passes_oversized_string: fails(PolicyError::Sandbox(_), NotDeleted);
+    passes_strings_above_total: fails(PolicyError::TooManyBytes, NotDeleted);
     passes_invalid_utf8: fails(PolicyError::Sandbox(_), NotDeleted);
-    asks_without_end: fails(PolicyError::TooManyCalls, NotDeleted);
-    spins_and_calls: fails(PolicyError::TooManyCalls, NotDeleted);
-    locates_without_end: fails(PolicyError::TooManyCalls, NotDeleted);
-    deletes_without_end: fails(PolicyError::TooManyCalls, Deleted);
+    calls_identity_a_million_times: fails(PolicyError::TooManyCalls, NotDeleted);
+    spins_and_locates_endlessly: fails(PolicyError::TooManyCalls, NotDeleted);
+    locates_endlessly: fails(PolicyError::TooManyCalls, NotDeleted);
+    deletes_endlessly: fails(PolicyError::TooManyCalls, Deleted);
 
-    reallocs_out_of_memory: fails(PolicyError::Sandbox(_), NotDeleted);
-    reallocs_unaligned: fails(PolicyError::Sandbox(_), NotDeleted);
-    reallocs_the_same: deletes();
-    reallocs_without_end: fails(PolicyError::CpuTimeLimit, NotDeleted);
+    realloc_returns_out_of_bounds: fails(PolicyError::Sandbox(_), NotDeleted);
+    realloc_returns_unaligned: fails(PolicyError::Sandbox(_), NotDeleted);
+    realloc_returns_same_address: deletes();
+    realloc_spins: fails(PolicyError::CpuTimeLimit, NotDeleted);
     deletes_in_realloc: fails(PolicyError::Trapped(Trap::CannotLeaveComponent), NotDeleted);
 
     traps: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), NotDeleted);
     divides_by_zero: fails(PolicyError::Trapped(Trap::IntegerDivisionByZero), NotDeleted);
     traps_after_deleting: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), Deleted);
-    traps_after_its_answer: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), Deleted);
+    traps_in_post_return: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), Deleted);
 
-    claims_a_deletion: fails(PolicyError::FalseSuccess, NotDeleted);
-    claims_a_refused_deletion: fails(PolicyError::FalseSuccess, NotDeleted);
+    reports_success_without_delete: fails(PolicyError::FalseSuccess, NotDeleted);
+    reports_success_after_failed_delete: fails(PolicyError::FalseSuccess, NotDeleted);
     deletes_twice: deletes();
-    deletes_at_start: deletes();
-    deletes_at_start_and_traps: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), Deleted);
-    deletes_after_its_answer: fails(PolicyError::Trapped(Trap::CannotLeaveComponent), NotDeleted);
-    remembers: deletes();
+    deletes_in_start_function: deletes();
+    deletes_in_start_function_and_traps: fails(PolicyError::Trapped(Trap::UnreachableCodeReached), Deleted);
+    deletes_in_post_return: fails(PolicyError::Trapped(Trap::CannotLeaveComponent), NotDeleted);
+    stores_state_between_requests: deletes();
 
-    refuses_after_deleting: fails(PolicyError::RejectedAfterDeletion { .. }, Deleted);
-    refuses_with_another_codes_status: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_with_a_success: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_with_an_unknown_status: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_with_an_unknown_code: fails(PolicyError::Sandbox(_), NotDeleted);
-    refuses_in_no_words: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_in_too_many_words: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_with_control_characters: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_with_c1_control_characters: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_in_invalid_utf8: fails(PolicyError::Sandbox(_), NotDeleted);
-    refuses_in_words_out_of_memory: fails(PolicyError::Sandbox(_), NotDeleted);
-    refuses_by_no_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_by_a_rule_of_its_own_spelling: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    refuses_by_a_long_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
-    answers_out_of_memory: fails(PolicyError::Sandbox(_), Deleted);
-    answers_unaligned: fails(PolicyError::Sandbox(_), NotDeleted);
-    answers_neither: fails(PolicyError::Sandbox(_), NotDeleted);
+    rejects_after_deleting: fails(PolicyError::RejectedAfterDeletion { .. }, Deleted);
+    rejects_with_mismatched_status: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_success_status: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_unknown_status: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_unknown_code: fails(PolicyError::Sandbox(_), NotDeleted);
+    rejects_with_empty_detail: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_oversized_detail: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_control_characters: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_c1_control_characters: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_invalid_utf8_detail: fails(PolicyError::Sandbox(_), NotDeleted);
+    rejects_with_out_of_bounds_detail: fails(PolicyError::Sandbox(_), NotDeleted);
+    rejects_with_empty_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_malformed_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    rejects_with_oversized_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
+    returns_out_of_bounds_pointer: fails(PolicyError::Sandbox(_), Deleted);
+    returns_unaligned_pointer: fails(PolicyError::Sandbox(_), NotDeleted);
+    returns_invalid_discriminant: fails(PolicyError::Sandbox(_), NotDeleted);
 
-    exports_nothing: refused(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_another_name: refused(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_another_type: refused(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_another_kind: refused(LoadError::IncompatibleWorld(_), "delete-learning");
-    imports_the_network: refused(LoadError::WasiDisabled(_), "imports wasi:sockets/tcp@0.2.0; WASI is off");
-    imports_the_environment: refused(LoadError::WasiDisabled(_), "imports wasi:cli/environment@0.2.0; WASI is off");
-    imports_a_function: refused(LoadError::UnknownImports(_), "imports delete-everything;");
-    imports_a_module: refused(LoadError::UnknownImports(_), "imports code;");
-    imports_another_version: refused(LoadError::UnknownImports(_), "imports learnings:plugin/storage@0.2.0;");
-    imports_more_of_storage: refused(LoadError::IncompatibleWorld(_), "delete-all");
-    imports_storage_of_another_type: refused(LoadError::IncompatibleWorld(_), "delete-if-owned-by");
-    is_a_core_module: refused(LoadError::CoreModule, "wasm-tools component new");
-    shares_memory: refused(LoadError::Invalid(_), "threads");
+    exports_nothing: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
+    exports_wrong_name: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
+    exports_wrong_type: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
+    exports_instance_as_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
+    imports_wasi_sockets: fails_to_load(LoadError::WasiDisabled(_), "imports wasi:sockets/tcp@0.2.0; WASI is off");
+    imports_wasi_environment: fails_to_load(LoadError::WasiDisabled(_), "imports wasi:cli/environment@0.2.0; WASI is off");
+    imports_unknown_function: fails_to_load(LoadError::UnknownImports(_), "imports delete-everything;");
+    imports_core_module: fails_to_load(LoadError::UnknownImports(_), "imports code;");
+    imports_unknown_storage_version: fails_to_load(LoadError::UnknownImports(_), "imports learnings:plugin/storage@0.2.0;");
+    imports_unknown_storage_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-all");
+    imports_mistyped_storage_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-if-owned-by");
+    is_core_module: fails_to_load(LoadError::CoreModule, "wasm-tools component new");
+    declares_shared_memory: fails_to_load(LoadError::Invalid(_), "threads");
 }
 
-fn fails(text: &str, is_expected: fn(&PolicyError) -> bool, record: RecordOutcome) {
-    let policy = Policy::load(&text::bytes(text), &record::limits()).expect("it fits");
-    run(async {
-        // More often than there are places for it: none of them is lost.
+fn assert_fails(text: &str, is_expected: fn(&PolicyError) -> bool, record: RecordOutcome) {
+    let policy = Policy::load(&text::bytes(text), &record::limits()).expect("the policy loads");
+    block_on(async {
+        // More often than `max_concurrent_instances`: a permit that leaked would be missed.
         for _ in 0..3 {
-            let (decision, _) = decide(&policy, "hers", None).await;
+            let (decision, _) = decide(&policy, "record", None).await;
             assert!(decision.error.as_ref().is_some_and(is_expected), "{decision:?}");
             assert_eq!(decision.record, record);
-            good_goes_on().await;
+            assert_default_policy_works().await;
         }
     });
 }
 
-fn deletes(text: &str) {
-    let policy = Policy::load(&text::bytes(text), &record::limits()).expect("it fits");
-    run(async {
+fn assert_deletes(text: &str) {
+    let policy = Policy::load(&text::bytes(text), &record::limits()).expect("the policy loads");
+    block_on(async {
         for _ in 0..10 {
-            let (decision, is_there) = decide(&policy, "hers", None).await;
-            assert!(decision.answer.is_ok() && !is_there, "{decision:?}");
+            let (decision, exists) = decide(&policy, "record", None).await;
+            assert!(decision.answer.is_ok() && !exists, "{decision:?}");
         }
-        good_goes_on().await;
+        assert_default_policy_works().await;
     });
 }
 
-fn refused(bytes: &[u8], is_expected: fn(&LoadError) -> bool, part: &str) {
-    let error = Policy::load(bytes, &record::limits()).err().expect("it is refused");
+fn assert_fails_to_load(bytes: &[u8], is_expected: fn(&LoadError) -> bool, part: &str) {
+    let error = Policy::load(bytes, &record::limits()).err().expect("a load error");
     let reason = error.to_string();
     assert!(is_expected(&error) && reason.contains(part), "{error:?}: {reason}");
-    run(good_goes_on());
+    block_on(assert_default_policy_works());
 }
 
 #[test]
-fn every_file_of_this_folder_has_a_test_and_says_what_must_come_of_it() {
+fn every_component_file_has_a_test_and_states_its_expectation() {
     let mut files: Vec<String> = std::fs::read_dir(project("tests/malicious_policies"))
-        .expect("the folder")
+        .expect("the directory")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
-        .map(|path| path.file_stem().expect("a name").to_str().expect("text").to_owned())
+        .map(|path| path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned())
         .collect();
     files.sort();
     let mut tested: Vec<&str> = COMPONENTS.iter().map(|(name, ..)| *name).collect();
     tested.sort_unstable();
     assert_eq!(files, tested);
-    for (name, verb, text) in COMPONENTS {
+    for (name, expectation, text) in COMPONENTS {
         let comment: String = text.lines().take_while(|line| line.starts_with(";;")).collect();
-        let said = match *verb {
+        let stated = match *expectation {
             "fails" => "500",
             "deletes" => "204",
-            _ => "refused when it is loaded",
+            _ => "load error",
         };
-        assert!(comment.contains(said), "{name}: {comment}");
+        assert!(comment.contains(stated), "{name}: {comment}");
     }
 }
 
 #[test]
-fn what_is_cut_short_is_refused_wherever_it_is_cut() {
+fn truncated_component_fails_to_load() {
     let whole = text::bytes(include_str!("deletes_twice.wat"));
     for length in (0..whole.len()).step_by(97) {
-        let error = Policy::load(&whole[..length], &record::limits()).err().expect("it is refused");
-        // Between two sections it may be a component still, of less than it was.
+        let error = Policy::load(&whole[..length], &record::limits()).err().expect("a load error");
+        // Truncated between two sections, it can still be a valid component, with fewer exports.
         assert!(matches!(error, LoadError::Invalid(_) | LoadError::IncompatibleWorld(_)), "{length}: {error:?}");
     }
 }
 
 #[test]
-fn one_byte_more_than_a_policy_may_have_is_refused_and_so_are_200_megabytes() {
+fn component_above_size_limit_fails_to_load() {
     let bytes = DEFAULT_POLICY.len();
     let limits = Limits { max_component_bytes: bytes, ..record::limits() };
     assert!(Policy::load(DEFAULT_POLICY, &limits).is_ok());
     let limits = Limits { max_component_bytes: bytes - 1, ..record::limits() };
-    let error = Policy::load(DEFAULT_POLICY, &limits).err().expect("it is refused");
+    let error = Policy::load(DEFAULT_POLICY, &limits).err().expect("a load error");
     assert!(error.to_string().contains(&format!("({})", bytes - 1)), "{error}");
 
-    // The shipped policy, and behind it a custom section that makes it large.
+    // The default policy followed by a custom section of 200 MB.
     let mut large = DEFAULT_POLICY.to_vec();
     let size = 200_000_000_u32;
     large.push(0);
     large.extend((0..5).map(|at| (size >> (7 * at)) as u8 & 0x7f | if at < 4 { 0x80 } else { 0 }));
     large.resize(large.len() + size as usize, 0);
-    refused(&large, |error| matches!(error, LoadError::TooLarge { max: 16_777_216, .. }), "max_component_bytes");
+    assert_fails_to_load(
+        &large,
+        |error| matches!(error, LoadError::TooLarge { max: 16_777_216, .. }),
+        "max_component_bytes",
+    );
 }

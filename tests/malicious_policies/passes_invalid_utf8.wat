@@ -1,4 +1,5 @@
-;; Names an owner that is not UTF-8. Must be stopped: 500, and the record is kept.
+;; Passes an owner that is not UTF-8.
+;; Expected: sandbox error, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

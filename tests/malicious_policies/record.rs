@@ -1,4 +1,4 @@
-//! One record in memory to ask a policy about, and what must hold of every decision.
+//! Decisions about one record in memory, and checks that hold for every decision.
 
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
@@ -6,9 +6,9 @@ use delete_learning::{
 };
 use std::sync::{Arc, OnceLock};
 
-/// Limits under which a test of many components needs little.
+/// Limits with few instances, so that loading many components needs little memory.
 pub fn limits() -> Limits {
-    // Those that spin have a low priority, and other tests run at the same time.
+    // The timeouts are long because spinning policies have a low priority and other tests run at the same time.
     Limits { max_concurrent_instances: 2, queue_timeout_ms: 60_000, execution_timeout_ms: 120_000, ..Limits::default() }
 }
 
@@ -23,8 +23,9 @@ pub fn caller() -> Caller {
     }
 }
 
-/// Asks a policy to delete a record of alice's with this id, and says what it decided and whether the record is there
-/// still.
+/// Runs a policy on a request to delete a record of alice, and returns its decision and whether the record still exists.
+///
+/// Checks what must hold for every policy: the reported outcome of the record is true, and a violation is answered 500.
 pub async fn decide(policy: &Policy, id: &str, db_id: Option<&str>) -> (Decision, bool) {
     let store = Arc::new(MemoryStore::default());
     store.insert(id, Learning::owned_by(Some("alice")));
@@ -33,43 +34,42 @@ pub async fn decide(policy: &Policy, id: &str, db_id: Option<&str>) -> (Decision
         table: "learnings".to_owned(),
         store: Arc::<MemoryStore>::clone(&store),
     }]);
-    // The record is resolved whatever the policy sees as `db_id`.
+    // Without `db_id`, which only the policy sees, so that the record is always found.
     let record = databases.record(&DeleteRequest { learning_id: id.to_owned(), db_id: None, table: None });
     let request = DeleteRequest { learning_id: id.to_owned(), db_id: db_id.map(str::to_owned), table: None };
     let decision = policy.decide(request, Ok(caller()), record).await;
-    let is_there = !store.ids().is_empty();
-    // Whatever the policy: what is said of the record is so, and what the caller is told fits.
+    let exists = !store.ids().is_empty();
     assert_eq!(
         decision.record,
-        if is_there { RecordOutcome::NotDeleted } else { RecordOutcome::Deleted },
+        if exists { RecordOutcome::NotDeleted } else { RecordOutcome::Deleted },
         "{decision:?}"
     );
     match (&decision.answer, &decision.error) {
-        (Ok(()), None) => assert!(!is_there, "{decision:?}"),
-        (Err(_), None) => assert!(is_there, "{decision:?}"),
+        (Ok(()), None) => assert!(!exists, "{decision:?}"),
+        (Err(_), None) => assert!(exists, "{decision:?}"),
         (answer, Some(_)) => {
-            let told = answer.as_ref().expect_err("a fault is no success");
-            let told = (told.status, told.code, told.detail.as_str());
-            assert_eq!(told, (500, ErrorCode::InternalServerError, "Internal server error"), "{decision:?}");
+            let rejection = answer.as_ref().expect_err("a violation is not answered with success");
+            let rejection = (rejection.status, rejection.code, rejection.detail.as_str());
+            assert_eq!(rejection, (500, ErrorCode::InternalServerError, "Internal server error"), "{decision:?}");
             assert_eq!(decision.rule(), "policy-fault");
         }
     }
-    (decision, is_there)
+    (decision, exists)
 }
 
-/// The shipped policy, loaded once, beside whatever else is loaded.
-pub fn good() -> &'static Policy {
-    static GOOD: OnceLock<Policy> = OnceLock::new();
-    GOOD.get_or_init(|| Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the shipped policy fits"))
+/// Returns the default policy, loaded once.
+pub fn default_policy() -> &'static Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    POLICY.get_or_init(|| Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the default policy loads"))
 }
 
-/// Demands that the shipped policy decides as ever.
-pub async fn good_goes_on() {
-    let (decision, is_there) = decide(good(), "hers", None).await;
-    assert!(decision.answer.is_ok() && !is_there, "{decision:?}");
+/// Asserts that the default policy still deletes, in the same process.
+pub async fn assert_default_policy_works() {
+    let (decision, exists) = decide(default_policy(), "record", None).await;
+    assert!(decision.answer.is_ok() && !exists, "{decision:?}");
     assert_eq!(decision.rule(), "deleted-as-owner");
 }
 
-pub fn run<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }

@@ -1,4 +1,5 @@
-;; Deletes, then spins. Must be stopped for its processor time: 500, and the record is said to be deleted.
+;; Deletes, then loops endlessly.
+;; Expected: CPU time limit, 500, record deleted.
 (component
   ;; include imports
   ;; include memory

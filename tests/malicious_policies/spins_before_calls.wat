@@ -1,5 +1,5 @@
-;; Spins before it has asked its host for anything. Must be stopped for its processor time: 500, and the record is
-;; kept.
+;; Loops endlessly before it calls the host.
+;; Expected: CPU time limit, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,5 @@
-;; Asks who is calling, spins, and would delete. Must be stopped for its processor time: 500, and the record is kept.
+;; Calls `identity.current`, loops endlessly, and would then delete.
+;; Expected: CPU time limit, 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,6 +1,6 @@
-//! From the text of a hostile component to its bytes.
+//! Assembles the text of a component into its binary.
 
-/// What the components have in common, by the names that `;; include` lines call them.
+/// The parts that components share, by the name in an `;; include` line.
 const PARTS: [(&str, &str); 9] = [
     ("imports", include_str!("parts/imports.wat")),
     ("memory", include_str!("parts/memory.wat")),
@@ -13,25 +13,25 @@ const PARTS: [(&str, &str); 9] = [
     ("wasi-clocks", include_str!("parts/wasi-clocks.wat")),
 ];
 
-/// The text with every `;; include` line replaced by the part that it names.
-fn complete(text: &str) -> String {
-    let mut complete = String::new();
+/// Replaces every `;; include` line by the part that it names.
+fn expand(text: &str) -> String {
+    let mut expanded = String::new();
     for line in text.lines() {
         match line.trim_start().strip_prefix(";; include ") {
             Some(name) => {
-                let (_, part) = PARTS.iter().find(|(part, _)| *part == name).expect("a part of this name");
-                complete.push_str(&self::complete(part));
+                let (_, part) = PARTS.iter().find(|(part, _)| *part == name).expect("a part with this name");
+                expanded.push_str(&expand(part));
             }
-            None => complete.push_str(line),
+            None => expanded.push_str(line),
         }
-        complete.push('\n');
+        expanded.push('\n');
     }
-    complete
+    expanded
 }
 
-/// The bytes of a component (or core module) in text.
+/// Assembles a component or a core module.
 pub fn bytes(text: &str) -> Vec<u8> {
-    let text = complete(text);
+    let text = expand(text);
     wat::parse_str(&text).unwrap_or_else(|error| {
         let numbered = text.lines().enumerate().map(|(at, line)| format!("{:4} {line}\n", at + 1)).collect::<String>();
         panic!("{error}\n{numbered}")

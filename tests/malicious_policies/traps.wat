@@ -1,4 +1,5 @@
-;; Traps at once. 500, and the record is kept.
+;; Traps immediately.
+;; Expected: 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,5 @@
-;; Deletes, then traps. 500, and the record is said to be deleted.
+;; Deletes, then traps.
+;; Expected: 500, record deleted.
 (component
   ;; include imports
   ;; include memory

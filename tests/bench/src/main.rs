@@ -9,6 +9,7 @@ mod load;
 mod native;
 #[path = "../../support/native_policy.rs"]
 mod native_policy;
+mod noisy_neighbor;
 mod picture;
 mod report;
 mod rows;
@@ -36,7 +37,8 @@ use std::path::PathBuf;
     version,
     after_help = "Examples:
   cargo run --release --manifest-path tests/bench/Cargo.toml -- --quick
-  cargo run --release --manifest-path tests/bench/Cargo.toml -- --only decision --only sqlite"
+  cargo run --release --manifest-path tests/bench/Cargo.toml -- --only decision --only sqlite
+  cargo run --release --manifest-path tests/bench/Cargo.toml -- noisy-neighbor --seconds 30 --rate 10"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -71,6 +73,11 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Measures the default policy while malicious policies run in the same process, and the memory that stays resident
+    ///
+    /// Requests to the default policy run alternately with and without malicious requests. The figures go to standard
+    /// output.
+    NoisyNeighbor(noisy_neighbor::Arguments),
 }
 
 /// What can be measured.
@@ -105,8 +112,10 @@ impl Section {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Serve { native, config }) = &arguments.command {
-        return server::serve(config, *native);
+    match &arguments.command {
+        Some(Command::Serve { native, config }) => return server::serve(config, *native),
+        Some(Command::NoisyNeighbor(arguments)) => return noisy_neighbor::run(arguments),
+        None => {}
     }
     let is_wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
     fs::create_dir_all(&arguments.results)?;

@@ -1,3 +1,3 @@
-  ;; The policy, given the host's functions.
+  ;; Instantiates the policy with the functions of the host.
   (core instance $policy (instantiate $policy (with "host" (instance $host))))
   ;; include lift

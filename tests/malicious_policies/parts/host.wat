@@ -1,4 +1,4 @@
-  ;; The host's functions as core functions: each writes its answer where its last argument points to.
+  ;; The functions of the host as core functions. Each writes its result to the address in its last argument.
   (core instance $memory (instantiate $memory))
   (core func $current (canon lower (func $identity "current")
     (memory $memory "memory") (realloc (func $memory "realloc"))))

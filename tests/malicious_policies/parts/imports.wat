@@ -1,4 +1,4 @@
-  ;; What the contract gives a policy (wit/), as far as the hostile ones use it.
+  ;; The part of the contract (wit/) that the malicious policies use.
   (import "learnings:plugin/types@0.1.0" (instance $types
     (type $request' (record
       (field "learning-id" string) (field "db-id" (option string)) (field "table" (option string))))

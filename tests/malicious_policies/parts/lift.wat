@@ -1,4 +1,4 @@
-  ;; The policy's one export, from the core function of its name.
+  ;; Exports the core function `delete-learning` as the function of the contract.
   (alias export $types "request" (type $request))
   (alias export $types "rejection" (type $rejection))
   (func $decide (param "request" $request) (result (result (error $rejection)))

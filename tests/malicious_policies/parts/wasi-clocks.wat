@@ -1,4 +1,4 @@
-  ;; What WASI has of clocks and of waiting, as far as the policies here use it.
+  ;; The part of WASI's clocks and poll that the malicious policies use.
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))
     (export "[method]pollable.block" (func (param "self" (borrow $pollable))))

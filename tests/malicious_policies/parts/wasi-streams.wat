@@ -1,4 +1,4 @@
-  ;; What WASI has of streams, as far as the policies here use it.
+  ;; The part of WASI's streams that the malicious policies use.
   (import "wasi:io/error@0.2.0" (instance $io-error (export "error" (type (sub resource)))))
   (alias export $io-error "error" (type $io-failure))
   (import "wasi:io/streams@0.2.0" (instance $streams

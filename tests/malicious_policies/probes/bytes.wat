@@ -1,4 +1,4 @@
-;; Names an owner that is called like the learning, then refuses with 14 bytes of its own.
+;; Calls `delete-if-owned-by` with the learning id as the owner, then returns a rejection of 14 bytes.
 (component
   ;; include imports
   ;; include memory

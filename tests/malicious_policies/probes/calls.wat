@@ -1,4 +1,4 @@
-;; Asks who is calling as often as the learning id has bytes, then refuses.
+;; Calls `identity.current` once for each byte of the learning id, then returns a rejection.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,4 @@
-;; Deletes as often as the learning id has bytes, then refuses.
+;; Calls `storage.delete` once for each byte of the learning id, then returns a rejection.
 (component
   ;; include imports
   ;; include memory

@@ -1,4 +1,4 @@
-;; Makes as many handles to a resource of its own as the learning id has bytes, then refuses.
+;; Creates a handle to its own resource for each byte of the learning id, then returns a rejection.
 (component
   ;; include imports
   ;; include memory

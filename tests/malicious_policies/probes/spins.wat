@@ -1,4 +1,4 @@
-;; Spins for as many million turns as the learning id has bytes, then deletes.
+;; Loops a million times for each byte of the learning id, then deletes.
 (component
   ;; include imports
   ;; include memory

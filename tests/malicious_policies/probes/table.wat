@@ -1,5 +1,5 @@
-;; Grows a table by as many elements as the learning id has bytes, and another by as many as the db-id has. Deletes if
-;; it got all of them, and refuses otherwise.
+;; Grows a table by one element for each byte of the learning id, and another for each byte of the db-id. Deletes if
+;; both succeed, otherwise returns a rejection.
 (component
   ;; include imports
   ;; include memory

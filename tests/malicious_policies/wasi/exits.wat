@@ -1,4 +1,5 @@
-;; Deletes, then ends itself as if all were well. 500, and the record is deleted.
+;; Deletes, then exits with status 0.
+;; Expected: 500, record deleted.
 (component
   ;; include imports
   (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))

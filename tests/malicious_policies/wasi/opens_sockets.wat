@@ -1,5 +1,5 @@
-;; Opens a TCP and a UDP socket and looks up the name of its own machine, and deletes if each is denied. Must be denied
-;; each: 204.
+;; Opens a TCP and a UDP socket and resolves `localhost`. Deletes if each of them is denied.
+;; Expected: 204.
 (component
   ;; include imports
   (import "wasi:sockets/network@0.2.0" (instance $network
@@ -69,20 +69,20 @@
     (import "wasi" "resolve" (func $resolve (param i32 i32 i32 i32)))
     ;; include core
     (data (i32.const 2064) "localhost")
-    ;; Demands that the answer at 0 is the error of this code.
-    (func $is-error (param $code i32)
+    ;; Traps unless the result at 0 is the error with this code.
+    (func $assert-error (param $code i32)
       (if (i32.ne (i32.load8_u (i32.const 0)) (i32.const 1)) (then unreachable))
       (if (i32.ne (i32.load8_u (i32.const 4)) (local.get $code)) (then unreachable)))
     (func (export "delete-learning") (type $decide)
       (call $create-tcp (i32.const 0) (i32.const 0))
       ;; `access-denied`
-      (call $is-error (i32.const 1))
+      (call $assert-error (i32.const 1))
       (call $create-udp (i32.const 1) (i32.const 0))
       ;; `access-denied`
-      (call $is-error (i32.const 1))
+      (call $assert-error (i32.const 1))
       (call $resolve (call $network) (i32.const 2064) (i32.const 9) (i32.const 0))
       ;; `permanent-resolver-failure`
-      (call $is-error (i32.const 20))
+      (call $assert-error (i32.const 20))
       (call $delete (i32.const 0))
       (call $deleted))
   )

@@ -1,4 +1,5 @@
-;; Prints the learning id as often as the db-id has bytes, to standard output and standard error in turn, then refuses.
+;; Writes the learning id once for each byte of the db-id, to standard output and standard error in turn. Then returns
+;; a rejection.
 (component
   ;; include imports
   ;; include wasi-streams

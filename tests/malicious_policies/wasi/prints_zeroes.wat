@@ -1,4 +1,5 @@
-;; Prints more zeroes than any memory has, without having them. Must be stopped: 500, and the record is kept.
+;; Writes more zeroes to standard output than any memory can contain, by a function that makes the host allocate them.
+;; Expected: 500, record not deleted.
 (component
   ;; include imports
   ;; include wasi-streams

@@ -1,5 +1,5 @@
-;; Sleeps for a day, by one function of WASI, or by another if there is a db-id. Must be stopped: 500, and the record is
-;; kept.
+;; Sleeps for a day, by one function of WASI, or by another if there is a db-id.
+;; Expected: 500, record not deleted.
 (component
   ;; include imports
   ;; include memory

@@ -1,0 +1,21 @@
+;; Returns success, and deletes in its `post-return` function. No imports can be called then.
+;; Expected: trap, 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $deleted))
+    (func (export "after") (param i32)
+      (call $delete (i32.const 0)))
+  )
+  (core instance $policy (instantiate $policy (with "host" (instance $host))))
+  (alias export $types "request" (type $request))
+  (alias export $types "rejection" (type $rejection))
+  (func $decide (param "request" $request) (result (result (error $rejection)))
+    (canon lift (core func $policy "delete-learning") (memory $memory "memory")
+      (realloc (func $memory "realloc")) (post-return (func $policy "after"))))
+  (export "delete-learning" (func $decide))
+)

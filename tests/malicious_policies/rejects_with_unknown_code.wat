@@ -1,0 +1,13 @@
+;; Returns a rejection with a code that the contract does not define.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $rejected (i32.const 403) (i32.const 200) (i32.const 2048) (i32.const 7) (i32.const 2056) (i32.const 7)))
+  )
+  ;; include export
+)

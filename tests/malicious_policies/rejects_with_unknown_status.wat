@@ -1,0 +1,13 @@
+;; Returns a rejection with the status 999, which belongs to no code.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $policy
+    ;; include core
+    (func (export "delete-learning") (type $decide)
+      (call $rejected (i32.const 999) (i32.const 2) (i32.const 2048) (i32.const 7) (i32.const 2056) (i32.const 7)))
+  )
+  ;; include export
+)
