@@ -1,6 +1,6 @@
-//! Every combination that the model is asked about.
+//! The configurations, callers, records, targets and states that are combined.
 
-use super::rules::{Caller, Configuration, Ended, Mode, Record, State, TABLE, Target};
+use super::rules::{Caller, Configuration, Inactive, Mode, Record, State, TABLE, Target};
 
 const SCOPES: [&[&str]; 9] = [
     &[],
@@ -11,7 +11,7 @@ const SCOPES: [&[&str]; 9] = [
     &["learnings:root"],
     &["learnings:read", "learnings:delete"],
     &["learnings:root", "agent_os:admin"],
-    // One scope, however it looks.
+    // One string is one scope.
     &["learnings:delete learnings:read"],
 ];
 
@@ -42,7 +42,7 @@ pub fn configurations() -> Vec<Configuration> {
                 }
             }
         }
-        // Without service accounts, which those with them are told apart from by one answer.
+        // Without service accounts. Only the error for their tokens differs, so two configurations are enough.
         for mode in [Mode::SecurityKey, Mode::Jwt] {
             add(mode, false, true, true, "agent_os:admin");
         }
@@ -50,30 +50,30 @@ pub fn configurations() -> Vec<Configuration> {
     all
 }
 
-/// Those who may call a deployment.
+/// Returns the callers of a deployment.
 pub fn callers(configuration: &Configuration) -> Vec<Caller> {
-    let mut all = vec![Caller::Nobody, Caller::Bad];
+    let mut all = vec![Caller::Anonymous, Caller::InvalidCredential];
     let account = |scopes: &[&str]| Caller::ServiceAccount { name: "bot".to_owned(), scopes: texts(scopes) };
     match (configuration.mode, configuration.service_accounts) {
         (Mode::None, _) => return all,
-        // Those who have nothing to do with service accounts are asked about beside them.
-        (_, false) => return vec![Caller::Nobody, account(&["agent_os:admin", "learnings:root"])],
+        // All other callers are covered by the configurations with service accounts.
+        (_, false) => return vec![Caller::Anonymous, account(&["agent_os:admin", "learnings:root"])],
         (_, true) => {}
     }
-    all.extend([Caller::Malformed, Caller::Twice, Caller::Flood, Caller::Unlucky]);
-    all.extend([Ended::Unknown, Ended::Expired, Ended::Revoked].map(Caller::BadServiceAccount));
+    all.extend([Caller::Malformed, Caller::TwoCredentials, Caller::RateLimited, Caller::AccountStoreUnavailable]);
+    all.extend([Inactive::Unknown, Inactive::Expired, Inactive::Revoked].map(Caller::InactiveServiceAccount));
     all.extend(SCOPES.map(account));
     if configuration.mode == Mode::SecurityKey {
-        all.push(Caller::Root);
+        all.push(Caller::SecurityKey);
         return all;
     }
-    all.extend([Caller::Expired, Caller::Elsewhere]);
+    all.extend([Caller::ExpiredToken, Caller::WrongAudience]);
     let token =
         |scopes: &[&str], sub: Option<&str>| Caller::Token { scopes: texts(scopes), sub: sub.map(str::to_owned) };
     for scopes in SCOPES {
         all.extend(SUBJECTS.map(|sub| token(scopes, sub)));
     }
-    // One that would be somebody whom only the platform names.
+    // A subject that is reserved for the platform.
     all.push(token(&["learnings:delete", "agent_os:admin", "learnings:root"], Some("sa:bot")));
     all
 }
@@ -83,30 +83,30 @@ pub fn targets() -> Vec<Target> {
         |id: Option<&str>, db_id, table| Target { id: id.map(str::to_owned), db_id: texts(db_id), table: texts(table) };
     let id = Some("the record");
     let mut all = Vec::new();
-    for db_id in [&[][..], &[""], &["main"], &["nowhere"]] {
-        for table in [&[][..], &[""], &[TABLE], &["nothing"]] {
+    for db_id in [&[][..], &[""], &["main"], &["unknown"]] {
+        for table in [&[][..], &[""], &[TABLE], &["unknown_table"]] {
             all.push(target(id, db_id, table));
         }
     }
     for (db_id, table) in [
         (&["main", "main"][..], &[][..]),
-        (&["main", "nowhere"], &[]),
-        (&["nowhere", "main"], &[TABLE]),
+        (&["main", "unknown"], &[]),
+        (&["unknown", "main"], &[TABLE]),
         (&["", "main"], &[]),
         (&["", "main"], &[TABLE]),
         (&["main"], &[TABLE, TABLE]),
         (&["main"], &["", TABLE]),
-        (&["nowhere"], &["nothing", TABLE]),
+        (&["unknown"], &["unknown_table", TABLE]),
         (&[], &[TABLE, TABLE]),
         (&[], &["", ""]),
     ] {
         all.push(target(id, db_id, table));
     }
-    // An id that cannot be one, by itself and with what else can be wrong.
-    for (db_id, table) in [(&[][..], &[][..]), (&["main", "nowhere"], &["nothing"])] {
+    // An invalid id, alone and with other invalid values.
+    for (db_id, table) in [(&[][..], &[][..]), (&["main", "unknown"], &["unknown_table"])] {
         all.push(target(None, db_id, table));
     }
     all
 }
 
-pub const STATES: [State; 3] = [State::Fine, State::TableMissing, State::Busy];
+pub const STATES: [State; 3] = [State::Available, State::TableMissing, State::Busy];

@@ -1,5 +1,7 @@
-//! The executable model of the specification, and whether the policy, the component and the server agree with it: on every
-//! combination of configuration, caller, record, target and state of the database, and on whatever proptest makes up.
+//! Compares the policy, the component and the server with an executable model of the specification.
+//!
+//! They must agree on every combination of configuration, caller, record, target and state of the database
+//! (`combinations.rs`), and on generated requests (`generated.rs`).
 
 mod combinations;
 mod generated;
@@ -9,16 +11,16 @@ mod subjects;
 
 use crate::support::optional::is_enabled;
 use combinations::{STATES, callers, configurations, records, targets};
-use rules::{Combination, Expected, expected};
+use rules::{Combination, Effect, expected_effect};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use subjects::Subject;
 
-/// Asks a subject about every combination, and prints how many there were and those on which it disagrees.
-fn compare(name: &str, share: usize, subject: impl Fn() -> Subject + Sync) {
-    let (next, share) = (AtomicUsize::new(0), Share::new(share));
-    let wrong = Mutex::new(Vec::new());
+/// Runs a subject on one in so many combinations, and fails if it disagrees with the model.
+fn compare(name: &str, one_in: usize, subject: impl Fn() -> Subject + Sync) {
+    let (next, sample) = (AtomicUsize::new(0), Sample::new(one_in));
+    let mismatches = Mutex::new(Vec::new());
     let (configurations, targets, records) = (configurations(), targets(), records());
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -26,10 +28,11 @@ fn compare(name: &str, share: usize, subject: impl Fn() -> Subject + Sync) {
                 let subject = subject();
                 while let Some(configuration) = configurations.get(next.fetch_add(1, Ordering::Relaxed)) {
                     for caller in &callers(configuration) {
-                        for (target, record, state) in each(&targets, &records, &STATES) {
+                        for (target, record, state) in combine(&targets, &records, &STATES) {
                             let combination = Combination { configuration, caller, record, target, state };
-                            if share.takes() {
-                                note(&wrong, combination, &expected(combination), &subject.ask(combination));
+                            if sample.selects() {
+                                let observed = subject.decide(combination);
+                                record_mismatch(&mismatches, combination, &expected_effect(combination), &observed);
                             }
                         }
                     }
@@ -37,11 +40,11 @@ fn compare(name: &str, share: usize, subject: impl Fn() -> Subject + Sync) {
             });
         }
     });
-    settle(name, &share, &wrong.into_inner().expect("no panic while writing"));
+    assert_no_mismatches(name, &sample, &mismatches.into_inner().expect("no thread panicked"));
 }
 
-/// Every target with every record in every state.
-fn each<'a, T, R, S: Copy>(
+/// Combines every target with every record in every state.
+fn combine<'a, T, R, S: Copy>(
     targets: &'a [T],
     records: &'a [R],
     states: &'a [S],
@@ -56,54 +59,60 @@ fn is_exhaustive() -> bool {
     is_enabled("EXHAUSTIVE")
 }
 
-/// Which combinations a subject is asked about: every one where [`is_exhaustive`], else one in so many.
-struct Share {
+/// Selects the combinations that are checked: all of them if [`is_exhaustive`], otherwise one in so many.
+struct Sample {
     one_in: usize,
-    seen: AtomicUsize,
-    taken: AtomicUsize,
+    total: AtomicUsize,
+    selected: AtomicUsize,
 }
 
-impl Share {
+impl Sample {
     fn new(one_in: usize) -> Self {
         let one_in = if is_exhaustive() { 1 } else { one_in };
-        Self { one_in, seen: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
+        Self { one_in, total: AtomicUsize::new(0), selected: AtomicUsize::new(0) }
     }
 
-    fn takes(&self) -> bool {
-        let takes = self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in);
-        self.taken.fetch_add(usize::from(takes), Ordering::Relaxed);
-        takes
+    fn selects(&self) -> bool {
+        let selects = self.total.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.one_in);
+        self.selected.fetch_add(usize::from(selects), Ordering::Relaxed);
+        selects
     }
 }
 
-fn note(wrong: &Mutex<Vec<String>>, combination: Combination<'_>, expected: &Expected, observed: &Expected) {
+fn record_mismatch(
+    mismatches: &Mutex<Vec<String>>,
+    combination: Combination<'_>,
+    expected: &Effect,
+    observed: &Effect,
+) {
     if expected != observed {
         let text = format!("{combination:?}\n    model    {expected:?}\n    observed {observed:?}");
-        wrong.lock().expect("no panic while writing").push(text);
+        mismatches.lock().expect("no thread panicked").push(text);
     }
 }
 
-fn settle(name: &str, share: &Share, wrong: &[String]) {
-    const SHOWN: usize = 20;
-    let [all, asked] = [&share.seen, &share.taken].map(|count| count.load(Ordering::Relaxed));
-    println!("{name}: {} of {asked} combinations as the model has them; there are {all}", asked - wrong.len());
-    for text in wrong.iter().take(SHOWN) {
+/// Prints how many combinations agree and the first mismatches, and fails if there is a mismatch.
+fn assert_no_mismatches(name: &str, sample: &Sample, mismatches: &[String]) {
+    const MAX_PRINTED: usize = 20;
+    let [total, checked] = [&sample.total, &sample.selected].map(|count| count.load(Ordering::Relaxed));
+    println!("{name}: {} of {checked} checked combinations agree, of {total}", checked - mismatches.len());
+    for text in mismatches.iter().take(MAX_PRINTED) {
         println!("  {text}");
     }
-    assert!(wrong.is_empty(), "{name} disagrees with the model on {} combinations", wrong.len());
+    assert!(mismatches.is_empty(), "{name} disagrees with the model on {} combinations", mismatches.len());
 }
 
 #[test]
-fn the_policy_natively_decides_every_combination_as_the_model() {
-    compare("the policy, natively", 1, Subject::native);
+fn native_policy_agrees_with_model_on_every_combination() {
+    compare("native policy", 1, Subject::native);
 }
 
 #[test]
-fn the_component_in_its_sandbox_decides_every_combination_as_the_model() {
-    compare("the component, in its sandbox", 23, Subject::sandbox);
+fn sandboxed_component_agrees_with_model_on_combinations() {
+    compare("component in the sandbox", 23, Subject::sandbox);
 }
 
 #[test]
-fn the_server_answers_every_combination_as_the_model() {
+fn server_agrees_with_model_on_combinations() {
     server::compare();
 }

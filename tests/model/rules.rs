@@ -1,16 +1,18 @@
-//! The rules as a small, slow, obvious program, written from the documents: the operation that Agno documents, the order
-//! of decisions of the real service, the contract in `wit/`. It shares no code with the policy.
+//! The reference model: the rules as a small, slow, obvious program that shares no code with the policy.
+//!
+//! It is written from the operation that Agno documents, the order of decisions of the real service, and the contract in
+//! `wit/`.
 
-/// How the deployment authenticates and what it weighs.
+/// How a deployment authenticates and authorizes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     pub mode: Mode,
-    /// Whether it has service accounts, which stand beside any mode but the open one.
+    /// Whether service accounts are enabled. Possible in every mode except [`Mode::None`].
     pub service_accounts: bool,
     pub enforce_scopes: bool,
     pub user_isolation: bool,
     pub admin_scope: String,
-    /// The databases; each has the learnings table [`TABLE`].
+    /// The ids of the databases. Each has the table [`TABLE`].
     pub databases: Vec<String>,
 }
 
@@ -23,47 +25,47 @@ pub enum Mode {
 
 pub const TABLE: &str = "agno_learnings";
 
-/// Bytes of an id, at most.
-pub const ID_BYTES: usize = 4096;
+/// Maximum length of a learning id in bytes.
+pub const MAX_ID_BYTES: usize = 4096;
 
-/// Who calls.
+/// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// Sends no credential.
-    Nobody,
-    /// Sends one that does not verify.
-    Bad,
-    /// Sends a token whose time has passed.
-    Expired,
-    /// Sends a token that is meant for another service.
-    Elsewhere,
-    /// Sends what is not the Bearer scheme.
+    Anonymous,
+    /// Sends a credential that does not verify.
+    InvalidCredential,
+    /// Sends an expired token.
+    ExpiredToken,
+    /// Sends a token for another audience.
+    WrongAudience,
+    /// Sends a header with another scheme than Bearer.
     Malformed,
-    /// Sends two credentials, each of them good.
-    Twice,
-    /// Knows the security key.
-    Root,
-    /// Bears a token.
+    /// Sends two valid credentials.
+    TwoCredentials,
+    /// Sends the security key.
+    SecurityKey,
+    /// Sends a valid token.
     Token { scopes: Vec<String>, sub: Option<String> },
-    /// Is the service account of this name.
+    /// Is an active service account.
     ServiceAccount { name: String, scopes: Vec<String> },
-    /// Is a service account that has ended, or never was.
-    BadServiceAccount(Ended),
-    /// The same, and has sent too many tokens that do not verify.
-    Flood,
-    /// Is a service account, and calls while the account store is down.
-    Unlucky,
+    /// Sends the token of an unknown or inactive service account.
+    InactiveServiceAccount(Inactive),
+    /// Sends an unknown token of a service account, after too many others.
+    RateLimited,
+    /// Sends the token of a service account while the account store is unavailable.
+    AccountStoreUnavailable,
 }
 
-/// Why a service account's token does not verify.
+/// Why the token of a service account does not verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Inactive {
     Unknown,
     Expired,
     Revoked,
 }
 
-/// The record that the request names, in every database alike.
+/// The record that the request names. The same in every database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     Absent,
@@ -71,25 +73,25 @@ pub enum Record {
     OwnedBy(String),
 }
 
-/// What the request names.
+/// The database, table and id that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The id; none where the path holds bytes that are no text.
+    /// The learning id. `None` if the path is not UTF-8.
     pub id: Option<String>,
-    /// The parameters, each in the order in which its values were sent.
+    /// The values of each query parameter, in the order in which they are sent.
     pub db_id: Vec<String>,
     pub table: Vec<String>,
 }
 
-/// How the databases are.
+/// The state of all databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    Fine,
+    Available,
     TableMissing,
     Busy,
 }
 
-/// Everything that the answer depends on.
+/// Everything that the effect of a request depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Combination<'a> {
     pub configuration: &'a Configuration,
@@ -99,15 +101,15 @@ pub struct Combination<'a> {
     pub state: State,
 }
 
-/// What the caller is told, and the database from which the record is then gone.
+/// The effect of a request: its answer, and the database from which the record was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// Status, detail and error code; none where it is 204.
+pub struct Effect {
+    /// Status, detail and error code. `None` for 204.
     pub error: Option<(u16, String, &'static str)>,
     pub deleted_from: Option<String>,
 }
 
-fn refuse(status: u16, detail: &str) -> Expected {
+fn reject(status: u16, detail: &str) -> Effect {
     let code = match status {
         400 => "BAD_REQUEST",
         401 => "UNAUTHENTICATED",
@@ -118,16 +120,16 @@ fn refuse(status: u16, detail: &str) -> Expected {
         503 => "SERVICE_UNAVAILABLE",
         _ => unreachable!("no rule has this status"),
     };
-    Expected { error: Some((status, detail.to_owned(), code)), deleted_from: None }
+    Effect { error: Some((status, detail.to_owned(), code)), deleted_from: None }
 }
 
-/// What is to happen.
-pub fn expected(Combination { configuration, caller, record, target, state }: Combination<'_>) -> Expected {
-    // 1. Who is calling. Where nothing is configured, everybody is welcome and nothing is looked at.
+/// Returns the effect that the specification requires.
+pub fn expected_effect(Combination { configuration, caller, record, target, state }: Combination<'_>) -> Effect {
+    // 1. The caller. Without authentication, credentials are ignored.
     if configuration.mode != Mode::None
-        && let Some(refusal) = unauthenticated(configuration, caller)
+        && let Some(rejection) = authentication_error(configuration, caller)
     {
-        return refusal;
+        return rejection;
     }
     let (is_token, is_service_account, scopes, subject) = match (configuration.mode, caller) {
         (Mode::None, _) => (false, false, &[][..], None),
@@ -135,120 +137,123 @@ pub fn expected(Combination { configuration, caller, record, target, state }: Co
         (_, Caller::ServiceAccount { name, scopes }) => (false, true, &scopes[..], Some(format!("sa:{name}"))),
         _ => (false, false, &[][..], None),
     };
-    let holds = |scope: &str| scopes.iter().any(|held| held == scope);
-    // A deployment without a name for administrators has none.
+    let has = |scope: &str| scopes.iter().any(|other| other == scope);
+    // A deployment with an empty admin scope has no admins.
     let admin_scope = Some(configuration.admin_scope.as_str()).filter(|scope| !scope.is_empty());
-    let is_admin = (is_token || is_service_account) && admin_scope.is_some_and(holds);
+    let is_admin = (is_token || is_service_account) && admin_scope.is_some_and(has);
 
-    // 2. The scope. A service account's are always enforced.
+    // 2. The scope. The scopes of a service account are always enforced.
     let needs_scope = is_service_account || is_token && configuration.enforce_scopes;
-    let has_scope = holds("learnings:delete") || holds("learnings:*:delete");
+    let has_scope = has("learnings:delete") || has("learnings:*:delete");
     if needs_scope && !has_scope && !is_admin {
-        return refuse(403, "Insufficient permissions. Required scope(s): learnings:delete");
+        return reject(403, "Insufficient permissions. Required scope(s): learnings:delete");
     }
 
-    // 3. A table without a database. What was sent more than once counts with its first value, the empty as absent.
+    // 3. A table without a database. The first value of a repeated parameter counts; an empty value counts as absent.
     let (db_id, table) = (first(&target.db_id), first(&target.table));
     if table.is_some() && db_id.is_none() {
-        return refuse(400, "The db_id query parameter is required when passing a table");
+        return reject(400, "The db_id query parameter is required when passing a table");
     }
 
     // 4. The target.
     if target.db_id.len() > 1 || target.table.len() > 1 {
-        return refuse(400, "The db_id and table query parameters may be given once each");
+        return reject(400, "The db_id and table query parameters may be given once each");
     }
-    if target.id.as_ref().is_none_or(|id| id.len() > ID_BYTES) {
-        return refuse(400, "The learning_id must be UTF-8, percent-encoded, and not overlong");
+    if target.id.as_ref().is_none_or(|id| id.len() > MAX_ID_BYTES) {
+        return reject(400, "The learning_id must be UTF-8, percent-encoded, and not overlong");
     }
     let database = match db_id {
         Some(id) => match configuration.databases.iter().find(|known| *known == id) {
             Some(known) => known,
-            None => return refuse(404, &format!("No database found with id '{}'", repeated(id))),
+            None => return reject(404, &format!("No database found with id '{}'", sanitize(id))),
         },
         None if configuration.databases.len() > 1 => {
-            return refuse(400, "The db_id query parameter is required when using multiple databases");
+            return reject(400, "The db_id query parameter is required when using multiple databases");
         }
         None => &configuration.databases[0],
     };
-    let busy = || refuse(503, "The database is temporarily unavailable; nothing was deleted");
+    let busy = || reject(503, "The database is temporarily unavailable; nothing was deleted");
     if let Some(table) = table {
-        let no_such_table =
-            || refuse(404, &format!("No database with id '{}' has table '{}'", repeated(database), repeated(table)));
-        // Only the table of the learnings can be meant, and it must exist, which a database that is busy cannot say.
+        let unknown_table =
+            || reject(404, &format!("No database with id '{}' has table '{}'", sanitize(database), sanitize(table)));
+        // The table must be the learnings table, and it must exist, which a busy database cannot report.
         if table != TABLE {
-            return no_such_table();
+            return unknown_table();
         }
         match state {
-            State::Fine => {}
-            State::TableMissing => return no_such_table(),
+            State::Available => {}
+            State::TableMissing => return unknown_table(),
             State::Busy => return busy(),
         }
     }
 
-    // A caller that is confined to its own records and has no name: before any record is looked at.
+    // A caller that is confined to its own records and has no subject. Before any record is read.
     let is_confined = !is_admin && (is_service_account || is_token && configuration.user_isolation);
-    let name = subject.filter(|subject| !subject.is_empty());
-    if is_confined && name.is_none() {
-        return refuse(403, "Authenticated request is missing a user identity");
+    let owner = subject.filter(|subject| !subject.is_empty());
+    if is_confined && owner.is_none() {
+        return reject(403, "Authenticated request is missing a user identity");
     }
 
     // 5. The record cannot be read.
     match state {
-        State::Fine => {}
-        State::TableMissing => return refuse(500, "Failed to delete learning"),
+        State::Available => {}
+        State::TableMissing => return reject(500, "Failed to delete learning"),
         State::Busy => return busy(),
     }
-    // There is none.
+    // The record does not exist.
     if *record == Record::Absent {
-        return refuse(404, "Learning not found");
+        return reject(404, "Learning not found");
     }
-    // 6. There is one, and it is not the caller's.
+    // 6. The record exists, and the caller is not its owner.
     if is_confined && *record == Record::Unowned {
-        return refuse(403, "Only admins can modify learnings that have no owner (user_id is null)");
+        return reject(403, "Only admins can modify learnings that have no owner (user_id is null)");
     }
-    if is_confined && *record != Record::OwnedBy(name.expect("it was looked for above")) {
-        return refuse(404, "Learning not found");
+    if is_confined && *record != Record::OwnedBy(owner.expect("checked above")) {
+        return reject(404, "Learning not found");
     }
     // 7. Deleted.
-    Expected { error: None, deleted_from: Some(database.clone()) }
+    Effect { error: None, deleted_from: Some(database.clone()) }
 }
 
-/// Why there is no caller, where credentials are asked for.
-fn unauthenticated(configuration: &Configuration, caller: &Caller) -> Option<Expected> {
+/// Returns the rejection of an unauthenticated request.
+fn authentication_error(configuration: &Configuration, caller: &Caller) -> Option<Effect> {
     let is_jwt = configuration.mode == Mode::Jwt;
     let detail = match caller {
-        Caller::ServiceAccount { .. } | Caller::BadServiceAccount(_) | Caller::Flood | Caller::Unlucky
+        Caller::ServiceAccount { .. }
+        | Caller::InactiveServiceAccount(_)
+        | Caller::RateLimited
+        | Caller::AccountStoreUnavailable
             if !configuration.service_accounts =>
         {
             "Service accounts are not enabled on this AgentOS instance"
         }
-        Caller::Flood => return Some(refuse(429, "Too many failed authentication attempts")),
-        Caller::Unlucky => return Some(refuse(503, "Authentication is temporarily unavailable")),
-        Caller::Nobody if is_jwt => "Authorization header missing",
-        Caller::Nobody => "Authorization header required",
-        Caller::Bad if is_jwt => "Invalid token",
-        Caller::Bad => "Invalid authentication token",
-        Caller::Expired => "Token has expired",
-        Caller::Elsewhere => "Invalid token audience - token not valid for this AgentOS instance",
-        Caller::Malformed | Caller::Twice => "Authorization header must be one 'Bearer <token>'",
-        Caller::BadServiceAccount(_) => "Invalid or expired service account token",
-        // Names that only the platform itself gives.
+        Caller::RateLimited => return Some(reject(429, "Too many failed authentication attempts")),
+        Caller::AccountStoreUnavailable => return Some(reject(503, "Authentication is temporarily unavailable")),
+        Caller::Anonymous if is_jwt => "Authorization header missing",
+        Caller::Anonymous => "Authorization header required",
+        Caller::InvalidCredential if is_jwt => "Invalid token",
+        Caller::InvalidCredential => "Invalid authentication token",
+        Caller::ExpiredToken => "Token has expired",
+        Caller::WrongAudience => "Invalid token audience - token not valid for this AgentOS instance",
+        Caller::Malformed | Caller::TwoCredentials => "Authorization header must be one 'Bearer <token>'",
+        Caller::InactiveServiceAccount(_) => "Invalid or expired service account token",
+        // Subjects that are reserved for the platform.
         Caller::Token { sub: Some(sub), .. }
             if sub.starts_with("sa:") || sub.starts_with("__oauth__:") || sub == "__scheduler__" =>
         {
             "Invalid token subject"
         }
-        Caller::Root | Caller::Token { .. } | Caller::ServiceAccount { .. } => return None,
+        Caller::SecurityKey | Caller::Token { .. } | Caller::ServiceAccount { .. } => return None,
     };
-    Some(refuse(401, detail))
+    Some(reject(401, detail))
 }
 
 fn first(values: &[String]) -> Option<&String> {
     values.first().filter(|value| !value.is_empty())
 }
 
-/// A name as it is repeated to whoever sent it: without control characters, and its first 400 bytes.
-fn repeated(name: &str) -> String {
+/// Returns a name as it appears in an answer: control characters replaced, cut at 400 bytes.
+fn sanitize(name: &str) -> String {
     let mut shown = String::new();
     for character in name.chars() {
         let character = if character.is_control() { '\u{FFFD}' } else { character };

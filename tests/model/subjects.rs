@@ -1,6 +1,6 @@
-//! The policy asked natively, and as a component in its sandbox; both on records in memory.
+//! The policy as native code and as a component in the sandbox, both on records in memory.
 
-use super::rules::{Caller, Combination, Configuration, Expected, ID_BYTES, Mode, Record, State, TABLE};
+use super::rules::{Caller, Combination, Configuration, Effect, MAX_ID_BYTES, Mode, Record, State, TABLE};
 use crate::support::native_policy;
 use delete_learning::storage::{Database, Databases, MemoryStore, UnresolvedRecord};
 use delete_learning::{
@@ -11,10 +11,10 @@ use std::future::ready;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-/// A subject of the comparison: the policy, natively or in its sandbox.
+/// The policy, as native code or in the sandbox.
 pub struct Subject {
     runtime: Runtime,
-    /// The component; none for the policy natively.
+    /// The component. `None` for the native policy.
     policy: Option<Policy>,
 }
 
@@ -25,27 +25,27 @@ impl Subject {
     }
 
     pub fn sandbox() -> Self {
-        let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
+        let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy loads");
         Self { policy: Some(policy), ..Self::native() }
     }
 
-    pub fn ask(&self, Combination { configuration, caller, record, target, state }: Combination<'_>) -> Expected {
-        // What an id is that cannot name a record, the host has found before the policy is asked.
-        let id = target.id.as_deref().filter(|id| id.len() <= ID_BYTES);
-        let held = id.unwrap_or("a record that nobody can name");
-        let tables: Vec<_> = configuration.databases.iter().map(|_| table(held, record)).collect();
+    pub fn decide(&self, Combination { configuration, caller, record, target, state }: Combination<'_>) -> Effect {
+        // A host detects an invalid id before it runs the policy.
+        let id = target.id.as_deref().filter(|id| id.len() <= MAX_ID_BYTES);
+        let stored_id = id.unwrap_or("no request names this record");
+        let tables: Vec<_> = configuration.databases.iter().map(|_| table(stored_id, record)).collect();
         let databases = configuration.databases.iter().zip(&tables).map(|(id, records)| Database {
             id: id.clone(),
             table: TABLE.to_owned(),
             store: match state {
-                State::Fine => Arc::<MemoryStore>::clone(records) as Arc<dyn LearningStore>,
+                State::Available => Arc::<MemoryStore>::clone(records) as Arc<dyn LearningStore>,
                 State::TableMissing => Arc::new(Failing(StorageErrorKind::UnknownTable)),
                 State::Busy => Arc::new(Failing(StorageErrorKind::Unavailable)),
             },
         });
         let (db_id, table) = (target.db_id.first().cloned(), target.table.first().cloned());
-        let request = DeleteRequest { learning_id: held.to_owned(), db_id, table };
-        let unresolved = |kind| Arc::new(UnresolvedRecord(StorageError::new(kind, "as the combination wants it")));
+        let request = DeleteRequest { learning_id: stored_id.to_owned(), db_id, table };
+        let unresolved = |kind| Arc::new(UnresolvedRecord(StorageError::new(kind, "requested by the combination")));
         let storage: Arc<dyn RecordStorage> = if target.db_id.len() > 1 || target.table.len() > 1 {
             unresolved(StorageErrorKind::RepeatedParameter)
         } else if id.is_none() {
@@ -64,27 +64,27 @@ impl Subject {
             None => self.runtime.block_on(native_policy::decide(request, caller, storage.as_ref())).0,
         };
         let error = answer.err().map(|rejection| (rejection.status, rejection.detail, rejection.code.as_str()));
-        let gone = configuration.databases.iter().zip(&tables).filter(|(_, table)| !is_kept(table, held));
-        let gone: Vec<_> = gone.map(|(id, _)| id).filter(|_| *record != Record::Absent).collect();
-        assert!(gone.len() <= 1, "deleted from several databases");
-        Expected { error, deleted_from: gone.first().copied().cloned() }
+        let deleted = configuration.databases.iter().zip(&tables).filter(|(_, table)| !exists(table, stored_id));
+        let deleted: Vec<_> = deleted.map(|(id, _)| id).filter(|_| *record != Record::Absent).collect();
+        assert!(deleted.len() <= 1, "deleted from several databases");
+        Effect { error, deleted_from: deleted.first().copied().cloned() }
     }
 }
 
-/// Whether the record is there, and the one beside it for sure.
-fn is_kept(table: &MemoryStore, id: &str) -> bool {
+/// Returns whether the record exists. Asserts that the other record does.
+fn exists(table: &MemoryStore, id: &str) -> bool {
     let ids = table.ids();
-    assert!(ids.contains(&beside(id)), "another record is gone");
-    ids.iter().any(|held| held == id)
+    assert!(ids.contains(&other_id(id)), "another record was deleted");
+    ids.iter().any(|stored| stored == id)
 }
 
-fn beside(id: &str) -> String {
+fn other_id(id: &str) -> String {
     format!("{id} and more")
 }
 
 fn table(id: &str, record: &Record) -> Arc<MemoryStore> {
     let table = MemoryStore::default();
-    table.insert(beside(id), Learning::owned_by(Some("alice")));
+    table.insert(other_id(id), Learning::owned_by(Some("alice")));
     match record {
         Record::Absent => {}
         Record::Unowned => table.insert(id, Learning::owned_by(None)),
@@ -93,14 +93,14 @@ fn table(id: &str, record: &Record) -> Arc<MemoryStore> {
     Arc::new(table)
 }
 
-/// What the host's identity says of the caller.
+/// Returns the caller as a host authenticates it.
 fn identity(configuration: &Configuration, caller: &Caller) -> Result<delete_learning::Caller, IdentityError> {
     let expected = match configuration.mode {
         Mode::None => Credential::None,
         Mode::SecurityKey => Credential::SecurityKey,
         Mode::Jwt => Credential::Jwt,
     };
-    let error = |kind, credential| Err(IdentityError::new(kind, credential, "as the combination wants it"));
+    let error = |kind, credential| Err(IdentityError::new(kind, credential, "requested by the combination"));
     let known = |credential, subject: Option<String>, scopes: &[String]| {
         Ok(delete_learning::Caller {
             credential,
@@ -113,20 +113,23 @@ fn identity(configuration: &Configuration, caller: &Caller) -> Result<delete_lea
     };
     match caller {
         _ if configuration.mode == Mode::None => known(Credential::None, None, &[]),
-        Caller::ServiceAccount { .. } | Caller::BadServiceAccount(_) | Caller::Flood | Caller::Unlucky
+        Caller::ServiceAccount { .. }
+        | Caller::InactiveServiceAccount(_)
+        | Caller::RateLimited
+        | Caller::AccountStoreUnavailable
             if !configuration.service_accounts =>
         {
             error(IdentityErrorKind::NotEnabled, Credential::ServiceAccount)
         }
-        Caller::Nobody => error(IdentityErrorKind::Missing, expected),
-        Caller::Bad => error(IdentityErrorKind::Invalid, expected),
-        Caller::Expired => error(IdentityErrorKind::Expired, expected),
-        Caller::Elsewhere => error(IdentityErrorKind::WrongAudience, expected),
-        Caller::Malformed | Caller::Twice => error(IdentityErrorKind::Malformed, expected),
-        Caller::BadServiceAccount(_) => error(IdentityErrorKind::Invalid, Credential::ServiceAccount),
-        Caller::Flood => error(IdentityErrorKind::RateLimited, Credential::ServiceAccount),
-        Caller::Unlucky => error(IdentityErrorKind::Unavailable, Credential::ServiceAccount),
-        Caller::Root => known(Credential::SecurityKey, None, &[]),
+        Caller::Anonymous => error(IdentityErrorKind::Missing, expected),
+        Caller::InvalidCredential => error(IdentityErrorKind::Invalid, expected),
+        Caller::ExpiredToken => error(IdentityErrorKind::Expired, expected),
+        Caller::WrongAudience => error(IdentityErrorKind::WrongAudience, expected),
+        Caller::Malformed | Caller::TwoCredentials => error(IdentityErrorKind::Malformed, expected),
+        Caller::InactiveServiceAccount(_) => error(IdentityErrorKind::Invalid, Credential::ServiceAccount),
+        Caller::RateLimited => error(IdentityErrorKind::RateLimited, Credential::ServiceAccount),
+        Caller::AccountStoreUnavailable => error(IdentityErrorKind::Unavailable, Credential::ServiceAccount),
+        Caller::SecurityKey => known(Credential::SecurityKey, None, &[]),
         Caller::Token { sub: Some(sub), .. } if is_reserved(sub) => error(IdentityErrorKind::ReservedSubject, expected),
         Caller::Token { scopes, sub } => known(Credential::Jwt, sub.clone(), scopes),
         Caller::ServiceAccount { name, scopes } => {
@@ -139,12 +142,12 @@ fn is_reserved(subject: &str) -> bool {
     subject == "__scheduler__" || ["sa:", "__oauth__:"].iter().any(|reserved| subject.starts_with(reserved))
 }
 
-/// A table that answers nothing but an error.
+/// A table whose every function returns this error.
 struct Failing(StorageErrorKind);
 
 impl Failing {
     fn answer<T: Send + 'static>(&self) -> BoxFuture<'_, Result<T, StorageError>> {
-        Box::pin(ready(Err(StorageError::new(self.0, "as the combination wants it"))))
+        Box::pin(ready(Err(StorageError::new(self.0, "requested by the combination"))))
     }
 }
 

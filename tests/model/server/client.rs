@@ -1,5 +1,6 @@
-//! The HTTP client of the model: it writes a path as it likes, and can come from many addresses. So many requests are made
-//! that what a client for everything does beside that would take most of the time.
+//! The HTTP client of the model: it encodes paths in several ways and sends from several addresses.
+//!
+//! A general client would take most of the time of the test, because there are so many requests.
 
 use crate::model::rules::Target;
 use serde_json::Value;
@@ -11,16 +12,16 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Client {
-    host: SocketAddr,
+    server: SocketAddr,
     runtime: Runtime,
-    /// The connection of all requests that need none of their own.
-    kept: RefCell<Option<BufReader<TcpStream>>>,
+    /// The connection that [`delete`](Self::delete) reuses.
+    connection: RefCell<Option<BufReader<TcpStream>>>,
 }
 
-/// An answer's status and body.
+/// The status and body of an answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -28,28 +29,28 @@ pub struct Answer {
 }
 
 impl Client {
-    pub fn of(host: SocketAddr) -> Self {
+    pub fn new(server: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { host, runtime, kept: RefCell::default() }
+        Self { server, runtime, connection: RefCell::default() }
     }
 
-    /// Asks to delete what this path names, with these values of the header `Authorization`.
-    pub fn ask(&self, path: &str, authorization: &[String]) -> Answer {
-        let mut kept = self.kept.borrow_mut();
-        if let Some(connection) = kept.as_mut()
+    /// Sends `DELETE` for this path and query, with these values of the header `Authorization`.
+    pub fn delete(&self, path: &str, authorization: &[String]) -> Answer {
+        let mut reused = self.connection.borrow_mut();
+        if let Some(connection) = reused.as_mut()
             && let Ok(answer) = self.exchange(connection, path, authorization)
         {
             return answer;
         }
-        // There is none yet, or it was idle for so long that the host has closed it.
+        // There is no connection yet, or the server closed it because it was idle.
         let mut connection = self.connect(Ipv4Addr::LOCALHOST);
         let answer = self.exchange(&mut connection, path, authorization).expect("an answer");
-        *kept = Some(connection);
+        *reused = Some(connection);
         answer
     }
 
-    /// The same from an address of its own: that many after the first of the network that a machine has to itself.
-    pub fn ask_from(&self, address: u32, path: &str, authorization: &[String]) -> Answer {
+    /// As [`delete`](Self::delete), from the loopback address 127.1.0.0 plus this number, on a new connection.
+    pub fn delete_from(&self, address: u32, path: &str, authorization: &[String]) -> Answer {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 0).to_bits() + address);
         self.exchange(&mut self.connect(address), path, authorization).expect("an answer")
     }
@@ -58,12 +59,12 @@ impl Client {
         let connected = self.runtime.block_on(async {
             let socket = TcpSocket::new_v4()?;
             socket.bind((from, 0).into())?;
-            socket.connect(self.host).await?.into_std()
+            socket.connect(self.server).await?.into_std()
         });
         let stream = connected.unwrap_or_else(|error| panic!("a connection from {from}: {error}"));
-        stream.set_nonblocking(false).expect("a stream that waits");
-        stream.set_nodelay(true).expect("a stream that sends at once");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_nonblocking(false).expect("the stream is blocking");
+        stream.set_nodelay(true).expect("TCP_NODELAY is set");
+        stream.set_read_timeout(Some(READ_TIMEOUT)).expect("the read timeout is set");
         BufReader::new(stream)
     }
 
@@ -73,7 +74,7 @@ impl Client {
         path: &str,
         authorization: &[String],
     ) -> io::Result<Answer> {
-        let mut head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\n", self.host);
+        let mut head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\n", self.server);
         for value in authorization {
             write!(head, "authorization: {value}\r\n").expect("text can be written");
         }
@@ -100,39 +101,39 @@ impl Client {
 }
 
 impl Answer {
-    /// What the answer says, as the model has it.
+    /// Returns status, detail and error code as the model represents them.
     pub fn error(&self) -> Option<(u16, String, &'static str)> {
         if self.status == 204 {
             assert!(self.body.is_empty(), "{self:?}");
             return None;
         }
         let body: Value = serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"));
-        let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("two texts: {self:?}")).to_owned();
+        let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("two strings: {self:?}")).to_owned();
         Some((self.status, text("detail"), code(&text("error_code"))))
     }
 }
 
-/// One of the ways to write a path and query that mean the same.
+/// One of the equivalent encodings of a path and query, selected by a seed.
 #[derive(Clone, Copy, Debug)]
-pub struct Spelling(pub u64);
+pub struct Encoding(pub u64);
 
-impl Spelling {
-    /// Everything but letters and digits percent-encoded, and nothing beside what is meant.
+impl Encoding {
+    /// Percent-encodes everything except letters and digits, and adds nothing.
     pub const PLAIN: Self = Self(0);
 
-    /// The next of many small decisions (by the constants of Knuth's MMIX).
-    fn decides(&mut self) -> bool {
+    /// Returns the next pseudorandom bit, from a linear congruential generator with the constants of Knuth's MMIX.
+    fn next_bit(&mut self) -> bool {
         if self.0 != 0 {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) | 1;
         }
         self.0 >> 63 == 1
     }
 
-    fn encoded(&mut self, text: &str, is_query: bool) -> String {
+    fn encode(&mut self, text: &str, is_query: bool) -> String {
         let mut encoded = String::new();
         for byte in text.bytes() {
             let is_plain = byte.is_ascii_alphanumeric() || self.0 != 0 && b"-._~!*'()".contains(&byte);
-            match (is_plain, self.decides()) {
+            match (is_plain, self.next_bit()) {
                 (true, false) => encoded.push(char::from(byte)),
                 (false, true) if byte == b' ' && is_query => encoded.push('+'),
                 (_, true) => write!(encoded, "%{byte:02x}").expect("text can be written"),
@@ -143,27 +144,27 @@ impl Spelling {
     }
 }
 
-/// The path and query of a target. An id that is no text is one byte that no text has.
-pub fn path(target: &Target, mut spelling: Spelling) -> String {
-    let id = target.id.as_deref().map_or("%FF".to_owned(), |id| spelling.encoded(id, false));
+/// Encodes the path and query of a target. An id that is not UTF-8 is the byte 0xFF.
+pub fn path(target: &Target, mut encoding: Encoding) -> String {
+    let id = target.id.as_deref().map_or("%FF".to_owned(), |id| encoding.encode(id, false));
     let mut parameters = Vec::new();
     for (name, values) in [("db_id", &target.db_id), ("table", &target.table)] {
         for value in values {
-            let name = if spelling.decides() { name.replace('_', "%5f") } else { name.to_owned() };
-            parameters.push(format!("{name}={}", spelling.encoded(value, true)));
-            if spelling.decides() {
-                // Names that mean nothing, and nothing.
-                parameters.push(if spelling.decides() { "DB_ID=nowhere&table%00=x" } else { "" }.to_owned());
+            let name = if encoding.next_bit() { name.replace('_', "%5f") } else { name.to_owned() };
+            parameters.push(format!("{name}={}", encoding.encode(value, true)));
+            if encoding.next_bit() {
+                // Unknown parameters, or an empty one.
+                parameters.push(if encoding.next_bit() { "DB_ID=unknown&table%00=x" } else { "" }.to_owned());
             }
         }
     }
-    if parameters.is_empty() && !spelling.decides() {
+    if parameters.is_empty() && !encoding.next_bit() {
         return format!("/learnings/{id}");
     }
     format!("/learnings/{id}?{}", parameters.join("&"))
 }
 
-/// The same text for the life of the program.
+/// Returns the error code as a static string.
 fn code(code: &str) -> &'static str {
     let codes = [
         "BAD_REQUEST",
