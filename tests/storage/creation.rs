@@ -1,4 +1,4 @@
-//! Agno's table in PostgreSQL, made where there is none.
+//! The server creates Agno's table in PostgreSQL if it does not exist.
 
 use super::store::{Store, table};
 use crate::support::cluster::Cluster;
@@ -6,8 +6,8 @@ use crate::support::postgres::Client;
 use crate::support::server::Setup;
 use std::thread;
 
-/// What Agno relies on: columns with their types, and indexes.
-fn structure(client: &Client) -> Vec<String> {
+/// Returns the columns with their types, and the indexes.
+fn schema(client: &Client) -> Vec<String> {
     let sql = "SELECT 'column ' || attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull AS line
                FROM pg_attribute WHERE attrelid = 'ai.agno_learnings'::regclass AND attnum > 0
                UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'ai' ORDER BY line";
@@ -15,9 +15,9 @@ fn structure(client: &Client) -> Vec<String> {
 }
 
 #[test]
-fn a_table_is_made_with_agnos_columns_and_indexes_also_by_hosts_that_start_at_once() {
-    let left_out = "making Agno's table in PostgreSQL";
-    let Some(cluster) = Cluster::shared(left_out) else { return };
+fn concurrent_servers_create_table_with_columns_and_indexes() {
+    let skipped = "creating Agno's table in PostgreSQL";
+    let Some(cluster) = Cluster::shared(skipped) else { return };
     let database = cluster.make_database();
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -28,8 +28,8 @@ fn a_table_is_made_with_agnos_columns_and_indexes_also_by_hosts_that_start_at_on
             });
         }
     });
-    let agnos = Store::postgres(left_out).expect("there is a cluster");
-    let made = structure(&cluster.connect(&database));
-    assert_eq!(made, structure(&agnos.client()));
-    assert_eq!(made.len(), 14 + 11);
+    let agno = Store::postgres(skipped).expect("a cluster");
+    let created = schema(&cluster.connect(&database));
+    assert_eq!(created, schema(&agno.client()));
+    assert_eq!(created.len(), 14 + 11);
 }

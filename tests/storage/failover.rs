@@ -1,7 +1,7 @@
-//! A primary that dies and a standby that takes its place.
+//! Failover from a killed primary to its standby.
 
 use super::store::table;
-use super::{StopAtEnd, number, token, wait_for_more};
+use super::{StopOnDrop, shortened_or_full, token, wait_for_increase};
 use crate::support::cluster::{Cluster, PASSWORD, USER, installed};
 use crate::support::load::Client;
 use crate::support::postgres::agno_tables;
@@ -11,18 +11,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Failovers, shortened and in full.
+/// The number of failovers, shortened and in full.
 const FAILOVERS: [usize; 2] = [1, 5];
 
 const CLIENTS: usize = 8;
 
-/// Answers of 204 before the primary is killed, and after the standby was promoted.
-const BETWEEN: usize = 1_000;
+/// The number of deletions before the primary is killed, and after the standby is promoted.
+const DELETIONS_PER_PHASE: usize = 1_000;
 
 /// More records than are deleted in one run.
 const RECORDS: usize = 40_000;
 
-/// Times that are short enough for a test and long enough for a busy machine.
+/// Timeouts that are short enough for a test and long enough for a busy machine.
 const LIMITS: &str =
     "postgres.connect_timeout_ms = 3000\npostgres.statement_timeout_ms = 2000\npostgres.acquire_timeout_ms = 500\n";
 
@@ -32,7 +32,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// A primary with these many records, and a standby that must have a commit before it is answered.
+    /// Starts a primary with this many records, and a synchronous standby.
     fn start(records: usize) -> Option<Self> {
         let installed = installed("failover to a standby")?;
         let primary = Cluster::start(installed, &[]);
@@ -48,8 +48,8 @@ impl Pair {
         Some(Self { primary, standby })
     }
 
-    /// A host that knows both.
-    fn host(&self) -> Host {
+    /// Starts a server with both in its URL.
+    fn start_server(&self) -> Host {
         let url = format!(
             "postgres://{USER}:{PASSWORD}@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable&\
              target_session_attrs=read-write",
@@ -60,34 +60,36 @@ impl Pair {
     }
 }
 
+/// The outcomes of the requests of a client.
 #[derive(Default)]
-struct Asked {
-    /// With the times at which the request was sent and answered.
+struct Outcomes {
+    /// The records that were answered 204, with the times at which the request was sent and answered.
     deleted: Vec<(String, Instant, Instant)>,
     unknown: Vec<String>,
-    refused: usize,
+    unavailable: usize,
     longest: Duration,
 }
 
-fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool, deleted: &AtomicUsize) -> Asked {
-    let mut asked = Asked::default();
-    let _stop = StopAtEnd(stop);
+/// Deletes one record after another until stopped. Repeats a request that was answered 503.
+fn delete_until_stopped(mut client: Client, next: &AtomicUsize, stop: &AtomicBool, deleted: &AtomicUsize) -> Outcomes {
+    let mut outcomes = Outcomes::default();
+    let _stop = StopOnDrop(stop);
     while !stop.load(Ordering::Relaxed) {
         let id = format!("record_{}", next.fetch_add(1, Ordering::Relaxed));
         loop {
             let sent = Instant::now();
             let reply = client.delete(&format!("/learnings/{id}")).expect("an answer");
-            asked.longest = asked.longest.max(reply.after);
+            outcomes.longest = outcomes.longest.max(reply.after);
             match reply.status {
                 204 => {
-                    asked.deleted.push((id, sent, Instant::now()));
+                    outcomes.deleted.push((id, sent, Instant::now()));
                     deleted.fetch_add(1, Ordering::Relaxed);
                 }
-                500 => asked.unknown.push(id),
-                // Nothing was deleted, and it says when to come again; a test is in more of a hurry.
+                500 => outcomes.unknown.push(id),
+                // Nothing was deleted. The test retries sooner than the answer requests.
                 503 if !stop.load(Ordering::Relaxed) => {
                     assert!(reply.head.contains("retry-after: 1\r\n"), "{reply:?}");
-                    asked.refused += 1;
+                    outcomes.unavailable += 1;
                     thread::sleep(Duration::from_millis(20));
                     continue;
                 }
@@ -97,45 +99,47 @@ fn ask(mut client: Client, next: &AtomicUsize, stop: &AtomicBool, deleted: &Atom
             break;
         }
     }
-    asked
+    outcomes
 }
 
 #[test]
-fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
-    for _ in 0..number(FAILOVERS[0], FAILOVERS[1]) {
+fn failover_undoes_no_204_and_standby_serves() {
+    for _ in 0..shortened_or_full(FAILOVERS[0], FAILOVERS[1]) {
         let Some(pair) = Pair::start(RECORDS) else { return };
-        let host = pair.host();
+        let host = pair.start_server();
         let (next, stop, count) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-        let (killed, promoted, asked) = thread::scope(|scope| {
+        let (killed, promoted, outcomes) = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|_| {
                     let client = Client::of(&host, &token("alice"));
                     let (next, stop, count) = (&next, &stop, &count);
-                    scope.spawn(move || ask(client, next, stop, count))
+                    scope.spawn(move || delete_until_stopped(client, next, stop, count))
                 })
                 .collect();
-            let stop = StopAtEnd(&stop);
-            wait_for_more(&count, BETWEEN);
+            let stop = StopOnDrop(&stop);
+            wait_for_increase(&count, DELETIONS_PER_PHASE);
             pair.primary.server.kill();
             let killed = Instant::now();
             let standby = pair.standby.connect("postgres");
-            // Waited for by questions that see nothing of what is still replayed, so that neither hinders the other.
+            // Polls with a query that reads no table, because queries on tables and the replay of the WAL can block each other.
             standby.run("SELECT pg_promote(false)");
             standby.wait_for("SELECT NOT pg_is_in_recovery()");
             let promoted = Instant::now();
-            // There is nobody who must have a commit first any more.
+            // The promoted standby has no standby that it could wait for.
             standby.run("ALTER SYSTEM RESET synchronous_standby_names");
-            wait_for_more(&count, BETWEEN);
+            wait_for_increase(&count, DELETIONS_PER_PHASE);
             drop(stop);
-            let asked: Vec<Asked> =
+            let outcomes: Vec<Outcomes> =
                 clients.into_iter().map(|client| client.join().expect("every answer is right")).collect();
-            (killed, promoted, asked)
+            (killed, promoted, outcomes)
         });
-        let deleted: Vec<&(String, Instant, Instant)> = asked.iter().flat_map(|asked| &asked.deleted).collect();
-        let unknown: BTreeSet<&str> = asked.iter().flat_map(|asked| &asked.unknown).map(String::as_str).collect();
+        let deleted: Vec<&(String, Instant, Instant)> =
+            outcomes.iter().flat_map(|outcomes| &outcomes.deleted).collect();
+        let unknown: BTreeSet<&str> =
+            outcomes.iter().flat_map(|outcomes| &outcomes.unknown).map(String::as_str).collect();
         let after: Vec<_> = deleted.iter().filter(|(_, sent, _)| *sent > killed).collect();
-        let left = pair.standby.connect("postgres").query("SELECT learning_id FROM ai.agno_learnings", &[]);
-        let left: BTreeSet<String> = left.iter().map(|row| row.get(0)).collect();
+        let remaining = pair.standby.connect("postgres").query("SELECT learning_id FROM ai.agno_learnings", &[]);
+        let remaining: BTreeSet<String> = remaining.iter().map(|row| row.get(0)).collect();
         let first = after.iter().map(|(_, _, answered)| *answered).min();
         println!(
             "PostgreSQL: the primary killed under load of {CLIENTS} clients, its synchronous standby promoted after {:.2} s: \
@@ -145,19 +149,19 @@ fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
             first.map_or(f64::NAN, |first| (first - killed).as_secs_f64()),
             deleted.len(),
             after.len(),
-            asked.iter().map(|asked| asked.refused).sum::<usize>(),
+            outcomes.iter().map(|outcomes| outcomes.unavailable).sum::<usize>(),
             unknown.len(),
-            asked.iter().map(|asked| asked.longest).max().unwrap_or_default().as_secs_f64(),
+            outcomes.iter().map(|outcomes| outcomes.longest).max().unwrap_or_default().as_secs_f64(),
         );
-        let undone: Vec<_> = deleted.iter().filter(|(id, ..)| left.contains(id)).collect();
-        assert!(undone.is_empty(), "answered 204 and there on the promoted standby: {undone:?}");
+        let undone: Vec<_> = deleted.iter().filter(|(id, ..)| remaining.contains(id)).collect();
+        assert!(undone.is_empty(), "answered 204 but not deleted on the promoted standby: {undone:?}");
         assert!(!after.is_empty(), "the promoted standby serves\n{}", host.log());
         assert!(deleted.len() > after.len(), "the primary served");
-        let asked_for = next.into_inner();
-        assert!(asked_for < RECORDS, "more records than are asked for");
+        let requested = next.into_inner();
+        assert!(requested < RECORDS, "there are more records than requests");
         let missing: Vec<_> =
-            (asked_for..RECORDS).map(|index| format!("record_{index}")).filter(|id| !left.contains(id)).collect();
-        assert!(missing.is_empty(), "never asked for and gone: {missing:?}");
+            (requested..RECORDS).map(|index| format!("record_{index}")).filter(|id| !remaining.contains(id)).collect();
+        assert!(missing.is_empty(), "deleted without a request: {missing:?}");
         for id in unknown {
             let record = host.logged(&["\"target\":\"audit\"", &format!("\"{id}\"")]);
             assert_eq!(record["record"], "unknown", "{record}");
@@ -166,9 +170,9 @@ fn when_the_primary_dies_no_204_is_undone_and_the_standby_serves() {
 }
 
 #[test]
-fn a_deletion_that_its_standby_does_not_have_is_not_answered_204() {
+fn delete_without_standby_is_answered_500() {
     let Some(pair) = Pair::start(3) else { return };
-    let host = pair.host();
+    let host = pair.start_server();
     let mut client = Client::of(&host, &token("alice"));
     assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
     pair.standby.server.kill();
@@ -177,10 +181,10 @@ fn a_deletion_that_its_standby_does_not_have_is_not_answered_204() {
     let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
     assert_eq!(record["record"], "unknown", "{record}");
     println!(
-        "PostgreSQL: a deletion without its standby: 500 after {:.2} s, record unknown",
+        "PostgreSQL: a delete without the synchronous standby: 500 after {:.2} s, record unknown",
         reply.after.as_secs_f64()
     );
-    // Whoever mends it by doing without the standby is served again.
+    // An operator who disables the standby restores the service.
     pair.primary.set(&[("synchronous_standby_names", "")]);
     let end = Instant::now() + Duration::from_secs(20);
     while client.delete("/learnings/record_2").expect("an answer").status != 204 {
@@ -189,20 +193,20 @@ fn a_deletion_that_its_standby_does_not_have_is_not_answered_204() {
 }
 
 #[test]
-fn a_deletion_that_is_made_to_stop_waiting_for_its_standby_is_not_answered_204() {
+fn delete_whose_wait_for_standby_is_canceled_is_answered_500() {
     let Some(pair) = Pair::start(2) else { return };
-    let host = pair.host();
+    let host = pair.start_server();
     let mut client = Client::of(&host, &token("alice"));
     assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
     pair.standby.server.kill();
     let reply = thread::scope(|scope| {
-        let asked = scope.spawn(|| client.delete("/learnings/record_1").expect("an answer"));
-        // The server then says that the statement is done, with no more than a warning that nobody else has it.
+        let request = scope.spawn(|| client.delete("/learnings/record_1").expect("an answer"));
+        // PostgreSQL then reports success, with a warning that the commit is not on the standby.
         let primary = pair.primary.connect("postgres");
         primary.wait_for(
             "SELECT coalesce(bool_or(pg_cancel_backend(pid)), false) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
         );
-        asked.join().expect("no panic")
+        request.join().expect("no panic")
     });
     assert_eq!(reply.status, 500, "{reply:?}");
     let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);

@@ -1,14 +1,14 @@
-//! What storage promises, held against races, crashes, failing disks, networks and databases, with figures.
+//! Tests of the storage guarantees under races, crashes, and failing disks, networks and databases.
 //!
-//! What would take minutes runs shortened; how to run it in full, and the last full result, is in `README.md` beside
-//! this file.
+//! Long tests run shortened. `README.md` in this directory explains how to run them in full, and contains the last full
+//! result.
 
+mod checkpoint;
 mod crash;
 mod creation;
 mod failover;
 mod fault_injection;
 mod hang;
-mod log;
 mod pgbouncer;
 mod races;
 mod reconnect;
@@ -27,29 +27,29 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The first number; with `FULL_STORAGE_TESTS=1`, the second.
-fn number(sampled: usize, full: usize) -> usize {
-    if is_enabled("FULL_STORAGE_TESTS") { full } else { sampled }
+/// Returns the first number, or the second with `FULL_STORAGE_TESTS=1`.
+fn shortened_or_full(shortened: usize, full: usize) -> usize {
+    if is_enabled("FULL_STORAGE_TESTS") { full } else { shortened }
 }
 
-/// A token of this user that outlasts every run.
+/// Returns a token of this user that does not expire during a run.
 fn token(name: &str) -> String {
     with_claims(json!({ "sub": name, "scopes": ["learnings:delete"], "exp": now() + 86_400 }))
 }
 
-/// Waits until this count has grown by so much; for at most a minute.
-fn wait_for_more(count: &AtomicUsize, more: usize) {
-    let (enough, end) = (count.load(Ordering::Relaxed) + more, Instant::now() + Duration::from_secs(60));
-    while count.load(Ordering::Relaxed) < enough {
-        assert!(Instant::now() < end, "it does not go on");
+/// Waits up to a minute until this count has increased by `more`.
+fn wait_for_increase(count: &AtomicUsize, more: usize) {
+    let (target, end) = (count.load(Ordering::Relaxed) + more, Instant::now() + Duration::from_secs(60));
+    while count.load(Ordering::Relaxed) < target {
+        assert!(Instant::now() < end, "the count stays below {target}");
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Tells other threads to stop when the one that holds this ends, also by a panic.
-struct StopAtEnd<'a>(&'a AtomicBool);
+/// Stops other threads when it is dropped, also by a panic.
+struct StopOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for StopAtEnd<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }

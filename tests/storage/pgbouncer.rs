@@ -1,4 +1,4 @@
-//! PgBouncer between the host and PostgreSQL, in transaction mode: the next statement may run in another session.
+//! PgBouncer in transaction mode: the next statement can run in another session.
 
 use super::store::{Records, table};
 use super::token;
@@ -14,28 +14,28 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const CLIENTS: usize = 16;
-const EACH: usize = 25;
+const REQUESTS_PER_CLIENT: usize = 25;
 
 /// A PgBouncer with two connections to the database.
 struct Bouncer {
     port: u16,
     _server: Server,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Bouncer {
     fn start(cluster: &Cluster, settings: &str) -> Option<Self> {
-        let left_out = "PgBouncer between the host and PostgreSQL";
+        let skipped = "PgBouncer";
         let program =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from).into_iter().find(|path| path.is_file());
         if program.is_none() {
-            assert!(std::env::var_os("CI").is_none(), "pgbouncer is missing, and CI leaves nothing out");
-            eprintln!("left out, as pgbouncer is missing: {left_out}");
+            assert!(std::env::var_os("CI").is_none(), "pgbouncer is missing, and CI skips nothing");
+            eprintln!("skipped, because pgbouncer is missing: {skipped}");
         }
         let account = Account::without_rights();
-        let (folder, port) = (folder(account), free_port());
-        let (config, users) = (folder.path().join("pgbouncer.ini"), folder.path().join("users"));
-        fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n")).expect("a file can be written");
+        let (directory, port) = (folder(account), free_port());
+        let (config, users) = (directory.path().join("pgbouncer.ini"), directory.path().join("users"));
+        fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n")).expect("the file is written");
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
@@ -43,14 +43,14 @@ impl Bouncer {
             cluster.port,
             users.display(),
         );
-        fs::write(&config, text).expect("a file can be written");
+        fs::write(&config, text).expect("the file is written");
         for file in [&config, &users] {
             if let Some(account) = account {
                 account.own(file);
             }
         }
-        let server = Server::start(account, &folder, &program?, &[config.as_os_str() as &OsStr]);
-        let bouncer = Self { port, _server: server, _folder: folder };
+        let server = Server::start(account, &directory, &program?, &[config.as_os_str() as &OsStr]);
+        let bouncer = Self { port, _server: server, _directory: directory };
         let end = Instant::now() + Duration::from_secs(20);
         while postgres::Client::connect(&bouncer.url("postgres")).is_err() {
             assert!(Instant::now() < end, "PgBouncer does not answer:\n{}", bouncer._server.log());
@@ -65,54 +65,54 @@ impl Bouncer {
 }
 
 #[test]
-fn many_deletes_share_two_connections_of_pgbouncer_in_transaction_mode() {
-    let Some(cluster) = Cluster::shared("PgBouncer between the host and PostgreSQL") else { return };
+fn concurrent_deletes_share_two_pgbouncer_connections() {
+    let Some(cluster) = Cluster::shared("PgBouncer") else { return };
     let Some(bouncer) = Bouncer::start(cluster, "") else { return };
     let database = cluster.make_database();
     let mut records = cluster.connect(&database);
     records.run(&agno_tables());
-    let all = (0..CLIENTS * EACH)
+    let all = (0..CLIENTS * REQUESTS_PER_CLIENT)
         .map(|index| (format!("record_{index}"), Some(if index % 5 == 0 { "bob" } else { "alice" })));
     records.insert(&all.collect::<Vec<_>>());
     let further_databases = table("main", &bouncer.url(&database)) + "transaction_pooling = true\n";
     let host = Setup { databases: vec![], further_databases, ..Setup::jwt() }.start();
-    let begun = Instant::now();
+    let start = Instant::now();
     thread::scope(|scope| {
         for worker in 0..CLIENTS {
             let mut client = Client::of(&host, &token("alice"));
             scope.spawn(move || {
-                for index in (worker..CLIENTS * EACH).step_by(CLIENTS) {
+                for index in (worker..CLIENTS * REQUESTS_PER_CLIENT).step_by(CLIENTS) {
                     let reply = client.delete(&format!("/learnings/record_{index}")).expect("an answer");
                     assert_eq!(reply.status, if index % 5 == 0 { 404 } else { 204 }, "record_{index}: {reply:?}");
                 }
             });
         }
     });
-    let took = begun.elapsed();
+    let elapsed = start.elapsed();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let connections: i64 = records.query(sql, &[])[0].get(0);
     println!(
-        "PgBouncer in transaction mode: {} requests of {CLIENTS} clients over {connections} connections in {took:.1?}, each \
-         answered as it should be",
-        CLIENTS * EACH
+        "PgBouncer in transaction mode: {} requests of {CLIENTS} clients over {connections} connections in {elapsed:.1?}, each \
+         answered correctly",
+        CLIENTS * REQUESTS_PER_CLIENT
     );
     assert!(connections <= 2, "{connections}");
-    assert_eq!(records.ids().len(), CLIENTS * EACH / 5);
+    assert_eq!(records.ids().len(), CLIENTS * REQUESTS_PER_CLIENT / 5);
     assert_eq!(host.request("GET", "/health", &[]).status, 200);
 }
 
 #[test]
-fn pgbouncer_in_transaction_mode_is_refused_where_the_configuration_does_not_say_so() {
-    let Some(cluster) = Cluster::shared("PgBouncer that the configuration does not name") else { return };
+fn unconfigured_transaction_pooling_prevents_startup() {
+    let Some(cluster) = Cluster::shared("PgBouncer without `transaction_pooling`") else { return };
     for settings in ["", "ignore_startup_parameters = options"] {
         let Some(bouncer) = Bouncer::start(cluster, settings) else { return };
         let database = cluster.make_database();
         cluster.connect(&database).run(&agno_tables());
         let setup =
             Setup { databases: vec![], further_databases: table("main", &bouncer.url(&database)), ..Setup::jwt() };
-        let said = setup.try_start_in(TempDir::new().expect("a folder")).err().expect("it does not start");
-        println!("PgBouncer, {settings:?}: {said}");
-        assert!(said.contains("transaction_pooling = true"), "it says what to do: {said}");
-        assert!(!said.contains(PASSWORD), "{said}");
+        let error = setup.try_start_in(TempDir::new().expect("a temporary directory")).err().expect("a startup error");
+        println!("PgBouncer, {settings:?}: {error}");
+        assert!(error.contains("transaction_pooling = true"), "the error names the key: {error}");
+        assert!(!error.contains(PASSWORD), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Several databases of both kinds behind one host.
+//! One server with several SQLite and PostgreSQL databases.
 
 use super::store::{Store, table};
 use super::token;
@@ -8,16 +8,16 @@ use crate::support::postgres::agno_tables;
 use crate::support::server::Setup;
 
 #[test]
-fn a_request_reaches_the_database_that_it_names_and_no_other() {
-    let left_out = "databases of both kinds behind one host";
-    let Some(cluster) = Cluster::shared(left_out) else { return };
+fn request_deletes_only_in_the_database_that_it_names() {
+    let skipped = "SQLite and PostgreSQL databases of one server";
+    let Some(cluster) = Cluster::shared(skipped) else { return };
     let stores = [
-        ("lite", Store::sqlite()),
-        ("main", Store::postgres(left_out).expect("there is a cluster")),
-        ("second lite", Store::sqlite()),
-        ("second", Store::postgres(left_out).expect("there is a cluster")),
+        ("sqlite", Store::sqlite()),
+        ("main", Store::postgres(skipped).expect("a cluster")),
+        ("second sqlite", Store::sqlite()),
+        ("second", Store::postgres(skipped).expect("a cluster")),
     ];
-    // A schema and a table of other names, with what must be quoted.
+    // A schema and a table whose names must be quoted.
     let database = cluster.make_database();
     let other = agno_tables()
         .replace("EXISTS ai;", "EXISTS \"Our AI\";")
@@ -38,22 +38,22 @@ fn a_request_reaches_the_database_that_it_names_and_no_other() {
     }
     let host = Setup { databases: vec![], further_databases: further, ..Setup::jwt() }.start();
     let mut client = Client::of(&host, &token("alice"));
-    let mut ask = |query: &str| {
+    let mut delete = |query: &str| {
         let reply = client.delete(&format!("/learnings/the_same{query}")).expect("an answer");
         (reply.status, reply.body)
     };
-    assert_eq!(ask("").0, 400, "which database?");
-    assert_eq!(ask("?db_id=third").0, 404);
-    assert_eq!(ask("?db_id=main&table=others").0, 404);
+    assert_eq!(delete("").0, 400, "without db_id");
+    assert_eq!(delete("?db_id=third").0, 404);
+    assert_eq!(delete("?db_id=main&table=others").0, 404);
     for (index, (id, _)) in stores.iter().enumerate() {
-        let there: Vec<bool> = records.iter_mut().map(|records| records.has("the_same")).collect();
+        let exists: Vec<bool> = records.iter_mut().map(|records| records.has("the_same")).collect();
         let expected: Vec<bool> = (0..stores.len()).map(|other| other >= index).collect();
-        assert_eq!(there, expected, "before the deletion in {id}");
+        assert_eq!(exists, expected, "before the delete in {id}");
         let id = id.replace(' ', "%20");
-        assert_eq!(ask(&format!("?db_id={id}&table=agno_learnings")), (204, String::new()), "{id}");
-        assert_eq!(ask(&format!("?db_id={id}")).0, 404, "{id}, a second time");
+        assert_eq!(delete(&format!("?db_id={id}&table=agno_learnings")), (204, String::new()), "{id}");
+        assert_eq!(delete(&format!("?db_id={id}")).0, 404, "{id}, second delete");
     }
-    assert_eq!(ask("?db_id=named&table=What%27s%20learned"), (204, String::new()));
+    assert_eq!(delete("?db_id=named&table=What%27s%20learned"), (204, String::new()));
     assert!(named.query("SELECT 1 FROM \"Our AI\".\"What's learned\"", &[]).is_empty());
     assert_eq!(
         Client::of(&host, "").request("GET", "/health").expect("an answer").body,

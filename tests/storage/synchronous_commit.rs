@@ -1,4 +1,4 @@
-//! PostgreSQL that answers before a deletion is durable, as a deployment may have set it.
+//! PostgreSQL with `synchronous_commit = off`, which answers before a delete is durable.
 
 use super::store::table;
 use super::token;
@@ -8,33 +8,34 @@ use crate::support::server::Setup;
 use tempfile::TempDir;
 
 #[test]
-fn a_deletion_is_durable_though_synchronous_commit_is_off_and_refused_where_it_cannot_be() {
+fn synchronous_commit_off_is_overridden_or_prevents_startup() {
     let Some(cluster) = Cluster::shared("PostgreSQL with synchronous_commit = off") else { return };
     let database = cluster.make_database();
     let client = cluster.connect(&database);
     client.run(&agno_tables());
-    // What the deleting session has is seen from within it.
+    // A trigger records the setting of the session that deletes.
     client.run(&format!(
         "ALTER DATABASE {database} SET synchronous_commit = off;
-         CREATE TABLE seen (setting text);
-         CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN INSERT INTO seen VALUES (current_setting('synchronous_commit')); RETURN OLD; END $$;
-         CREATE TRIGGER see BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION see();
+         CREATE TABLE recorded (setting text);
+         CREATE FUNCTION record_setting() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO recorded VALUES (current_setting('synchronous_commit')); RETURN OLD; END $$;
+         CREATE TRIGGER record_setting BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION record_setting();
          INSERT INTO ai.agno_learnings (learning_id, learning_type, user_id, content, created_at)
-             VALUES ('its', 'user_memory', 'alice', '{{}}', 1)"
+             VALUES ('record', 'user_memory', 'alice', '{{}}', 1)"
     ));
     let default: String = cluster.connect(&database).query("SHOW synchronous_commit", &[])[0].get(0);
-    assert_eq!(default, "off", "a session that says nothing");
+    assert_eq!(default, "off", "the default of a session");
 
     let further_databases = table("main", &cluster.url(&database));
     let setup = || Setup { databases: vec![], further_databases: further_databases.clone(), ..Setup::jwt() };
     let host = setup().start();
-    host.delete("/learnings/its", Some(&token("alice"))).is_deleted();
-    let seen: Vec<String> = client.query("SELECT setting FROM seen", &[]).iter().map(|row| row.get(0)).collect();
-    assert_eq!(seen, ["on"]);
+    host.delete("/learnings/record", Some(&token("alice"))).is_deleted();
+    let recorded: Vec<String> =
+        client.query("SELECT setting FROM recorded", &[]).iter().map(|row| row.get(0)).collect();
+    assert_eq!(recorded, ["on"]);
 
-    // Behind a pooler a session's settings are not its own.
+    // With transaction pooling, sessions are shared, so the server cannot change the setting.
     let pooled = Setup { further_databases: further_databases.clone() + "transaction_pooling = true\n", ..setup() };
-    let said = pooled.try_start_in(TempDir::new().expect("a folder")).err().expect("it does not start");
-    assert!(said.contains("synchronous_commit"), "{said}");
+    let error = pooled.try_start_in(TempDir::new().expect("a temporary directory")).err().expect("a startup error");
+    assert!(error.contains("synchronous_commit"), "{error}");
 }
