@@ -1,17 +1,17 @@
-//! Tests through the public doors: the component file, the library, the binary, HTTP.
+//! Tests through the public interfaces: the component file, the library, the binary and HTTP.
 //!
-//! They run the real binary on real database files. What needs more than Rust and a C compiler is looked for, said in
-//! one line where it is missing, and demanded where `CI` is set.
-#![allow(unreachable_pub, reason = "one program of many modules: there is nobody outside to reach anything")]
+//! They run the real binary on real database files. A test that needs more than Rust and a C compiler prints one line and
+//! is skipped if the program is missing, and fails if `CI` is set.
+#![allow(unreachable_pub, reason = "the test program has no public interface")]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
     clippy::unwrap_used,
-    reason = "a test that meets what it does not expect fails, and so it should"
+    reason = "a test fails by panicking"
 )]
-#![allow(clippy::print_stderr, reason = "what is left out is said where a person looks")]
+#![allow(clippy::print_stderr, reason = "skipped tests are reported on standard error")]
 
 #[path = "agno/mod.rs"]
 mod agno;

@@ -193,15 +193,15 @@ ALWAYS = ["body of an error", "401", "429 and 503"]
 
 # Rows that these requests cannot show, and the test that does.
 ELSEWHERE = {
-    "an owner that changes between check and delete": "a_record_whose_owner_changes_meanwhile_goes_only_if_its_owner_of_that_moment_asked",
-    "a record that vanishes between check and delete": "a_record_that_vanishes_meanwhile_is_404",
-    "an error while deleting": "an_error_inside_the_delete_is_500_with_the_cause_in_the_log_and_none_of_it_on_the_wire",
-    "a database that is locked for too long, cannot be reached, or takes no writes": "a_busy_database_is_waited_for_then_503_and_nothing_half_done",
-    "a database that took a delete and does not say how it ended": "storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_said_to_be_unknown",
+    "an owner that changes between check and delete": "delete_by_former_owner_is_refused",
+    "a record that vanishes between check and delete": "record_deleted_concurrently_is_404",
+    "an error while deleting": "storage_error_is_500_and_its_cause_is_only_logged",
+    "a database that is locked for too long, cannot be reached, or takes no writes": "locked_database_is_503_after_the_busy_timeout",
+    "a database that took a delete and does not say how it ended": "hanging_storage_times_out_with_unknown_outcome",
     "PostgreSQL with `synchronous_commit = off`": "a_deletion_is_durable_though_synchronous_commit_is_off_and_refused_where_it_cannot_be",
-    "a secret or key too short for its algorithm": "a_key_that_is_too_short_or_of_another_kind_is_refused",
-    "scopes and isolation, where nothing is said": "a_token_without_the_scope_is_403_before_anything_else_is_looked_at",
-    "no authentication configured": "what_is_wrong_is_named_with_its_key",
+    "a secret or key too short for its algorithm": "short_or_mismatched_key_is_rejected",
+    "scopes and isolation, where nothing is said": "missing_scope_is_403_before_the_record_is_resolved",
+    "no authentication configured": "invalid_configuration_is_reported_with_its_key",
     "which client had too many tokens that failed": "a_network_of_ipv6_is_one_client_and_a_mapped_address_is_the_one_it_maps",
-    "a table of service accounts that is not there": "a_store_that_cannot_be_asked_is_503",
+    "a table of service accounts that is not there": "missing_account_table_is_503",
 }

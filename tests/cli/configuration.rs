@@ -1,30 +1,30 @@
-//! A configuration that is wrong does not start, and says file, key and reason.
+//! An invalid configuration stops the start, and the error names the file, the key and the reason.
 
-use crate::support::server::{Setup, command};
+use crate::support::server::{Setup, serve_command};
 use crate::support::token::user;
 use std::fs;
 use tempfile::TempDir;
 
-/// Standard error of a host that must not start with this configuration.
-fn refused(text: &str) -> String {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("host.toml");
+/// Asserts that the server does not start with this configuration, and returns its standard error.
+fn assert_start_fails(text: &str) -> String {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("server.toml");
     fs::write(&file, text).expect("the configuration can be written");
-    let output = command(&file).output().expect("the binary runs");
+    let output = serve_command(&file).output().expect("the binary runs");
     let error = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{text}\n{error}");
-    assert!(output.stdout.is_empty(), "it never listened");
-    assert!(error.contains("host.toml: "), "the file is named: {error}");
+    assert!(output.stdout.is_empty(), "the server never listened");
+    assert!(error.contains("server.toml: "), "the error names the file: {error}");
     error
 }
 
 const DATABASES: &str = "[[databases]]\nid = \"main\"\nurl = \"sqlite:main.db\"\n";
 
 #[test]
-fn what_is_wrong_is_named_with_its_key() {
+fn invalid_configuration_is_reported_with_its_key() {
     let database = |line: &str| format!("[[databases]]\n{line}\n[auth]\nmode = \"none\"\n");
     let auth = |lines: &str| format!("{DATABASES}[auth]\n{lines}\n");
-    let open = |lines: &str| format!("{}{lines}\n", auth("mode = \"none\""));
+    let without_auth = |lines: &str| format!("{}{lines}\n", auth("mode = \"none\""));
     for (text, parts) in [
         (String::new(), vec!["auth", "missing field"]),
         (auth(""), vec!["mode"]),
@@ -37,27 +37,30 @@ fn what_is_wrong_is_named_with_its_key() {
         (database("id = \"a\"\nurl = \"sqlite:\""), vec!["databases[0].url", "must name a file"]),
         (database("id = \"a\"\nurl = \"sqlite:nowhere/x.db\""), vec!["databases[0].url", "cannot open"]),
         (database("id = \"a\"\nurl = \"sqlite:x.db\"\ntabel = \"t\""), vec!["databases[0]", "unknown field `tabel`"]),
-        (open("[sandbox]\nmax_instances = 1"), vec!["sandbox", "unknown field `max_instances`"]),
-        (open("[server]\nmax_connections = 0"), vec!["server.max_connections", "at least 1"]),
-        (open("[sandbox]\nmax_host_call_bytes = 1"), vec!["sandbox.max_host_call_bytes", "at least 1024"]),
-        (open("[sqlite]\nmax_batch_size = 0"), vec!["sqlite.max_batch_size", "at least 1"]),
-        (open("[postgres]\nmax_connections = 0"), vec!["postgres.max_connections", "at least 1"]),
+        (without_auth("[sandbox]\nmax_instances = 1"), vec!["sandbox", "unknown field `max_instances`"]),
+        (without_auth("[server]\nmax_connections = 0"), vec!["server.max_connections", "at least 1"]),
+        (without_auth("[sandbox]\nmax_host_call_bytes = 1"), vec!["sandbox.max_host_call_bytes", "at least 1024"]),
+        (without_auth("[sqlite]\nmax_batch_size = 0"), vec!["sqlite.max_batch_size", "at least 1"]),
+        (without_auth("[postgres]\nmax_connections = 0"), vec!["postgres.max_connections", "at least 1"]),
         (
             database("id = \"a\"\nurl = \"sqlite:x.db\"\nmax_in_flight = 0"),
             vec!["databases[0].max_in_flight", "at least 1"],
         ),
-        (open("[sqlite]\nbusy_timeout_ms = 10000"), vec!["sqlite.busy_timeout_ms", "sandbox.execution_timeout_ms"]),
-        (open("[wasi]\nclocks = true"), vec!["wasi.clocks", "wasi.enabled"]),
-        (open("[wasi]\nrandom = true"), vec!["wasi.random", "wasi.enabled"]),
-        (open("[wasi]\nenabled = true\nfiles = true"), vec!["wasi", "unknown field `files`"]),
-        (open("[cache]\nenabled = false\ndirectory = \"c\""), vec!["cache.directory", "cache.enabled"]),
-        (open("[cache]\ndirectory = \"host.toml\""), vec!["cache.directory", "host.toml"]),
-        (open("[log]\nlevel = \"loud\""), vec!["log.level"]),
-        (open("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
-        (open("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),
-        (format!("server.listen = \"everywhere\"\n{}", open("")), vec!["server.listen", "address"]),
         (
-            format!("policy.component = \"missing.wasm\"\n{}", open("")),
+            without_auth("[sqlite]\nbusy_timeout_ms = 10000"),
+            vec!["sqlite.busy_timeout_ms", "sandbox.execution_timeout_ms"],
+        ),
+        (without_auth("[wasi]\nclocks = true"), vec!["wasi.clocks", "wasi.enabled"]),
+        (without_auth("[wasi]\nrandom = true"), vec!["wasi.random", "wasi.enabled"]),
+        (without_auth("[wasi]\nenabled = true\nfiles = true"), vec!["wasi", "unknown field `files`"]),
+        (without_auth("[cache]\nenabled = false\ndirectory = \"c\""), vec!["cache.directory", "cache.enabled"]),
+        (without_auth("[cache]\ndirectory = \"server.toml\""), vec!["cache.directory", "server.toml"]),
+        (without_auth("[log]\nlevel = \"loud\""), vec!["log.level"]),
+        (without_auth("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
+        (without_auth("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),
+        (format!("server.listen = \"everywhere\"\n{}", without_auth("")), vec!["server.listen", "address"]),
+        (
+            format!("policy.component = \"missing.wasm\"\n{}", without_auth("")),
             vec!["policy.component", "missing.wasm", "cannot be read"],
         ),
         (auth("mode = \"security-key\""), vec!["auth.security_key", "OS_SECURITY_KEY"]),
@@ -76,24 +79,24 @@ fn what_is_wrong_is_named_with_its_key() {
         (auth("mode = \"none\"\n[auth.service_accounts]\ndatabase = \"main\""), vec!["auth.service_accounts", "none"]),
         ("this is not TOML".to_owned(), vec!["line 1"]),
     ] {
-        let error = refused(&text);
+        let error = assert_start_fails(&text);
         for part in parts {
-            assert!(error.contains(part), "{part:?} is not in: {error}\nof {text}");
+            assert!(error.contains(part), "{part:?} is not in: {error}\nfor {text}");
         }
     }
 }
 
 #[test]
-fn a_key_that_is_too_short_or_of_another_kind_is_refused() {
+fn short_or_mismatched_key_is_rejected() {
     let with_key = |algorithm: &str, key: &str| {
         let key = serde_json::Value::from(key);
-        refused(&format!(
+        assert_start_fails(&format!(
             "{DATABASES}[auth]\nmode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{algorithm}\"\nverification_keys = [{key}]\n"
         ))
     };
-    for (algorithm, least) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
-        let error = with_key(algorithm, &"s".repeat(least - 1));
-        assert!(error.contains("auth.jwt.verification_keys[0]") && error.contains(&least.to_string()), "{error}");
+    for (algorithm, min_bytes) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let error = with_key(algorithm, &"s".repeat(min_bytes - 1));
+        assert!(error.contains("auth.jwt.verification_keys[0]") && error.contains(&min_bytes.to_string()), "{error}");
     }
     assert!(with_key("RS256", "not a key").contains("PEM"));
     let ed25519 = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
@@ -107,7 +110,7 @@ fn a_key_that_is_too_short_or_of_another_kind_is_refused() {
 }
 
 #[test]
-fn no_secret_is_in_an_error() {
+fn configuration_error_contains_no_secret() {
     let auth = |lines: &str| format!("{DATABASES}[auth]\n{lines}\n");
     for text in [
         auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"hunter2\"]"),
@@ -121,71 +124,71 @@ fn no_secret_is_in_an_error() {
         "[[databases]]\nid = \"a\"\nurl = [\"postgres://u:hunter2@x\"]\n[auth]\nmode = \"none\"\n".to_owned(),
         "[[databases]]\nid = \"a\"\nurl = \"mysql://u:hunter2@x\"\n[auth]\nmode = \"none\"\n".to_owned(),
     ] {
-        let error = refused(&text);
+        let error = assert_start_fails(&text);
         assert!(!error.contains("hunter2"), "{error}");
     }
 }
 
 #[test]
-fn a_table_that_holds_something_else_is_refused() {
-    let folder = TempDir::new().expect("a folder");
-    let connection = rusqlite::Connection::open(folder.path().join("main.db")).expect("a database");
+fn mismatched_table_is_rejected_at_startup() {
+    let directory = TempDir::new().expect("a directory");
+    let connection = rusqlite::Connection::open(directory.path().join("main.db")).expect("a database");
     connection.execute_batch("CREATE TABLE agno_learnings (learning_id TEXT, note TEXT)").expect("a table");
-    let file = folder.path().join("host.toml");
+    let file = directory.path().join("server.toml");
     fs::write(&file, format!("{DATABASES}[auth]\nmode = \"none\"\n")).expect("the configuration can be written");
-    let output = command(&file).output().expect("the binary runs");
+    let output = serve_command(&file).output().expect("the binary runs");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && error.contains("databases[0].url") && error.contains("no column"), "{error}");
 }
 
 #[test]
-fn a_policy_that_is_none_is_refused_with_its_file() {
-    let folder = TempDir::new().expect("a folder");
-    fs::write(folder.path().join("policy.wasm"), b"\0asm\x01\0\0\0").expect("a file can be written");
-    let file = folder.path().join("host.toml");
+fn invalid_policy_is_rejected_with_its_file_name() {
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("policy.wasm"), b"\0asm\x01\0\0\0").expect("a file can be written");
+    let file = directory.path().join("server.toml");
     let text = format!("policy.component = \"policy.wasm\"\n{DATABASES}[auth]\nmode = \"none\"\n");
     fs::write(&file, text).expect("the configuration can be written");
-    let output = command(&file).output().expect("the binary runs");
+    let output = serve_command(&file).output().expect("the binary runs");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && error.contains("policy.wasm") && error.contains("core"), "{error}");
 }
 
 #[test]
-fn secrets_come_from_files_and_from_the_environment_too() {
-    let folder = TempDir::new().expect("a folder");
-    fs::write(folder.path().join("key"), "a key from a file\n").expect("a file can be written");
-    let host = Setup::with_auth("mode = \"security-key\"\nsecurity_key_file = \"key\"\n").start_in(folder);
-    assert_eq!(host.delete("/learnings/absent", Some("a key from a file")).status, 404);
+fn secrets_are_read_from_files_and_the_environment() {
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("key"), "a key from a file\n").expect("a file can be written");
+    let server = Setup::with_auth("mode = \"security-key\"\nsecurity_key_file = \"key\"\n").start_in(directory);
+    assert_eq!(server.delete("/learnings/absent", Some("a key from a file")).status, 404);
 
     let environment = vec![("OS_SECURITY_KEY", "a key from the environment".to_owned())];
-    let host = Setup { environment, ..Setup::with_auth("mode = \"security-key\"\n") }.start();
-    assert_eq!(host.delete("/learnings/absent", Some("a key from the environment")).status, 404);
+    let server = Setup { environment, ..Setup::with_auth("mode = \"security-key\"\n") }.start();
+    assert_eq!(server.delete("/learnings/absent", Some("a key from the environment")).status, 404);
 
     let environment = vec![("JWT_VERIFICATION_KEY", crate::support::token::SECRET.to_owned())];
     let auth = "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\n";
-    let host = Setup { environment, ..Setup::with_auth(auth) }.start();
-    assert_eq!(host.delete("/learnings/absent", Some(&user("alice"))).status, 404);
+    let server = Setup { environment, ..Setup::with_auth(auth) }.start();
+    assert_eq!(server.delete("/learnings/absent", Some(&user("alice"))).status, 404);
 }
 
 #[test]
-fn what_is_compiled_is_kept_where_the_configuration_or_the_user_has_it() {
-    let folder = TempDir::new().expect("a folder");
-    let (users, named) = (folder.path().join("users"), folder.path().join("named"));
-    let started = |cache: &str| {
-        let environment = vec![("XDG_CACHE_HOME", users.display().to_string())];
+fn compiled_policy_is_cached_in_configured_or_user_directory() {
+    let directory = TempDir::new().expect("a directory");
+    let (user_cache, configured) = (directory.path().join("user"), directory.path().join("configured"));
+    let start_with = |cache: &str| {
+        let environment = vec![("XDG_CACHE_HOME", user_cache.display().to_string())];
         let settings = format!("\n[cache]\n{cache}\n");
-        drop(Setup { settings, environment, ..Setup::open() }.start());
+        drop(Setup { settings, environment, ..Setup::without_auth() }.start());
     };
-    let kept = |folder: &std::path::Path| fs::read_dir(folder).map_or(0, Iterator::count);
-    started("enabled = false");
-    started(&format!("directory = \"{}\"", named.display()));
-    assert_eq!((kept(&named), users.exists()), (1, false));
-    started("");
-    assert_eq!(kept(&users.join("delete-learning")), 1);
-    // A folder that others can write to is not used, and nobody is kept from starting.
-    fs::set_permissions(users.join("delete-learning"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .expect("ours");
-    let environment = vec![("XDG_CACHE_HOME", users.display().to_string())];
-    let host = Setup { environment, ..Setup::open() }.start();
-    host.logged(&["cannot cache compiled policies", "others can write to it"]);
+    let count = |directory: &std::path::Path| fs::read_dir(directory).map_or(0, Iterator::count);
+    start_with("enabled = false");
+    start_with(&format!("directory = \"{}\"", configured.display()));
+    assert_eq!((count(&configured), user_cache.exists()), (1, false));
+    start_with("");
+    assert_eq!(count(&user_cache.join("delete-learning")), 1);
+    // A cache directory that others can write to is not used, and the server still starts.
+    fs::set_permissions(user_cache.join("delete-learning"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("the permissions can be set");
+    let environment = vec![("XDG_CACHE_HOME", user_cache.display().to_string())];
+    let server = Setup { environment, ..Setup::without_auth() }.start();
+    server.wait_for_log(&["cannot cache compiled policies", "others can write to it"]);
 }

@@ -2,11 +2,11 @@
 
 use std::process::{Command, Output};
 
-fn run(arguments: &[&str], temporary: Option<&std::path::Path>) -> Output {
+fn run(arguments: &[&str], temp_directory: Option<&std::path::Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
     command.args(arguments);
-    if let Some(folder) = temporary {
-        command.env("TMPDIR", folder);
+    if let Some(directory) = temp_directory {
+        command.env("TMPDIR", directory);
     }
     command.output().expect("the binary runs")
 }
@@ -16,21 +16,21 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_demonstration_shows_every_documented_answer_and_leaves_nothing_behind() {
-    let folder = tempfile::TempDir::new().expect("a folder");
-    let output = run(&["demo"], Some(folder.path()));
-    let shown = text(&output.stdout);
-    assert!(output.status.success(), "{shown}{}", text(&output.stderr));
+fn demo_shows_every_documented_response_and_cleans_up() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let output = run(&["demo"], Some(directory.path()));
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
     for status in ["204", "400", "401", "403", "404", "500"] {
-        assert!(shown.contains(&format!("  {status} ")), "{status} is shown:\n{shown}");
+        assert!(stdout.contains(&format!("  {status} ")), "{status} is not shown:\n{stdout}");
     }
-    assert!(shown.contains("18 of 18 answers are the documented ones"), "{shown}");
-    assert!(!shown.contains("(no audit record)"), "{shown}");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0, "nothing is left");
+    assert!(stdout.contains("18 of 18 answers are the documented ones"), "{stdout}");
+    assert!(!stdout.contains("(no audit record)"), "{stdout}");
+    assert_eq!(std::fs::read_dir(directory.path()).expect("the directory").count(), 0, "no file remains");
 }
 
 #[test]
-fn help_teaches_both_commands() {
+fn help_describes_each_command() {
     let help = text(&run(&["--help"], None).stdout);
     assert!(help.contains("demo") && help.contains("serve") && help.contains("Start with"), "{help}");
     let help = text(&run(&["serve", "--help"], None).stdout);

@@ -1,4 +1,4 @@
-//! The binary as a person uses it.
+//! The command line.
 
 mod check;
 mod configuration;

@@ -1,13 +1,13 @@
-//! The conformance cases on the shipped component, in the Rust host in memory.
+//! The conformance cases on the default policy, with storage in memory.
 
 use delete_learning::conformance::{cases, run};
 use delete_learning::{DEFAULT_POLICY, Limits, Policy};
 
 #[test]
-fn the_shipped_policy_passes_every_case() {
-    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
+fn default_policy_passes_every_conformance_case() {
+    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy can be loaded");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let cases = cases().expect("the cases have their format");
+    let cases = cases().expect("the cases can be parsed");
     let mut failed = 0;
     for case in &cases {
         let observed = runtime.block_on(run(&policy, case));

@@ -1,4 +1,4 @@
-//! Embedding: a platform's own storage and identity around the sandbox.
+//! Embedding the sandbox with custom storage and identity.
 
 use crate::support::fake_storage::FakeStorage;
 use delete_learning::storage::{Database, Databases, MemoryStore};
@@ -29,34 +29,34 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_platform_with_records_in_memory_gets_the_same_decisions() {
+fn custom_storage_gets_the_documented_decisions() {
     let store = Arc::new(MemoryStore::default());
-    store.insert("hers", Learning::owned_by(Some("alice")));
-    store.insert("his", Learning::owned_by(Some("bob")));
+    store.insert("alices", Learning::owned_by(Some("alice")));
+    store.insert("bobs", Learning::owned_by(Some("bob")));
     store.insert("shared", Learning::owned_by(None));
     let databases = Databases(vec![Database {
         id: "memory".to_owned(),
         table: "learnings".to_owned(),
         store: Arc::<MemoryStore>::clone(&store),
     }]);
-    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
+    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy can be loaded");
     let decide = |id: &str| run(policy.decide(request(id), alice(), databases.record(&request(id))));
     for (id, rule, record) in [
-        ("hers", "deleted-as-owner", RecordOutcome::Deleted),
-        ("hers", "learning-absent", RecordOutcome::NotDeleted),
-        ("his", "learning-owned-by-another", RecordOutcome::NotDeleted),
+        ("alices", "deleted-as-owner", RecordOutcome::Deleted),
+        ("alices", "learning-absent", RecordOutcome::NotDeleted),
+        ("bobs", "learning-owned-by-another", RecordOutcome::NotDeleted),
         ("shared", "learning-unowned", RecordOutcome::NotDeleted),
     ] {
         let decision = decide(id);
         assert_eq!((decision.rule(), decision.record), (rule, record), "{id}");
     }
-    assert_eq!(store.ids(), ["his", "shared"]);
+    assert_eq!(store.ids(), ["bobs", "shared"]);
 }
 
 #[test]
-fn a_database_that_hangs_leaves_room_in_the_sandbox_for_the_others() {
+fn hanging_database_leaves_instances_for_other_databases() {
     let limits = Limits { max_concurrent_instances: 3, queue_timeout_ms: 200, ..Limits::default() };
-    let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy fits"));
+    let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded"));
     let hanging_storage = FakeStorage::hanging(2);
     run(async {
         let mut hanging = tokio::task::JoinSet::new();
@@ -73,48 +73,48 @@ fn a_database_that_hangs_leaves_room_in_the_sandbox_for_the_others() {
         .record(&request("x"));
         let decision = policy.decide(request("x"), alice(), absent).await;
         assert_eq!(decision.rule(), "learning-absent");
-        // Of those that hang, two have a turn, and the others are told so.
+        // Two of the hanging requests have a permit. The others time out waiting for one.
         for _ in 0..6 {
-            let waited = hanging.join_next().await.expect("one more").expect("no panic");
-            assert_eq!((waited.rule(), waited.record), ("sandbox-overloaded", RecordOutcome::NotDeleted));
+            let rejected = hanging.join_next().await.expect("a further request").expect("no panic");
+            assert_eq!((rejected.rule(), rejected.record), ("sandbox-overloaded", RecordOutcome::NotDeleted));
         }
         hanging.abort_all();
     });
 }
 
 #[test]
-fn storage_that_does_not_answer_ends_in_time_and_what_became_of_the_record_is_said_to_be_unknown() {
+fn hanging_storage_times_out_with_unknown_outcome() {
     let limits = Limits { execution_timeout_ms: 200, ..Limits::default() };
-    let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy fits");
+    let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded");
     let decision = run(async {
         let decision = policy.decide(request("x"), alice(), FakeStorage::hanging(1));
-        tokio::time::timeout(Duration::from_secs(5), decision).await.expect("it ends by itself")
+        tokio::time::timeout(Duration::from_secs(5), decision).await.expect("it ends before the test's timeout")
     });
     assert!(matches!(decision.error, Some(PolicyError::ExecutionTimeout)), "{decision:?}");
     assert_eq!(decision.record, RecordOutcome::Unknown);
-    assert_eq!(decision.answer.expect_err("a refusal").status, 500);
+    assert_eq!(decision.answer.expect_err("a rejection").status, 500);
 }
 
 #[test]
-fn a_delete_whose_end_is_unknown_is_never_said_to_have_kept_the_record() {
-    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy fits");
+fn unknown_outcome_of_delete_is_not_reported_as_not_deleted() {
+    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy can be loaded");
     let decide = |kind| run(policy.decide(request("x"), alice(), FakeStorage::failing(kind)));
     let unknown = decide(StorageErrorKind::OutcomeUnknown);
     assert_eq!((unknown.rule(), unknown.record), ("outcome-unknown", RecordOutcome::Unknown));
-    let kept = decide(StorageErrorKind::Unavailable);
-    assert_eq!((kept.rule(), kept.record), ("storage-unavailable", RecordOutcome::NotDeleted));
+    let unavailable = decide(StorageErrorKind::Unavailable);
+    assert_eq!((unavailable.rule(), unavailable.record), ("storage-unavailable", RecordOutcome::NotDeleted));
 }
 
 #[test]
-fn bytes_that_are_no_policy_are_refused_with_the_reason() {
-    let refusal = |bytes: &[u8]| match Policy::load(bytes, &Limits::default()) {
+fn invalid_component_is_rejected_with_the_reason() {
+    let error = |bytes: &[u8]| match Policy::load(bytes, &Limits::default()) {
         Ok(_) => panic!("it was loaded"),
         Err(error) => error.to_string(),
     };
-    assert!(refusal(b"").contains("not a valid WebAssembly component"));
-    assert!(refusal(b"\0asm\x01\0\0\0").contains("core WebAssembly module"));
-    assert!(refusal(&DEFAULT_POLICY[..1000]).contains("not a valid WebAssembly component"));
-    // An empty component: valid, and exports nothing.
-    let empty = refusal(b"\0asm\x0d\0\x01\0");
+    assert!(error(b"").contains("not a valid WebAssembly component"));
+    assert!(error(b"\0asm\x01\0\0\0").contains("core WebAssembly module"));
+    assert!(error(&DEFAULT_POLICY[..1000]).contains("not a valid WebAssembly component"));
+    // An empty component: valid, without exports.
+    let empty = error(b"\0asm\x0d\0\x01\0");
     assert!(empty.contains("does not implement the world"), "{empty}");
 }

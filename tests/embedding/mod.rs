@@ -1,4 +1,4 @@
-//! The library, as a platform in Rust embeds it, and the component file itself.
+//! The library as a Rust platform embeds it, and the component file.
 
 mod cache;
 mod component;

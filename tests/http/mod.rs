@@ -1,4 +1,4 @@
-//! The endpoint, through HTTP, on the real component and a database that Agno made.
+//! The endpoint over HTTP, with the default policy and a database that Agno created.
 
 mod agno_deviations;
 mod credentials;

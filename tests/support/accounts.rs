@@ -1,27 +1,27 @@
-//! Service accounts in a database, in Agno's own table.
+//! Service accounts in a SQLite database, in Agno's table.
 
 use super::database::AgnoDatabase;
 use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::Connection;
 
-/// An account as its row has it; the rest of the row is of no account.
+/// A service account. The columns without a field here have no effect on authentication.
 pub struct Account<'a> {
     pub id: &'a str,
     pub name: &'a str,
     pub token: &'a str,
-    /// JSON.
+    /// The scopes as JSON.
     pub scopes: &'a str,
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
 }
 
 impl<'a> Account<'a> {
-    /// One whose id is its name, that is valid for ever.
+    /// Creates an account that uses its name as its id and never expires.
     pub fn new(name: &'a str, token: &'a str, scopes: &'a str) -> Self {
         Self { id: name, name, token, scopes, expires_at: None, revoked_at: None }
     }
 
-    /// The SHA-256 of its token, as its row has it.
+    /// Returns the SHA-256 of the token in hexadecimal digits, as the table stores it.
     pub fn token_hash(&self) -> String {
         digest(&SHA256, self.token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -35,8 +35,8 @@ impl<'a> Account<'a> {
     }
 }
 
-/// Makes the table, as Agno does once it has an account to store.
-pub fn make_table(database: &AgnoDatabase) {
+/// Creates the table as Agno does when it stores its first account.
+pub fn create_table(database: &AgnoDatabase) {
     database.execute(
         "CREATE TABLE agno_service_accounts (id VARCHAR NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, user_id VARCHAR,
          token_hash VARCHAR NOT NULL UNIQUE, token_prefix VARCHAR NOT NULL, scopes JSON NOT NULL,

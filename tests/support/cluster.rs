@@ -1,5 +1,5 @@
-//! PostgreSQL clusters that the tests make from the installed programs: in a temporary folder, on a free port, gone
-//! afterwards, also when the test program is killed.
+//! PostgreSQL clusters that the tests create with the installed programs, in temporary directories and on free ports.
+//! They are stopped and deleted after the tests, also if the test program is killed.
 
 use super::postgres::Client;
 use std::ffi::OsStr;
@@ -16,122 +16,126 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The owner of every cluster, who needs this password over TCP.
+/// The superuser of every cluster.
 pub const USER: &str = "postgres";
+/// The password of [`USER`] over TCP.
 pub const PASSWORD: &str = "the-password-of-the-tests";
 
-/// The programs of PostgreSQL on this machine.
-pub struct Installed {
-    programs: PathBuf,
-    account: Option<Account>,
+/// The PostgreSQL programs of this machine.
+pub struct PostgresPrograms {
+    directory: PathBuf,
+    user: Option<OsUser>,
 }
 
-/// Whom servers run as that refuse to run as root.
+/// The operating system user of a server that refuses to run as root.
 #[derive(Clone, Copy)]
-pub struct Account {
-    pub user: u32,
-    pub group: u32,
+pub struct OsUser {
+    pub uid: u32,
+    pub gid: u32,
 }
 
-impl Account {
-    /// An account without rights, where this program runs as root; otherwise none is needed.
-    pub fn without_rights() -> Option<Self> {
+impl OsUser {
+    /// Returns an unprivileged user if this program runs as root. Returns none if it does not: none is needed then.
+    pub fn unprivileged() -> Option<Self> {
         let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-        let accounts = is_root.then(|| fs::read_to_string("/etc/passwd").expect("accounts can be read"))?;
-        let find = |name: &str| accounts.lines().find(|line| line.split(':').next() == Some(name));
-        let line = find("postgres").or_else(|| find("nobody")).expect("an account without rights");
-        let mut numbers = line.split(':').skip(2).map(|number| number.parse().expect("a number"));
-        Some(Self { user: numbers.next()?, group: numbers.next()? })
+        let users = is_root.then(|| fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read"))?;
+        let find = |name: &str| users.lines().find(|line| line.split(':').next() == Some(name));
+        let line = find("postgres").or_else(|| find("nobody")).expect("an unprivileged user");
+        let mut ids = line.split(':').skip(2).map(|id| id.parse().expect("a number"));
+        Some(Self { uid: ids.next()?, gid: ids.next()? })
     }
 
-    /// Makes the command run as this account.
-    pub fn run(self, command: &mut Command) {
-        command.uid(self.user).gid(self.group);
+    /// Makes the command run as this user.
+    pub fn apply_to(self, command: &mut Command) {
+        command.uid(self.uid).gid(self.gid);
     }
 
-    /// Gives a file or folder to this account.
-    pub fn own(self, path: &Path) {
-        chown(path, Some(self.user), Some(self.group)).expect("a file can be given away");
+    /// Makes this user the owner of a file or directory.
+    pub fn chown(self, path: &Path) {
+        chown(path, Some(self.uid), Some(self.gid)).expect("the owner can be changed");
     }
 }
 
-/// The programs of PostgreSQL; where there are none, one line says what is left out.
+/// Returns the PostgreSQL programs. If they are missing, prints one line with what is skipped.
 ///
 /// # Panics
-/// Where there are none and `CI` is set: there a skip is a failure.
-pub fn installed(left_out: &str) -> Option<&'static Installed> {
-    static FOUND: OnceLock<Option<Installed>> = OnceLock::new();
+/// If they are missing and `CI` is set.
+pub fn find_postgres(skipped: &str) -> Option<&'static PostgresPrograms> {
+    static FOUND: OnceLock<Option<PostgresPrograms>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        // Where Debian keeps them, by version.
+        let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        // Debian's directories, one for each version.
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-        folders.extend(versions.map(|version| version.path().join("bin")));
-        let programs = folders.into_iter().find(|folder| {
-            ["initdb", "postgres", "pg_basebackup"].iter().all(|program| folder.join(program).is_file())
+        directories.extend(versions.map(|version| version.path().join("bin")));
+        let directory = directories.into_iter().find(|directory| {
+            ["initdb", "postgres", "pg_basebackup"].iter().all(|program| directory.join(program).is_file())
         })?;
-        Some(Installed { programs, account: Account::without_rights() })
+        Some(PostgresPrograms { directory, user: OsUser::unprivileged() })
     });
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "PostgreSQL is missing, and CI leaves nothing out");
-        eprintln!("left out, as the programs of PostgreSQL are missing: {left_out}");
+        assert!(std::env::var_os("CI").is_none(), "PostgreSQL is missing, and CI must not skip tests");
+        eprintln!("skipped, because PostgreSQL is missing: {skipped}");
     }
     found.as_ref()
 }
 
-/// A server of a test, stopped with the test program: a shell beside it waits for the end of its own input, which comes
-/// when the test drops this and when the test program is killed; then it ends the server and removes its folder.
-pub struct Server {
+/// A server process that stops with the test program.
+///
+/// A shell waits for the end of its standard input, which comes when this value is dropped and when the test program is
+/// killed. Then the shell stops the server and deletes its directory.
+pub struct ServerProcess {
     shell: Child,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
-impl Server {
-    /// Starts a program whose files are in this folder, as this account. Its output goes to the file `log` there.
-    pub fn start(account: Option<Account>, folder: &TempDir, program: &Path, arguments: &[&OsStr]) -> Self {
+impl ServerProcess {
+    /// Starts a program whose files are in this directory, as this user. Its output goes to the file `log` there.
+    pub fn start(user: Option<OsUser>, directory: &TempDir, program: &Path, arguments: &[&OsStr]) -> Self {
         const SCRIPT: &str = r#"
             trap '' INT TERM HUP
-            folder=$1
+            directory=$1
             shift
-            "$@" </dev/null >>"$folder/log" 2>&1 &
-            echo $! >"$folder/pid"
+            "$@" </dev/null >>"$directory/log" 2>&1 &
+            echo $! >"$directory/pid"
             read -r _
-            # PostgreSQL ends at once by the first, PgBouncer by the second.
+            # SIGQUIT is the immediate shutdown of PostgreSQL, SIGTERM that of PgBouncer.
             kill -QUIT $! 2>/dev/null
             kill -TERM $! 2>/dev/null
             ( sleep 10; kill -KILL $! 2>/dev/null ) &
-            slow=$!
+            killer=$!
             wait %1
-            kill -KILL $slow
-            rm -rf "$folder"
+            kill -KILL $killer
+            rm -rf "$directory"
         "#;
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "sh"]).arg(folder.path()).arg(program).args(arguments).current_dir(folder.path());
-        // A group of its own: Ctrl-C is for the test program.
+        command.args(["-c", SCRIPT, "sh"]).arg(directory.path()).arg(program).args(arguments);
+        command.current_dir(directory.path());
+        // Its own process group: Ctrl-C is for the test program only.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        if let Some(account) = account {
-            account.run(&mut command);
+        if let Some(user) = user {
+            user.apply_to(&mut command);
         }
-        Self { shell: command.spawn().expect("a shell"), folder: folder.path().to_owned() }
+        Self { shell: command.spawn().expect("a shell"), directory: directory.path().to_owned() }
     }
 
-    /// What the server said.
+    /// Returns the output of the server.
     pub fn log(&self) -> String {
         let mut log = String::new();
-        let file = fs::File::open(self.folder.join("log"));
+        let file = fs::File::open(self.directory.join("log"));
         let _ = file.map(|mut file| file.read_to_string(&mut log));
         log
     }
 
-    /// The server's process, once it is there.
-    fn process(&self) -> Option<u32> {
-        fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()
+    /// Returns the process id of the server. Returns none before it has started.
+    fn process_id(&self) -> Option<u32> {
+        fs::read_to_string(self.directory.join("pid")).ok()?.trim().parse().ok()
     }
 
-    /// Ends the server and its processes at once, as a machine does that loses its power.
+    /// Kills the server and its child processes at once, like a power failure.
     pub fn kill(&self) {
-        let server = self.process().expect("it runs");
-        // Stopped first, so that it starts no further ones.
+        let server = self.process_id().expect("it runs");
+        // Stopped first, so that it cannot start further processes.
         signal("STOP", server);
         for child in children(server) {
             signal("KILL", child);
@@ -140,7 +144,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
@@ -148,11 +152,11 @@ impl Drop for Server {
 }
 
 fn signal(name: &str, process: u32) {
-    // It may have ended by itself.
+    // The process can have exited already.
     let _ = Command::new("kill").args([format!("-{name}"), process.to_string()]).stderr(Stdio::null()).status();
 }
 
-/// The processes that this one started, on a system that shows them as Linux does.
+/// Returns the child processes of a process. Returns none without Linux's `/proc`.
 fn children(process: u32) -> Vec<u32> {
     let parent = |id: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -164,7 +168,7 @@ fn children(process: u32) -> Vec<u32> {
     ids.filter(|id| parent(*id) == Some(process)).collect()
 }
 
-/// A port that was free a moment ago.
+/// Returns a free port.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
@@ -172,45 +176,45 @@ pub fn free_port() -> u16 {
 /// A running cluster.
 pub struct Cluster {
     pub port: u16,
-    pub server: Server,
-    account: Option<Account>,
-    folder: TempDir,
+    pub server: ServerProcess,
+    user: Option<OsUser>,
+    directory: TempDir,
 }
 
 impl Cluster {
-    /// The one that tests share which need none of their own. Each makes a database of its own in it.
-    pub fn shared(left_out: &str) -> Option<&'static Self> {
+    /// Returns the cluster that tests share. Each test creates its own database in it.
+    pub fn shared(skipped: &str) -> Option<&'static Self> {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        let installed = installed(left_out)?;
-        Some(SHARED.get_or_init(|| Self::start(installed, &[])))
+        let programs = find_postgres(skipped)?;
+        Some(SHARED.get_or_init(|| Self::start(programs, &[])))
     }
 
-    /// Makes a cluster with these settings beyond the usual ones and starts it.
-    pub fn start(installed: &Installed, settings: &[&str]) -> Self {
-        let folder = folder(installed.account);
-        let password = folder.path().join("password");
+    /// Creates and starts a cluster with these settings in addition to the usual ones.
+    pub fn start(programs: &PostgresPrograms, settings: &[&str]) -> Self {
+        let directory = temp_directory(programs.user);
+        let password = directory.path().join("password");
         fs::write(&password, PASSWORD).expect("a file can be written");
-        let mut initdb = installed.command("initdb", folder.path());
+        let mut initdb = programs.command("initdb", directory.path());
         initdb.args(["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]);
-        // What `initdb` writes need not outlive this machine; what the server writes is synced.
-        initdb.args(["--no-sync", "--pwfile"]).arg(&password).arg("--pgdata").arg(folder.path().join("data"));
+        // The files of `initdb` need not survive a power failure. The server itself syncs.
+        initdb.args(["--no-sync", "--pwfile"]).arg(&password).arg("--pgdata").arg(directory.path().join("data"));
         run(&mut initdb);
-        Self::serve(installed, folder, settings)
+        Self::serve(programs, directory, settings)
     }
 
-    /// Makes a standby of this cluster under this name and starts it.
-    pub fn standby(&self, installed: &Installed, name: &str) -> Self {
-        let folder = folder(installed.account);
+    /// Creates and starts a standby of this cluster, with this application name.
+    pub fn start_standby(&self, programs: &PostgresPrograms, name: &str) -> Self {
+        let directory = temp_directory(programs.user);
         let source = format!("{} application_name={name}", self.conninfo());
-        let mut copy = installed.command("pg_basebackup", folder.path());
+        let mut copy = programs.command("pg_basebackup", directory.path());
         copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--wal-method", "stream"]);
-        copy.args(["--dbname", &source, "--pgdata"]).arg(folder.path().join("data"));
+        copy.args(["--dbname", &source, "--pgdata"]).arg(directory.path().join("data"));
         run(&mut copy);
-        // Nobody's question is broken off for what is replayed.
-        Self::serve(installed, folder, &["max_standby_streaming_delay=-1"])
+        // Replay must not cancel queries.
+        Self::serve(programs, directory, &["max_standby_streaming_delay=-1"])
     }
 
-    fn serve(installed: &Installed, folder: TempDir, settings: &[&str]) -> Self {
+    fn serve(programs: &PostgresPrograms, directory: TempDir, settings: &[&str]) -> Self {
         let port = free_port();
         let port_setting = format!("port={port}");
         let usual = [
@@ -223,37 +227,37 @@ impl Cluster {
             "max_wal_size=256MB",
             &port_setting,
         ];
-        let data = folder.path().join("data");
+        let data = directory.path().join("data");
         let mut arguments = vec![OsStr::new("-D"), data.as_os_str()];
         for setting in usual.iter().chain(settings) {
             arguments.extend([OsStr::new("-c"), OsStr::new(setting)]);
         }
-        let server = Server::start(installed.account, &folder, &installed.programs.join("postgres"), &arguments);
-        let cluster = Self { port, server, account: installed.account, folder };
-        cluster.wait();
+        let server = ServerProcess::start(programs.user, &directory, &programs.directory.join("postgres"), &arguments);
+        let cluster = Self { port, server, user: programs.user, directory };
+        cluster.wait_until_ready();
         cluster
     }
 
-    fn wait(&self) {
-        let end = Instant::now() + Duration::from_secs(60);
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
         while Client::connect(&self.conninfo()).is_err() {
-            assert!(Instant::now() < end, "PostgreSQL does not answer:\n{}", self.server.log());
+            assert!(Instant::now() < deadline, "PostgreSQL accepts no connection:\n{}", self.server.log());
             thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// How programs of PostgreSQL are told of it.
+    /// Returns the connection string for PostgreSQL programs.
     fn conninfo(&self) -> String {
         format!("host=127.0.0.1 port={} user={USER} password={PASSWORD} dbname=postgres", self.port)
     }
 
-    /// The address of one of its databases, as a configuration has it.
+    /// Returns the URL of a database for the configuration.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
-    /// Makes an empty database; its name.
-    pub fn make_database(&self) -> String {
+    /// Creates an empty database and returns its name.
+    pub fn create_database(&self) -> String {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", LAST.fetch_add(1, Ordering::Relaxed));
         self.connect("postgres").run(&format!("CREATE DATABASE {name}"));
@@ -264,7 +268,7 @@ impl Cluster {
         Client::connect(&self.url(database)).expect("a connection")
     }
 
-    /// Changes settings that need no new start.
+    /// Changes settings that do not need a restart.
     pub fn set(&self, settings: &[(&str, &str)]) {
         let client = self.connect("postgres");
         for (name, value) in settings {
@@ -273,36 +277,36 @@ impl Cluster {
         client.run("SELECT pg_reload_conf()");
     }
 
-    /// Writes a file that the server may read, and which others may not; its path.
+    /// Writes a file that only the server can read, and returns its path.
     pub fn write(&self, name: &str, text: &[u8]) -> PathBuf {
-        let path = self.folder.path().join(name);
+        let path = self.directory.path().join(name);
         fs::write(&path, text).expect("a file can be written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its permissions can be set");
-        if let Some(account) = self.account {
-            account.own(&path);
+        if let Some(user) = self.user {
+            user.chown(&path);
         }
         path
     }
 }
 
-impl Installed {
-    fn command(&self, program: &str, folder: &Path) -> Command {
-        let mut command = Command::new(self.programs.join(program));
-        command.current_dir(folder).stdin(Stdio::null());
-        if let Some(account) = self.account {
-            account.run(&mut command);
+impl PostgresPrograms {
+    fn command(&self, program: &str, directory: &Path) -> Command {
+        let mut command = Command::new(self.directory.join(program));
+        command.current_dir(directory).stdin(Stdio::null());
+        if let Some(user) = self.user {
+            user.apply_to(&mut command);
         }
         command
     }
 }
 
-/// A folder that this account owns.
-pub fn folder(account: Option<Account>) -> TempDir {
-    let folder = TempDir::new().expect("a temporary folder");
-    if let Some(account) = account {
-        account.own(folder.path());
+/// Creates a temporary directory that this user owns.
+pub fn temp_directory(user: Option<OsUser>) -> TempDir {
+    let directory = TempDir::new().expect("a temporary directory");
+    if let Some(user) = user {
+        user.chown(directory.path());
     }
-    folder
+    directory
 }
 
 fn run(command: &mut Command) {

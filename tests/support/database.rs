@@ -1,27 +1,30 @@
-//! Databases of learnings, made by the real Agno.
+//! SQLite databases of learnings, created by the real Agno.
 
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A database file that Agno created and filled: made now where Agno is at hand, else the one that is checked in.
+/// A database file that Agno created and filled.
 pub struct AgnoDatabase(PathBuf);
 
-/// What Agno stored, by `learnings.py` beside it.
-pub const RECORDS: usize = 11;
+/// The number of records that `tests/agno/learnings.py` stores.
+pub const RECORD_COUNT: usize = 11;
 
-pub fn project(path: &str) -> PathBuf {
+/// Returns the path of a file of this repository.
+pub fn repository_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 impl AgnoDatabase {
-    /// A copy for one test, in this folder.
-    pub fn in_folder(folder: &Path, name: &str) -> Self {
-        let file = folder.join(name);
+    /// Copies the database into a directory, under this file name.
+    ///
+    /// The source is the file that `AGNO_DATABASE` names, or the checked-in file if it is not set.
+    pub fn copy_to(directory: &Path, name: &str) -> Self {
+        let file = directory.join(name);
         match std::env::var_os("AGNO_DATABASE") {
-            Some(made) => fs::copy(made, &file).expect("the database that AGNO_DATABASE names"),
-            None => fs::copy(project("tests/agno/learnings.db"), &file).expect("the database that is checked in"),
+            Some(source) => fs::copy(source, &file).expect("the database that AGNO_DATABASE names"),
+            None => fs::copy(repository_path("tests/agno/learnings.db"), &file).expect("the checked-in database"),
         };
         Self(file)
     }
@@ -42,12 +45,12 @@ impl AgnoDatabase {
 
     pub fn ids(&self) -> BTreeSet<String> {
         let connection = self.connect();
-        let mut statement = connection.prepare("SELECT learning_id FROM agno_learnings").expect("the table is there");
-        let ids = statement.query_map([], |row| row.get(0)).expect("it can be read");
+        let mut statement = connection.prepare("SELECT learning_id FROM agno_learnings").expect("the table exists");
+        let ids = statement.query_map([], |row| row.get(0)).expect("the table can be read");
         ids.collect::<Result<_, _>>().expect("ids are text")
     }
 
-    pub fn has(&self, id: &str) -> bool {
+    pub fn contains(&self, id: &str) -> bool {
         self.ids().contains(id)
     }
 

@@ -23,7 +23,7 @@ impl FakeStorage {
 
     /// Storage whose every delete fails.
     pub fn failing(kind: StorageErrorKind) -> Arc<Self> {
-        Arc::new(Self::new(move || std::future::ready(Err(StorageError::new(kind, "as the test needs it")))))
+        Arc::new(Self::new(move || std::future::ready(Err(StorageError::new(kind, "a storage error of the test")))))
     }
 
     /// Storage whose deletes never return, with this many permits.

@@ -1,76 +1,77 @@
-//! Many requests over few connections, also to a host that is killed meanwhile.
+//! An HTTP client for many requests over few connections, also while the server is killed.
 
-use super::server::Host;
+use super::server::TestServer;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// A client that keeps its connection, and makes a new one when it has lost it.
-pub struct Client {
+/// A client that reuses its connection and reconnects after losing it.
+pub struct HttpClient {
     address: SocketAddr,
     token: String,
-    patience: Duration,
+    timeout: Duration,
     connection: Option<BufReader<TcpStream>>,
 }
 
-/// An answer.
+/// A response and how long it took.
 #[derive(Debug)]
-pub struct Reply {
+pub struct TimedResponse {
     pub status: u16,
-    /// Header lines as they came.
+    /// The status line and the header lines, as received.
     pub head: String,
     pub body: String,
-    /// How long it took.
-    pub after: Duration,
+    pub elapsed: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unanswered {
-    /// There is nobody to send the request to.
+pub enum RequestError {
+    /// No connection could be opened.
     NotSent,
-    /// The connection ended, or time ran out, before the answer came: what became of the request is not known.
+    /// The connection ended or timed out before the response was complete.
     OutcomeUnknown,
 }
 
-impl Client {
-    /// A client that asks with this bearer token and gives up after a minute.
-    pub fn of(host: &Host, token: &str) -> Self {
-        Self::with_patience(host.address, token, Duration::from_secs(60))
+impl HttpClient {
+    /// Creates a client that sends this bearer token, with a timeout of one minute.
+    pub fn new(server: &TestServer, token: &str) -> Self {
+        Self::with_timeout(server.address, token, Duration::from_secs(60))
     }
 
-    pub fn with_patience(address: SocketAddr, token: &str, patience: Duration) -> Self {
-        Self { address, token: token.to_owned(), patience, connection: None }
+    pub fn with_timeout(address: SocketAddr, token: &str, timeout: Duration) -> Self {
+        Self { address, token: token.to_owned(), timeout, connection: None }
     }
 
-    /// `DELETE` of this path and query.
-    pub fn delete(&mut self, target: &str) -> Result<Reply, Unanswered> {
+    /// Sends a `DELETE` of this path and query.
+    pub fn delete(&mut self, target: &str) -> Result<TimedResponse, RequestError> {
         self.request("DELETE", target)
     }
 
-    pub fn request(&mut self, method: &str, target: &str) -> Result<Reply, Unanswered> {
-        let sent = Instant::now();
+    pub fn request(&mut self, method: &str, target: &str) -> Result<TimedResponse, RequestError> {
+        let start = Instant::now();
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().ok_or(Unanswered::NotSent)?,
+            None => self.connect().ok_or(RequestError::NotSent)?,
         };
         let request =
             format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", self.token);
-        let answer = connection.get_mut().write_all(request.as_bytes()).ok().and_then(|()| read(&mut connection));
-        let (status, head, body) = answer.ok_or(Unanswered::OutcomeUnknown)?;
+        let response = connection.get_mut().write_all(request.as_bytes()).ok().and_then(|()| read(&mut connection));
+        let (status, head, body) = response.ok_or(RequestError::OutcomeUnknown)?;
         self.connection = Some(connection);
-        Ok(Reply { status, head, body, after: sent.elapsed() })
+        Ok(TimedResponse { status, head, body, elapsed: start.elapsed() })
     }
 
     fn connect(&self) -> Option<BufReader<TcpStream>> {
-        let stream = TcpStream::connect_timeout(&self.address, self.patience).ok()?;
-        stream.set_read_timeout(Some(self.patience)).ok()?;
+        let stream = TcpStream::connect_timeout(&self.address, self.timeout).ok()?;
+        stream.set_read_timeout(Some(self.timeout)).ok()?;
         stream.set_nodelay(true).ok()?;
         Some(BufReader::new(stream))
     }
 }
 
-/// Reads an answer whose length is told; none where it does not come whole.
+/// Reads the status, the head and the body of a response. Returns none if the response is incomplete.
+///
+/// Supports only `content-length`, not chunked bodies.
 fn read(connection: &mut BufReader<TcpStream>) -> Option<(u16, String, String)> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -85,8 +86,8 @@ fn read(connection: &mut BufReader<TcpStream>) -> Option<(u16, String, String)> 
     Some((status, head, String::from_utf8(body).ok()?))
 }
 
-/// The middle one of these times, and the longest.
-pub fn middle_and_longest(mut times: Vec<Duration>) -> (Duration, Duration) {
-    times.sort_unstable();
-    (times.get(times.len() / 2).copied().unwrap_or_default(), times.last().copied().unwrap_or_default())
+/// Returns the median and the maximum of these durations.
+pub fn median_and_max(mut durations: Vec<Duration>) -> (Duration, Duration) {
+    durations.sort_unstable();
+    (durations.get(durations.len() / 2).copied().unwrap_or_default(), durations.last().copied().unwrap_or_default())
 }

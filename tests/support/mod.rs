@@ -1,4 +1,4 @@
-//! What the tests share: a host to ask, callers to ask as, databases to ask about.
+//! Support code for the tests: a running server, tokens and service accounts, databases, and HTTP clients.
 
 pub mod accounts;
 pub mod cluster;

@@ -1,52 +1,53 @@
-//! What a machine may lack.
+//! Programs that a machine can lack. A test that needs one is skipped without it, and fails if `CI` is set.
 
 use std::path::PathBuf;
 
-/// The Python that has the real Agno: `AGNO_PYTHON`. None where it is not set, with one line that says what is left out.
+/// Returns the Python with the real Agno, from `AGNO_PYTHON`. If it is not set, prints one line with what is skipped.
 ///
 /// # Panics
-/// Where `CI` is set: there a skip is a failure.
-pub fn agno_python(left_out: &str) -> Option<PathBuf> {
-    python("AGNO_PYTHON", "Agno", left_out)
+/// If `AGNO_PYTHON` is not set and `CI` is set.
+pub fn agno_python(skipped: &str) -> Option<PathBuf> {
+    python("AGNO_PYTHON", "Agno", skipped)
 }
 
-/// The Python that has schemathesis: `SCHEMATHESIS_PYTHON`. The rules of [`agno_python`] apply.
+/// Returns the Python with schemathesis, from `SCHEMATHESIS_PYTHON`. If it is not set, prints one line with what is
+/// skipped.
 ///
 /// # Panics
-/// As there.
-pub fn schemathesis_python(left_out: &str) -> Option<PathBuf> {
-    python("SCHEMATHESIS_PYTHON", "schemathesis", left_out)
+/// If `SCHEMATHESIS_PYTHON` is not set and `CI` is set.
+pub fn schemathesis_python(skipped: &str) -> Option<PathBuf> {
+    python("SCHEMATHESIS_PYTHON", "schemathesis", skipped)
 }
 
-fn python(variable: &str, package: &str, left_out: &str) -> Option<PathBuf> {
+fn python(variable: &str, package: &str, skipped: &str) -> Option<PathBuf> {
     let python = std::env::var_os(variable).map(PathBuf::from);
     if python.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{variable} is not set, and CI leaves nothing out");
-        eprintln!("left out, as {variable} names no Python with {package}: {left_out}");
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set, and CI must not skip tests");
+        eprintln!("skipped, because {variable} does not name a Python with {package}: {skipped}");
     }
     python
 }
 
-/// Whether these programs are all there; if not, one line says what is left out.
+/// Returns whether all of these programs are in `PATH`. If not, prints one line with what is skipped.
 ///
 /// # Panics
-/// Where one is missing and `CI` is set.
-pub fn tools(names: &[&str], left_out: &str) -> bool {
+/// If a program is missing and `CI` is set.
+pub fn has_tools(names: &[&str], skipped: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_there(name)).collect();
+    let exists = |name: &str| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !exists(name)).collect();
     if missing.is_empty() {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "{missing:?} is missing, and CI leaves nothing out");
-    eprintln!("left out, as {missing:?} is missing: {left_out}");
+    assert!(std::env::var_os("CI").is_none(), "{missing:?} is missing, and CI must not skip tests");
+    eprintln!("skipped, because {missing:?} is missing: {skipped}");
     false
 }
 
-/// Whether this environment variable is `1`.
+/// Returns whether this environment variable is `1`.
 ///
 /// # Panics
-/// Where it has another value.
+/// If it has another value.
 pub fn is_enabled(variable: &str) -> bool {
     match std::env::var(variable).as_deref() {
         Err(_) => false,

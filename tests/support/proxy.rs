@@ -1,4 +1,4 @@
-//! A proxy before a database, which can stop forwarding without closing anything: what a network does that drops packets.
+//! A TCP proxy that can stop forwarding without closing a connection, like a network that drops packets.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Forwards connections to one port of this machine until it is told to hang.
+/// Forwards connections to a port of this machine until [`hang`](Self::hang) is called.
 pub struct Proxy {
     pub port: u16,
     gate: Arc<Gate>,
@@ -14,57 +14,59 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Gate {
-    is_shut: Mutex<bool>,
+    is_closed: Mutex<bool>,
     opened: Condvar,
 }
 
 impl Gate {
-    /// Returns when bytes may go on.
-    fn pass(&self) {
-        let mut is_shut = self.is_shut.lock().expect("no panic while held");
-        while *is_shut {
-            is_shut = self.opened.wait(is_shut).expect("no panic while held");
+    /// Blocks while the gate is closed.
+    fn wait_until_open(&self) {
+        let mut is_closed = self.is_closed.lock().expect("no panic while locked");
+        while *is_closed {
+            is_closed = self.opened.wait(is_closed).expect("no panic while locked");
         }
     }
 
-    fn set(&self, shut: bool) {
-        *self.is_shut.lock().expect("no panic while held") = shut;
+    fn set_closed(&self, is_closed: bool) {
+        *self.is_closed.lock().expect("no panic while locked") = is_closed;
         self.opened.notify_all();
     }
 }
 
 impl Proxy {
-    pub fn to(port: u16) -> Self {
+    /// Starts a proxy to this port. Its thread runs until the test program ends.
+    pub fn new(target_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let own = listener.local_addr().expect("an address").port();
+        let port = listener.local_addr().expect("an address").port();
         let gate = Arc::new(Gate::default());
-        let its = Arc::clone(&gate);
-        // Ends with the test program; every test has a proxy of its own.
+        let accept_gate = Arc::clone(&gate);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let gate = Arc::clone(&its);
+                let gate = Arc::clone(&accept_gate);
                 thread::spawn(move || {
-                    // A new connection is accepted (the system does that) and nothing more comes of it while it hangs.
-                    gate.pass();
-                    let Ok(server) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))) else { return };
-                    let (Ok(client_too), Ok(server_too)) = (client.try_clone(), server.try_clone()) else { return };
-                    let gate_too = Arc::clone(&gate);
-                    thread::spawn(move || copy(client_too, server_too, &gate_too));
+                    // While the gate is closed, the kernel still accepts connections, but they are not forwarded.
+                    gate.wait_until_open();
+                    let Ok(server) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], target_port))) else {
+                        return;
+                    };
+                    let (Ok(client_clone), Ok(server_clone)) = (client.try_clone(), server.try_clone()) else { return };
+                    let upstream_gate = Arc::clone(&gate);
+                    thread::spawn(move || copy(client_clone, server_clone, &upstream_gate));
                     copy(server, client, &gate);
                 });
             }
         });
-        Self { port: own, gate }
+        Self { port, gate }
     }
 
-    /// Stops forwarding, in both directions and on every connection, new ones too.
+    /// Stops forwarding in both directions, on every existing and new connection.
     pub fn hang(&self) {
-        self.gate.set(true);
+        self.gate.set_closed(true);
     }
 
-    /// Forwards again, what has been held back first.
-    pub fn forward(&self) {
-        self.gate.set(false);
+    /// Forwards again, starting with the delayed bytes.
+    pub fn resume(&self) {
+        self.gate.set_closed(false);
     }
 }
 
@@ -73,13 +75,13 @@ fn copy(mut from: TcpStream, mut to: TcpStream, gate: &Gate) {
     let _ = to.set_nodelay(true);
     let _ = to.set_write_timeout(Some(Duration::from_secs(60)));
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        gate.pass();
+        gate.wait_until_open();
         if to.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
-    // The end of a connection is held back as well.
-    gate.pass();
+    // The end of a connection is delayed too.
+    gate.wait_until_open();
     let _ = to.shutdown(Shutdown::Both);
     let _ = from.shutdown(Shutdown::Both);
 }

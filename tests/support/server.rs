@@ -1,4 +1,4 @@
-//! The real binary, started on a free port with a database of its own, and a real HTTP client to ask it.
+//! The real binary on a free port with its own database, and an HTTP client for it.
 
 use super::database::AgnoDatabase;
 use super::token::SECRET;
@@ -13,25 +13,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// What a host is started with. Begin with one of the functions, change fields, then [`start`](Self::start).
+/// The configuration of a server. Call a constructor, change fields, then call [`start`](Self::start).
 pub struct Setup {
-    /// The text of the tables `auth`, `auth.jwt` and so on.
+    /// The text of the sections `auth`, `auth.jwt` and so on.
     pub auth: String,
+    /// The text of the section `authorization`.
     pub authorization: String,
+    /// The text of other sections.
     pub settings: String,
-    /// Ids of the databases; each is a file of this name that Agno filled.
+    /// The ids of the SQLite databases. Each is a copy of Agno's database in a file of this name.
     pub databases: Vec<&'static str>,
-    /// Text of further `[[databases]]`.
+    /// The text of further `[[databases]]` sections.
     pub further_databases: String,
-    /// The component to run, where not the embedded one.
+    /// The component file. None: the default policy.
     pub policy: Option<String>,
     pub environment: Vec<(&'static str, String)>,
-    /// A program that runs the host, with its first arguments; it must become the host's process (`exec`).
-    pub through: Vec<String>,
+    /// A program that runs the server, with its first arguments. It must replace itself with the server (`exec`).
+    pub wrapper: Vec<String>,
 }
 
 impl Setup {
-    /// HS256 tokens, scopes enforced, users isolated, one database `main`.
+    /// HS256 tokens, enforced scopes, user isolation, and one database `main`.
     pub fn jwt() -> Self {
         Self {
             auth: format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"{SECRET}\"]\n"),
@@ -43,7 +45,7 @@ impl Setup {
         Self::with_auth(&format!("mode = \"security-key\"\nsecurity_key = \"{key}\"\n"))
     }
 
-    pub fn open() -> Self {
+    pub fn without_auth() -> Self {
         Self::with_auth("mode = \"none\"\n")
     }
 
@@ -56,12 +58,12 @@ impl Setup {
             further_databases: String::new(),
             policy: None,
             environment: Vec::new(),
-            through: Vec::new(),
+            wrapper: Vec::new(),
         }
     }
 
-    /// The configuration file's text.
-    pub fn text(&self) -> String {
+    /// Returns the text of the configuration file.
+    pub fn config_text(&self) -> String {
         let mut text = "server.listen = \"127.0.0.1:0\"\n".to_owned();
         if let Some(policy) = &self.policy {
             writeln!(text, "policy.component = {}", Value::from(policy.as_str())).expect("text can be written");
@@ -75,26 +77,27 @@ impl Setup {
         text + &format!("[auth]\n{}\n[authorization]\n{}\n[log]\nformat = \"json\"\n", self.auth, self.authorization)
     }
 
-    pub fn start(self) -> Host {
-        let folder = TempDir::new().expect("a temporary folder");
+    /// Starts the server in a temporary directory, on new copies of Agno's database.
+    pub fn start(self) -> TestServer {
+        let directory = TempDir::new().expect("a temporary directory");
         for id in &self.databases {
-            AgnoDatabase::in_folder(folder.path(), &format!("{id}.db"));
+            AgnoDatabase::copy_to(directory.path(), &format!("{id}.db"));
         }
-        self.start_in(folder)
+        self.start_in(directory)
     }
 
-    /// Starts on whatever database files are in the folder.
-    pub fn start_in(self, folder: TempDir) -> Host {
-        self.try_start_in(folder).unwrap_or_else(|said| panic!("the host did not start: {said}"))
+    /// Starts the server on the database files of this directory.
+    pub fn start_in(self, directory: TempDir) -> TestServer {
+        self.try_start_in(directory).unwrap_or_else(|output| panic!("the server did not start: {output}"))
     }
 
-    /// As [`start_in`](Self::start_in). Where the host does not start, what it said.
-    pub fn try_start_in(self, folder: TempDir) -> Result<Host, String> {
-        let config = folder.path().join("delete-learning.toml");
-        std::fs::write(&config, self.text()).expect("the configuration can be written");
-        let mut command = command(&config);
-        if let [program, arguments @ ..] = self.through.as_slice() {
-            command = through(command, program, arguments);
+    /// Like [`start_in`](Self::start_in), but returns the output of a server that does not start.
+    pub fn try_start_in(self, directory: TempDir) -> Result<TestServer, String> {
+        let config = directory.path().join("delete-learning.toml");
+        std::fs::write(&config, self.config_text()).expect("the configuration can be written");
+        let mut command = serve_command(&config);
+        if let [program, arguments @ ..] = self.wrapper.as_slice() {
+            command = wrap(command, program, arguments);
         }
         let mut child = command.envs(self.environment).spawn().expect("the binary starts");
 
@@ -102,7 +105,7 @@ impl Setup {
         let (sink, stderr) = (Arc::clone(&log), child.stderr.take().expect("a pipe"));
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut log = sink.lock().expect("no panic while writing");
+                let mut log = sink.lock().expect("no panic while locked");
                 log.push_str(&line);
                 log.push('\n');
             }
@@ -114,14 +117,14 @@ impl Setup {
             let _ = child.kill();
             let _ = child.wait();
             thread::sleep(Duration::from_millis(100));
-            return Err(format!("{line}{}", log.lock().expect("no panic while writing")));
+            return Err(format!("{line}{}", log.lock().expect("no panic while locked")));
         };
-        Ok(Host { child, address, folder, log })
+        Ok(TestServer { child, address, directory, log })
     }
 }
 
-/// The command, run by another program.
-fn through(command: Command, program: &str, arguments: &[String]) -> Command {
+/// Returns a command that runs this command through another program.
+fn wrap(command: Command, program: &str, arguments: &[String]) -> Command {
     let mut outer = Command::new(program);
     outer.args(arguments).arg(command.get_program()).args(command.get_args());
     outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -131,40 +134,40 @@ fn through(command: Command, program: &str, arguments: &[String]) -> Command {
     outer
 }
 
-/// The command that serves this configuration, its output in pipes, without this environment's secrets.
-pub fn command(config: &Path) -> Command {
+/// Returns `delete-learning serve` with this configuration, with piped output and without secrets of the environment.
+pub fn serve_command(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
     command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"] {
         command.env_remove(name);
     }
-    // What is compiled is kept among what is built, and not where the user has such things.
+    // Compiled policies are cached in the target directory, not in the user's cache.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
-/// Bytes of memory that a process holds, by its id or `self`; none where the system does not say it as Linux does.
-pub fn resident_bytes(process: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+/// Returns the resident memory of a process in bytes, by its id or `self`. Returns none without Linux's `/proc`.
+pub fn resident_bytes(process_id: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
-/// A running host; stopped when dropped.
-pub struct Host {
+/// A running server. It is killed when dropped.
+pub struct TestServer {
     child: Child,
     pub address: SocketAddr,
-    pub folder: TempDir,
+    pub directory: TempDir,
     log: Arc<Mutex<String>>,
 }
 
-impl Host {
+impl TestServer {
     pub fn database(&self, id: &str) -> AgnoDatabase {
-        AgnoDatabase::open(self.folder.path().join(format!("{id}.db")))
+        AgnoDatabase::open(self.directory.path().join(format!("{id}.db")))
     }
 
-    /// `DELETE` of this path and query, with a bearer token or without.
-    pub fn delete(&self, target: &str, token: Option<&str>) -> Answer {
+    /// Sends a `DELETE` of this path and query, with or without a bearer token.
+    pub fn delete(&self, target: &str, token: Option<&str>) -> Response {
         let authorization = token.map(|token| format!("Bearer {token}"));
         self.request(
             "DELETE",
@@ -173,8 +176,8 @@ impl Host {
         )
     }
 
-    /// A request through the HTTP client.
-    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    /// Sends a request with an HTTP client.
+    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Response {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{target}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -184,45 +187,44 @@ impl Host {
             .timeout_global(Some(Duration::from_secs(30)))
             .build()
             .into();
-        let mut response = agent.run(request.body(()).expect("a request")).expect("an answer");
+        let mut response = agent.run(request.body(()).expect("a request")).expect("a response");
         let headers = response.headers().iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned())).collect();
         let body = response.body_mut().read_to_string().expect("a body");
-        Answer { status: response.status().as_u16(), headers, body }
+        Response { status: response.status().as_u16(), headers, body }
     }
 
-    /// Sends bytes as they are, for what no client would send, and returns what comes back until the connection closes.
-    pub fn raw(&self, bytes: &[u8]) -> String {
+    /// Sends bytes that an HTTP client would not send, and returns everything received until the connection closes.
+    pub fn send_raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
-        // The host may answer and close before everything is sent.
+        // The server can respond and close before all bytes are sent.
         let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        String::from_utf8_lossy(&response).into_owned()
     }
 
-    /// What has been logged so far.
+    /// Returns the log so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("no panic while writing").clone()
+        self.log.lock().expect("no panic while locked").clone()
     }
 
-    /// Waits for a line of the log that has all of these, and returns it.
-    pub fn logged(&self, parts: &[&str]) -> Value {
-        let end = Instant::now() + Duration::from_secs(10);
+    /// Waits for a log line that contains all of these parts, and returns it.
+    pub fn wait_for_log(&self, parts: &[&str]) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let log = self.log();
             if let Some(line) = log.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
-                return serde_json::from_str(line).expect("a line of the log is JSON");
+                return serde_json::from_str(line).expect("a log line is JSON");
             }
-            assert!(Instant::now() < end, "no line of the log has {parts:?}:\n{log}");
+            assert!(Instant::now() < deadline, "no log line contains {parts:?}:\n{log}");
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The id of its process.
-    pub fn process(&self) -> u32 {
+    pub fn process_id(&self) -> u32 {
         self.child.id()
     }
 
@@ -231,52 +233,52 @@ impl Host {
         assert!(status.expect("kill runs").success());
     }
 
-    /// Bytes of memory that the process holds; none where the system does not say it as Linux does.
+    /// Returns the resident memory of the server in bytes. Returns none without Linux's `/proc`.
     pub fn resident_bytes(&self) -> Option<u64> {
         resident_bytes(&self.child.id().to_string())
     }
 
-    /// Waits for the process to end.
+    /// Waits for the process to exit.
     pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("the process can be waited for")
     }
 }
 
-impl Drop for Host {
+impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(held, _)| held == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
-    /// Status, detail and error code of an error body that has these two members and no other.
+    /// Returns status, detail and error code, and asserts that the body has exactly these two members.
     pub fn error(&self) -> (u16, String, String) {
         let body: Value = serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("a JSON body: {self:?}"));
         let members = body.as_object().expect("an object");
-        let text = |name: &str| members.get(name).and_then(Value::as_str).expect("two texts").to_owned();
+        let text = |name: &str| members.get(name).and_then(Value::as_str).expect("a string").to_owned();
         assert_eq!(members.len(), 2, "exactly two members: {self:?}");
         assert_eq!(self.header("content-type"), Some("application/json"));
         (self.status, text("detail"), text("error_code"))
     }
 
-    pub fn is_error(&self, status: u16, detail: &str, code: &str) {
+    pub fn assert_error(&self, status: u16, detail: &str, code: &str) {
         assert_eq!(self.error(), (status, detail.to_owned(), code.to_owned()));
     }
 
-    pub fn is_deleted(&self) {
+    pub fn assert_deleted(&self) {
         assert_eq!((self.status, self.body.as_str()), (204, ""), "{self:?}");
     }
 }
