@@ -1,4 +1,4 @@
-"""Service accounts, in Agno's own table of both sides."""
+"""Service accounts in Agno's table, in the databases of both servers."""
 
 import json
 import sqlite3
@@ -6,9 +6,9 @@ import time
 from hashlib import sha256
 
 from agno.db.sqlite import SqliteDb
-from asked import TOKEN_OF_AN_ACCOUNT
+from exchange import ACCOUNT_TOKEN_PREFIX
 
-# The accounts of the matrix, by their scopes. Each owns the record of its name.
+# The accounts of the request matrix and their scopes. Each account owns the record with its name.
 SCOPES = {
     "bot": ["learnings:delete"],
     "every-bot": ["learnings:*:delete"],
@@ -20,14 +20,14 @@ SCOPES = {
     "all-bot": ["learnings:root", "agent_os:admin"],
     "text-bot": ["learnings:delete learnings:read"],
 }
-# Accounts that have no say any more, and one that has for some time: when they expire and when they were revoked, in
-# seconds from now.
-ENDED = {
+# Expired and revoked accounts: expiry and revocation in seconds from now.
+INVALID = {
     "expired": (-1, None), "long-expired": (-1_000_000, None), "revoked": (None, -1), "revoked-later": (None, 1_000_000),
     "both-ended": (-5, -5),
 }  # fmt: skip
+# A valid account that expires later.
 LASTING = {"lasting": (1_000_000, None)}
-# What a row's column of scopes may hold otherwise, as text.
+# Accounts with unusual contents of the scopes column, as text.
 ODD_SCOPES = {
     "null-bot": "null", "object-bot": '{"learnings:delete": true}', "lone-bot": '"learnings:delete"',
     "admin-text-bot": '"agent_os:admin"', "star-bot": '["*"]', "resource-bot": '["learnings:*"]',
@@ -39,21 +39,22 @@ ODD_SCOPES = {
 
 
 def token(name):
-    return f"{TOKEN_OF_AN_ACCOUNT}{name}-0123456789"
+    return f"{ACCOUNT_TOKEN_PREFIX}{name}-0123456789"
 
 
 def store(file):
-    """Makes the table as Agno does, and fills it."""
+    """Creates the table with Agno's own code, and fills it."""
     db, now = SqliteDb(db_file=str(file)), int(time.time())
 
     def create(name, scopes, expires=None, revoked=None):
         times = {"expires_at": expires and now + expires, "revoked_at": revoked and now + revoked}
-        made = {"id": name, "name": name, "token_hash": sha256(token(name).encode()).hexdigest(), "token_prefix": "agno_pat_"}
-        db.create_service_account(made | times | {"scopes": scopes, "created_at": now})
+        token_hash = sha256(token(name).encode()).hexdigest()
+        account = {"id": name, "name": name, "token_hash": token_hash, "token_prefix": ACCOUNT_TOKEN_PREFIX}
+        db.create_service_account(account | times | {"scopes": scopes, "created_at": now})
 
     for name, scopes in SCOPES.items():
         create(name, scopes)
-    for name, times in (ENDED | LASTING).items():
+    for name, times in (INVALID | LASTING).items():
         create(name, ["learnings:delete", "agent_os:admin"], *times)
     for name in ODD_SCOPES:
         create(name, [])
@@ -63,11 +64,11 @@ def store(file):
 
 
 def odd_tokens():
-    """Tokens that are an account's, were one, or look like one."""
+    """Returns tokens of unusual accounts, tokens of invalid accounts, and strings that resemble a token."""
     bot = token("bot")
     digest = sha256(bot.encode()).hexdigest()
-    looks = [TOKEN_OF_AN_ACCOUNT, bot[:-1], bot + "0", bot.upper(), bot + ".", TOKEN_OF_AN_ACCOUNT + digest, digest]
-    looks += ["agno_pat", "AGNO_PAT_x", TOKEN_OF_AN_ACCOUNT * 2, f"{TOKEN_OF_AN_ACCOUNT}' OR '1'='1"]
-    looks += [TOKEN_OF_AN_ACCOUNT + "x" * 20_000]
-    looks += [f"{TOKEN_OF_AN_ACCOUNT}a.b.c", f"x{bot}", f"{TOKEN_OF_AN_ACCOUNT}é", f"{bot} {bot}", f"{bot},"]
-    return [token(name) for name in (*ENDED, *LASTING, *ODD_SCOPES)] + looks
+    similar = [ACCOUNT_TOKEN_PREFIX, bot[:-1], bot + "0", bot.upper(), bot + ".", ACCOUNT_TOKEN_PREFIX + digest, digest]
+    similar += ["agno_pat", "AGNO_PAT_x", ACCOUNT_TOKEN_PREFIX * 2, f"{ACCOUNT_TOKEN_PREFIX}' OR '1'='1"]
+    similar += [ACCOUNT_TOKEN_PREFIX + "x" * 20_000]
+    similar += [f"{ACCOUNT_TOKEN_PREFIX}a.b.c", f"x{bot}", f"{ACCOUNT_TOKEN_PREFIX}é", f"{bot} {bot}", f"{bot},"]
+    return [token(name) for name in (*INVALID, *LASTING, *ODD_SCOPES)] + similar

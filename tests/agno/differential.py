@@ -1,17 +1,17 @@
-"""The real Agno beside this host: the same rows, the same requests, and the same answers but for the differences listed.
+"""Compares the responses of this server with those of the real Agno, for the same requests and the same records.
 
-    python differential.py DIFFERENCES.md < hosts.json
+    python differential.py DIFFERENCES.md < servers.json
 
-`hosts.json` lists hosts that run, each with its address, its databases (id and file), and how it is configured. For each,
-an AgentOS of the same configuration is started on a copy of the same rows; then both are sent the same requests over HTTP,
-one by one: status, detail, and which rows are gone are compared, and the rows are put back.
+`servers.json` lists running servers, each with its address, its databases (id and file) and its configuration. For each
+server, this script starts an AgentOS with the same configuration on a copy of the same records. It sends each request to
+both, compares status, detail and deleted records, and restores the deleted records.
 
-The requests are the matrix of the model (callers, records, targets), a few that are odd, tokens of whoever wants in, and
-some that are generated. SEED repeats a run; GENERATED says how many are generated; MATRIX=all asks the whole matrix
-instead of a share of it.
+The requests are the matrix of the reference model (callers, records, targets), odd requests, malicious tokens, and
+generated requests. SEED repeats a run. GENERATED is the number of generated requests. MATRIX=all sends the whole matrix
+instead of a sample.
 
-Whatever differs must be one of the RULES of rules.py, and their names must be rows of DIFFERENCES.md; for a row that is
-no rule, rules.py names the test that shows it.
+A rule in rules.py must explain each difference. The names of the rules must be rows of DIFFERENCES.md. For a row without
+a rule, rules.py names the test that shows the difference.
 """
 
 import collections
@@ -40,16 +40,16 @@ from agno.os import AgentOS
 from agno.os.authz import Authorization
 from agno.os.config import AuthorizationConfig
 from agno.os.settings import AgnoAPISettings
-from asked import Answer, Asked, is_of_an_account, part
-from rules import ALWAYS, ELSEWHERE, RULES
-from tokens import bearer, hostile, token
+from exchange import Request, Response, has_account_token, token_json
+from rules import ALWAYS, OTHER_TESTS, RULES
+from tokens import bearer, malicious, token
 
 TABLE = "agno_learnings"
-# Of what a configuration is not mainly about, and of the matrix where not all of it is asked.
-SHARE = 150
+# The number of sampled requests of a kind, unless a configuration gets all of them.
+SAMPLE_SIZE = 150
 
-# Every record, in every database: id and owner.
-ROWS = {
+# The records of every database: id and owner.
+RECORDS = {
     "alice's": "alice", "bob's": "bob", "shared": None, "empty": "", "Alice's": "Alice", "7's": "7",
     "a": "alice", "a/b": "alice", "a/": "alice", "a%2Fb": "alice", "with space": "alice", "plus+": "alice",
     "ü🦀": "alice", "x\ufffd": "alice", "users": "alice", "users/alice": "alice", "..": "alice", "nul\0": "alice",
@@ -57,8 +57,9 @@ ROWS = {
 } | {name: f"sa:{name}" for name in accounts.SCOPES}  # fmt: skip
 
 
-def explanation(configuration, asked, ours, theirs):
-    return next((name for name, explains in RULES if explains(configuration, asked, ours, theirs)), None)
+def explaining_rule(configuration, request, ours, agnos):
+    """Returns the name of the first rule that explains the difference, or None."""
+    return next((name for name, explains in RULES if explains(configuration, request, ours, agnos)), None)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -71,11 +72,11 @@ SCOPES = [
 
 
 def callers(c):
-    """The headers of each caller of the matrix."""
+    """Returns the headers of each caller of the matrix."""
     all = [[]] + [bearer(accounts.token(name)) for name in (*accounts.SCOPES, "expired", "revoked", "unknown")]
     if c["mode"] == "jwt":
-        another = "another secret, of more than 32 bytes"
-        all += [bearer(token(c, {"sub": "alice", "scopes": ["agent_os:admin"]}, algorithm="HS256", key=another))]
+        wrong_secret = "another secret, of more than 32 bytes"
+        all += [bearer(token(c, {"sub": "alice", "scopes": ["agent_os:admin"]}, algorithm="HS256", key=wrong_secret))]
         all += [bearer(token(c, {"sub": "alice", "exp": int(time.time()) - 60}))]
         for scopes in SCOPES:
             for sub in (None, "", "alice", "bob"):
@@ -89,7 +90,7 @@ def callers(c):
 
 def targets():
     def query(db_ids, tables):
-        pairs = [("db_id", one) for one in db_ids] + [("table", one) for one in tables]
+        pairs = [("db_id", value) for value in db_ids] + [("table", value) for value in tables]
         return "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
 
     once = [[], [""], ["main"], ["nowhere"]], [[], [""], [TABLE], ["nothing"]]
@@ -102,13 +103,13 @@ def targets():
 
 
 def matrix(c):
-    records = ["absent", "shared", "alice's", "bob's", "bot", "empty", "bot without sa"]
+    ids = ["absent", "shared", "alice's", "bob's", "bot", "empty", "bot without sa"]
     own = {accounts.token(name): [name] for name in accounts.SCOPES if name != "bot"}
     return [
-        Asked("/learnings/" + quote(record), query, headers)
+        Request("/learnings/" + quote(id), query, headers)
         for headers in callers(c)
         for query in targets()
-        for record in records + own.get(headers[0][1].removeprefix("Bearer ") if headers else None, [])
+        for id in ids + own.get(headers[0][1].removeprefix("Bearer ") if headers else None, [])
     ]
 
 
@@ -122,8 +123,8 @@ ODD_QUERIES = ["db_id=main&table=agno_sessions", "table=agno_sessions", "DB_ID=n
     "db_id=main&table=%22", "db_id=second", "user_id=bob", "db_id=%F0%9F%A6%80"]  # fmt: skip
 
 
-def forms(key):
-    """A token or key in the forms that a header may have."""
+def header_variants(key):
+    """Returns valid and invalid headers with a token or key."""
     return [
         [("authorization", key)], [("Authorization", f"bearer {key}")], [("Authorization", f"Bearer   {key}  ")],
         [("Authorization", f"BEARER {key}")], [("Authorization", "Bearer")], [("Authorization", "Bearer ")],
@@ -133,21 +134,21 @@ def forms(key):
 
 
 def odd_headers(c):
-    """Credentials that nobody should send."""
-    of_accounts = [bearer(one) for one in accounts.odd_tokens()] + forms(accounts.token("bot"))
+    """Returns headers with unusual credentials."""
+    account_headers = [bearer(value) for value in accounts.odd_tokens()] + header_variants(accounts.token("bot"))
     if c["mode"] != "jwt":
-        return of_accounts + forms(c["secret"] or "anything")
+        return account_headers + header_variants(c["secret"] or "anything")
     now = int(time.time())
-    # Not so soon that it could come while this runs.
-    soon = now + 7200
-    good = {"sub": "alice", "scopes": ["learnings:delete"]}
-    of = lambda **claims: bearer(token(c, good | claims))
-    # The right secret by another algorithm than the one that is configured; there is no such thing for a key pair.
+    # Later than the end of the run.
+    later = now + 7200
+    valid = {"sub": "alice", "scopes": ["learnings:delete"]}
+    jwt = lambda **claims: bearer(token(c, valid | claims))
+    # The configured secret, to sign with another algorithm. A key pair has none.
     shared = c["secret"] if c["algorithm"].startswith("HS") else "s" * 64
-    plain = token(c, good)
+    plain = token(c, valid)
     head, claims, signature = plain.split(".")
     admin = token(c, {"scopes": ["agent_os:admin"]})
-    return of_accounts + [
+    return account_headers + [
         [("Authorization", plain)], [("Authorization", f"bearer {plain}")], [("Authorization", f"BEARER  {plain} ")],
         [("Authorization", f"Basic {plain}")], [("Authorization", "Bearer")], [("Authorization", "Bearer ")],
         [("Authorization", "")], [("Authorization", f"Bearer\t{plain}")], bearer(plain) * 2, bearer(plain) + bearer("x"),
@@ -155,129 +156,131 @@ def odd_headers(c):
         bearer(head + "." + claims), bearer(plain + "."), bearer(f"{head}.{claims}."), bearer(plain + "="), bearer(".."),
         bearer(plain[:-1]), bearer(plain.replace(".", "..", 1)), bearer(admin),
         bearer(token(c, {"scopes": ["learnings:delete"]})),
-        bearer(token(c, good, {"alg": "none"})), bearer(token(c, good, {"alg": "HS384"}, algorithm="HS384", key=shared)),
-        bearer(token(c, good, {"alg": "hs256"})), bearer(token(c, good, {"typ": "other"})),
-        bearer(token(c, good, {"typ": 7})), bearer(token(c, good, {"kid": "any"})),
-        bearer(token(c, good, {"kid": 7})), bearer(token(c, good, {"crit": ["b64"], "b64": True})),
-        bearer(token(c, good, {"crit": []})), bearer(token(c, good, {"crit": ["exp"]})),
-        bearer(token(c, good, {"b64": False})), bearer(token(c, [good])), bearer(token(c, "text")),
-        of(exp=soon), of(exp=soon + 0.5), of(exp=now - 60), of(exp=str(soon)), of(exp=str(now - 60)),
-        of(exp="soon"), of(exp=None), of(exp=True), of(exp=0), of(exp=-1), of(exp=1e30), of(exp=[soon]), of(exp={}),
-        of(nbf=soon), of(nbf=now - 60), of(nbf=now + 5), of(nbf=str(now - 60)), of(nbf=str(soon)), of(nbf=None),
-        of(iat=soon), of(iat=now + 5), of(iat=now - 60), of(iat=str(now - 60)), of(iat="then"), of(iat=None), of(iat=1.5),
-        of(iss="anybody"), of(iss=7), of(iss=None), of(aud="anybody"), of(aud=["x"]), of(aud=7), of(aud=None), of(jti="x"),
-        of(jti=7), of(jti=None), of(sub=7), of(sub=None), of(sub=True), of(sub=["alice"]), of(sub={}), of(sub="sa:bot"),
-        of(sub="sa:"), of(sub="SA:bot"), of(sub="__scheduler__"), of(sub="__scheduler__x"), of(sub="__oauth__:x"),
-        of(sub="__oauth__"), of(sub="Alice"), of(sub=" alice"), of(sub="ü"), of(sub="7"), of(sub="a\0"), of(sub="L" * 3000),
-        of(scopes="learnings:delete"), of(scopes="agent_os:admin"), of(scopes="learnings:delete learnings:read"),
-        of(scopes=None), of(scopes=7), of(scopes={}), of(scopes={"learnings:delete": True}), of(scopes=[7, "learnings:delete"]),
-        of(scopes=[None]), of(scopes=[7, "agent_os:admin"]), of(scopes=[["learnings:delete"]]), of(scopes=["learnings:*"]),
-        of(scopes=["*"]), of(scopes=["*:delete"]),
-        of(scopes=["*:*:delete"]), of(scopes=["*:*"]), of(scopes=["learnings:a:delete"]), of(scopes=["learnings:alice's:delete"]),
-        of(scopes=["learnings:write"]), of(scopes=["Learnings:Delete"]), of(scopes=[" learnings:delete"]), of(scopes=[""]),
-        of(scopes=["agent_os:*"]), of(scopes=["agent_os:admin:"]), of(scopes=["learnings:delete:"]), of(scopes=["agent_os"]),
-        of(scopes=["learnings::delete"]), of(scopes=["learnings:*:*"]), of(scopes=["agent_os:*:admin"]),
+        bearer(token(c, valid, {"alg": "none"})), bearer(token(c, valid, {"alg": "HS384"}, algorithm="HS384", key=shared)),
+        bearer(token(c, valid, {"alg": "hs256"})), bearer(token(c, valid, {"typ": "other"})),
+        bearer(token(c, valid, {"typ": 7})), bearer(token(c, valid, {"kid": "any"})),
+        bearer(token(c, valid, {"kid": 7})), bearer(token(c, valid, {"crit": ["b64"], "b64": True})),
+        bearer(token(c, valid, {"crit": []})), bearer(token(c, valid, {"crit": ["exp"]})),
+        bearer(token(c, valid, {"b64": False})), bearer(token(c, [valid])), bearer(token(c, "text")),
+        jwt(exp=later), jwt(exp=later + 0.5), jwt(exp=now - 60), jwt(exp=str(later)), jwt(exp=str(now - 60)),
+        jwt(exp="soon"), jwt(exp=None), jwt(exp=True), jwt(exp=0), jwt(exp=-1), jwt(exp=1e30), jwt(exp=[later]),
+        jwt(exp={}), jwt(nbf=later), jwt(nbf=now - 60), jwt(nbf=now + 5), jwt(nbf=str(now - 60)), jwt(nbf=str(later)),
+        jwt(nbf=None), jwt(iat=later), jwt(iat=now + 5), jwt(iat=now - 60), jwt(iat=str(now - 60)), jwt(iat="then"),
+        jwt(iat=None), jwt(iat=1.5), jwt(iss="anybody"), jwt(iss=7), jwt(iss=None), jwt(aud="anybody"), jwt(aud=["x"]),
+        jwt(aud=7), jwt(aud=None), jwt(jti="x"), jwt(jti=7), jwt(jti=None), jwt(sub=7), jwt(sub=None), jwt(sub=True),
+        jwt(sub=["alice"]), jwt(sub={}), jwt(sub="sa:bot"), jwt(sub="sa:"), jwt(sub="SA:bot"), jwt(sub="__scheduler__"),
+        jwt(sub="__scheduler__x"), jwt(sub="__oauth__:x"), jwt(sub="__oauth__"), jwt(sub="Alice"), jwt(sub=" alice"),
+        jwt(sub="ü"), jwt(sub="7"), jwt(sub="a\0"), jwt(sub="L" * 3000), jwt(scopes="learnings:delete"),
+        jwt(scopes="agent_os:admin"), jwt(scopes="learnings:delete learnings:read"), jwt(scopes=None), jwt(scopes=7),
+        jwt(scopes={}), jwt(scopes={"learnings:delete": True}), jwt(scopes=[7, "learnings:delete"]), jwt(scopes=[None]),
+        jwt(scopes=[7, "agent_os:admin"]), jwt(scopes=[["learnings:delete"]]), jwt(scopes=["learnings:*"]),
+        jwt(scopes=["*"]), jwt(scopes=["*:delete"]), jwt(scopes=["*:*:delete"]), jwt(scopes=["*:*"]),
+        jwt(scopes=["learnings:a:delete"]), jwt(scopes=["learnings:alice's:delete"]), jwt(scopes=["learnings:write"]),
+        jwt(scopes=["Learnings:Delete"]), jwt(scopes=[" learnings:delete"]), jwt(scopes=[""]),
+        jwt(scopes=["agent_os:*"]), jwt(scopes=["agent_os:admin:"]), jwt(scopes=["learnings:delete:"]),
+        jwt(scopes=["agent_os"]), jwt(scopes=["learnings::delete"]), jwt(scopes=["learnings:*:*"]),
+        jwt(scopes=["agent_os:*:admin"]),
     ]  # fmt: skip
 
 
-def odd(c):
-    """Each oddity by itself, on a request that is otherwise plain."""
-    usual = callers(c)[-1] if c["mode"] != "jwt" else bearer(token(c, {"sub": "alice", "scopes": ["learnings:delete"]}))
-    all = [Asked("/learnings/" + id, "", headers) for id in ODD_IDS for headers in ([], usual)]
-    all += [Asked("/learnings/a", query, headers) for query in ODD_QUERIES for headers in ([], usual)]
-    all += [Asked(f"/learnings/{id}", "", headers) for headers in odd_headers(c) for id in ("a", "shared", "absent")]
-    all += [Asked("/learnings/a", "", usual + [("X-Padding", "p" * size)]) for size in (60_000, 66_000)]
-    return all
+def odd_requests(c):
+    """Returns requests with one unusual id, query or header each."""
+    valid = callers(c)[-1] if c["mode"] != "jwt" else bearer(token(c, {"sub": "alice", "scopes": ["learnings:delete"]}))
+    requests = [Request("/learnings/" + id, "", headers) for id in ODD_IDS for headers in ([], valid)]
+    requests += [Request("/learnings/a", query, headers) for query in ODD_QUERIES for headers in ([], valid)]
+    requests += [Request(f"/learnings/{id}", "", headers) for headers in odd_headers(c) for id in ("a", "shared", "absent")]
+    requests += [Request("/learnings/a", "", valid + [("X-Padding", "p" * size)]) for size in (60_000, 66_000)]
+    return requests
 
 
-def generated(c, number, dice):
-    """Oddities together, at random."""
-    ids = [quote(id, safe="") for id in ROWS] + ["absent"] + ODD_IDS
-    plain, odd = callers(c), odd_headers(c)
-    odd += hostile(c) if c["mode"] == "jwt" else []
+def generated_requests(c, number, rng):
+    """Generates random combinations of ids, queries and headers."""
+    ids = [quote(id, safe="") for id in RECORDS] + ["absent"] + ODD_IDS
+    usual, odd = callers(c), odd_headers(c)
+    odd += malicious(c) if c["mode"] == "jwt" else []
     for _ in range(number):
-        headers = dice.choice(odd if dice.random() < 0.5 else plain)
+        headers = rng.choice(odd if rng.random() < 0.5 else usual)
         query = ""
-        if dice.random() < 0.5:
-            query = "&".join(dice.choice(ODD_QUERIES + targets()) for _ in range(dice.choice((1, 1, 1, 2))))
-        yield Asked("/learnings/" + dice.choice(ids), query, headers)
+        if rng.random() < 0.5:
+            query = "&".join(rng.choice(ODD_QUERIES + targets()) for _ in range(rng.choice((1, 1, 1, 2))))
+        yield Request("/learnings/" + rng.choice(ids), query, headers)
 
 
-# --- the two sides ---------------------------------------------------------------------------------------------------
+# --- the two servers -------------------------------------------------------------------------------------------------
 
-# A client for each request with the token of an account: of each, only so many that fail are told why.
-CLIENTS = itertools.count()
+# Each request with an account token comes from its own client address, because failed tokens are limited per client.
+CLIENT_NUMBERS = itertools.count()
 
 
-class Side:
+class Server:
     """A server and its databases."""
 
     def __init__(self, address, files):
         self.address, self.connection = address, None
         self.databases = {id: sqlite3.connect(file, timeout=30, isolation_level=None) for id, file in files.items()}
         for database in self.databases.values():
-            # Durability is not what is compared, and waiting for the disk is what takes time.
+            # Durability is not compared, and waiting for the disk is slow.
             database.execute("PRAGMA synchronous = OFF")
             database.execute(f"DELETE FROM {TABLE}")
             database.execute("CREATE TABLE IF NOT EXISTS agno_sessions (session_id VARCHAR PRIMARY KEY)")
-            self.restore(database, ROWS)
+            self.restore(database, RECORDS)
 
     @staticmethod
     def restore(database, ids):
         sql = f"INSERT INTO {TABLE} (learning_id, learning_type, user_id, content, created_at) VALUES (?, 'test', ?, '{{}}', 1)"
-        database.executemany(sql, [(id, ROWS[id]) for id in ids])
+        database.executemany(sql, [(id, RECORDS[id]) for id in ids])
 
-    def answer(self, connection, asked):
-        connection.putrequest("DELETE", asked.path + ("?" + asked.query if asked.query else ""))
-        for name, value in asked.headers:
+    def exchange(self, connection, request):
+        connection.putrequest("DELETE", request.path + ("?" + request.query if request.query else ""))
+        for name, value in request.headers:
             connection.putheader(name, value.encode())
         connection.endheaders()
         response = connection.getresponse()
         return response, response.read()
 
-    def send(self, asked, client):
+    def send(self, request, client):
         if client is not None:
             connection = http.client.HTTPConnection(self.address, timeout=30, source_address=(client, 0))
             with contextlib.closing(connection):
-                return self.answer(connection, asked)
+                return self.exchange(connection, request)
         for is_last in (False, True):
             try:
                 self.connection = self.connection or http.client.HTTPConnection(self.address, timeout=30)
-                return self.answer(self.connection, asked)
+                return self.exchange(self.connection, request)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 self.connection = None
                 if is_last:
                     raise
 
-    def ask(self, asked, client):
-        """Sends the request, sees which rows are gone, and puts them back. Its answer, and what else is in it."""
-        response, body = self.send(asked, client)
-        gone = []
+    def send_and_restore(self, request, client):
+        """Sends a request and restores the records that it deleted. Returns response, body and headers."""
+        response, body = self.send(request, client)
+        deleted = []
         for id, database in self.databases.items():
-            left = {row[0] for row in database.execute(f"SELECT learning_id FROM {TABLE}")}
-            lost = sorted(set(ROWS) - left)
-            gone += [(id, one) for one in lost]
-            self.restore(database, lost)
+            remaining = {row[0] for row in database.execute(f"SELECT learning_id FROM {TABLE}")}
+            missing = sorted(set(RECORDS) - remaining)
+            deleted += [(id, record) for record in missing]
+            self.restore(database, missing)
         try:
             error = json.loads(body) if body else {}
         except ValueError:
-            # What an exception makes of it.
+            # The plain text of an unhandled exception.
             error = {"detail": body.decode(errors="replace")}
-        return Answer(response.status, error.get("detail"), gone), error, response.headers
+        return Response(response.status, error.get("detail"), deleted), error, response.headers
 
 
-def agno(c, files):
-    """An AgentOS that is configured as the host is, and how to stop it."""
+def start_agno(c, files):
+    """Starts an AgentOS with the configuration of our server. Returns its address and a function that stops it."""
     for name in ("OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"):
         os.environ.pop(name, None)
     is_jwt = c["mode"] == "jwt"
     if is_jwt and not c["enforce"]:
-        # Tokens are verified, and scopes not asked for: what an AgentOS does that has a key and no authorization.
+        # An AgentOS with a key and without authorization verifies tokens and does not enforce scopes.
         os.environ["JWT_VERIFICATION_KEY"] = c["secret"]
-    # The databases of an AgentOS are those of its agents. These never run, so their model says nothing.
-    silent = type("Silent", (Model,), {name: lambda *_, **__: None for name in Model.__abstractmethods__})
+    # An AgentOS uses the databases of its agents. The agents never run, so their model is a stub.
+    stub = type("Stub", (Model,), {name: lambda *_, **__: None for name in Model.__abstractmethods__})
     databases = [SqliteDb(id=id, db_file=str(file)) for id, file in files.items()]
-    agents = [Agent(id=db.id, db=db, model=silent(id="silent"), telemetry=False) for db in databases]
+    agents = [Agent(id=db.id, db=db, model=stub(id="stub"), telemetry=False) for db in databases]
     settings = {"authorization": False, "user_isolation": False}
     if is_jwt:
         config = {"algorithm": c["algorithm"], "admin_scope": c["admin_scope"]}
@@ -291,7 +294,7 @@ def agno(c, files):
             settings["authorization_config"] = AuthorizationConfig(**config, user_isolation=c["isolation"])
     key = c["secret"] if c["mode"] == "security-key" else None
     settings["settings"] = AgnoAPISettings(os_security_key=key, service_account_cache_ttl_seconds=0)
-    # Service accounts there are where the AgentOS has a database of its own.
+    # An AgentOS supports service accounts only with its own database.
     if c["accounts"] != "off":
         settings["db"] = databases[0]
     app = AgentOS(id="os", agents=agents, telemetry=False, **settings).get_app()
@@ -310,138 +313,139 @@ def agno(c, files):
 
 class Comparison:
     def __init__(self):
-        self.asked = self.same = 0
+        self.count = self.equal = 0
         self.kinds = collections.Counter()
         self.explained = collections.Counter()
-        self.wrong = []
+        self.unexplained = []
 
-    def compare(self, c, ours, theirs, asked, kind, client=None):
-        self.asked += 1
+    def compare(self, c, server, agno, request, kind, client=None):
+        self.count += 1
         self.kinds[kind] += 1
-        if client is None and is_of_an_account(asked):
-            number = next(CLIENTS)
+        if client is None and has_account_token(request):
+            number = next(CLIENT_NUMBERS)
             client = f"127.{1 + number // 62_500 % 250}.{number // 250 % 250}.{1 + number % 250}"
-        (mine, error, headers), (agnos, agnos_error, agnos_headers) = ours.ask(asked, client), theirs.ask(asked, client)
-        # The protocol's own refusals have no body.
-        if mine.status not in (204, 431):
-            # What every error differs in, whatever it is about.
+        ours, error, headers = server.send_and_restore(request, client)
+        agnos, agnos_error, agnos_headers = agno.send_and_restore(request, client)
+        # A 431 of the HTTP parser has no body.
+        if ours.status not in (204, 431):
             self.explained["body of an error"] += 1
             if set(error) != {"detail", "error_code"} or set(agnos_error) - {"detail"}:
-                self.wrong.append(("the bodies' members", c, asked, error, agnos_error))
-        if mine.status == 401:
+                self.unexplained.append(("error members", c, request, error, agnos_error))
+        if ours.status == 401:
             self.explained["401"] += 1
             if "WWW-Authenticate" not in headers:
-                self.wrong.append(("the challenge of a 401", c, asked, dict(headers), dict(agnos_headers)))
-        if mine.status in (429, 503):
+                self.unexplained.append(("WWW-Authenticate", c, request, dict(headers), dict(agnos_headers)))
+        if ours.status in (429, 503):
             self.explained["429 and 503"] += 1
             if "Retry-After" not in headers:
-                self.wrong.append(("when to try again", c, asked, dict(headers), dict(agnos_headers)))
-        if mine == agnos:
-            self.same += 1
-        elif name := explanation(c, asked, mine, agnos):
+                self.unexplained.append(("Retry-After", c, request, dict(headers), dict(agnos_headers)))
+        if ours == agnos:
+            self.equal += 1
+        elif name := explaining_rule(c, request, ours, agnos):
             self.explained[name] += 1
         else:
-            self.wrong.append(("the answers", c, asked, mine, agnos))
+            self.unexplained.append(("responses", c, request, ours, agnos))
 
 
-def flood(comparison, c, ours, theirs):
-    """Twenty tokens of a client that fail are told so, the next are too many; whoever has a good one is served."""
-    client, bot = "127.255.0.1", Asked("/learnings/shared", "db_id=main", bearer(accounts.token("bot")))
+def send_failing_tokens(comparison, c, server, agno):
+    """Compares 20 failed tokens of one client and those above the limit. A valid token must always be accepted."""
+    client, valid = "127.255.0.1", Request("/learnings/shared", "db_id=main", bearer(accounts.token("bot")))
     for index in range(25):
-        bad = Asked("/learnings/shared", "", bearer(accounts.token(f"unknown-{index}")))
-        comparison.compare(c, ours, theirs, bad, "a flood", client)
-        answer = ours.ask(bot, client)[0]
-        if answer.status != 403:
-            comparison.wrong.append(("a good token in a flood", c, bot, answer, None))
-    comparison.compare(c, ours, theirs, bot, "a flood", client)
+        invalid = Request("/learnings/shared", "", bearer(accounts.token(f"unknown-{index}")))
+        comparison.compare(c, server, agno, invalid, "failing tokens", client)
+        response = server.send_and_restore(valid, client)[0]
+        if response.status != 403:
+            comparison.unexplained.append(("valid token after failed tokens", c, valid, response, None))
+    comparison.compare(c, server, agno, valid, "failing tokens", client)
 
 
-def run(hosts, dice, folder):
+def run(configurations, rng, directory):
     comparison = Comparison()
-    number, everything = int(os.environ.get("GENERATED", "3000")), os.environ.get("MATRIX") == "all"
+    number, is_complete = int(os.environ.get("GENERATED", "3000")), os.environ.get("MATRIX") == "all"
 
-    def some(of, most=SHARE):
-        return of if everything else dice.sample(of, min(most, len(of)))
+    def sample(requests, max_size=SAMPLE_SIZE):
+        return requests if is_complete else rng.sample(requests, min(max_size, len(requests)))
 
-    for index, c in enumerate(hosts):
+    for index, c in enumerate(configurations):
         files = {}
         for id, file in c["databases"].items():
-            files[id] = folder / f"{index}-{id}.db"
-            shutil.copy(c["fresh"], files[id])
+            files[id] = directory / f"{index}-{id}.db"
+            shutil.copy(c["template"], files[id])
         if c["accounts"] == "on":
             for first in (next(iter(files.values())), next(iter(c["databases"].values()))):
                 accounts.store(first)
-        address, stop = agno(c, files)
-        ours, theirs = Side(c["address"], c["databases"]), Side(address, files)
-        for kind, all in requests(c, some, -(-number // len(hosts)), dice).items():
-            for asked in all:
-                comparison.compare(c, ours, theirs, asked, kind)
-        if c["mode"] != "none" and "oddities" in c["whole"]:
-            flood(comparison, c, ours, theirs)
+        address, stop = start_agno(c, files)
+        server, agno = Server(c["address"], c["databases"]), Server(address, files)
+        for kind, requests in requests_by_kind(c, sample, -(-number // len(configurations)), rng).items():
+            for request in requests:
+                comparison.compare(c, server, agno, request, kind)
+        if c["mode"] != "none" and "odd requests" in c["complete"]:
+            send_failing_tokens(comparison, c, server, agno)
         stop()
     return comparison
 
 
-def requests(c, some, number, dice):
-    """Those of this configuration, by their kind."""
-    all = {}
-    if c["about"] == "weighing":
-        all["the matrix"] = some(matrix(c))
-    # With several databases, most oddities are refused for naming none of them.
+def requests_by_kind(c, sample, number, rng):
+    """Returns the requests for a configuration."""
+    requests = {}
+    if c["group"] == "authorization":
+        requests["matrix"] = sample(matrix(c))
+    # With several databases, most odd requests are refused because they do not name a database.
     if len(c["databases"]) == 1:
-        all["oddities"] = odd(c) if "oddities" in c["whole"] else some(odd(c), SHARE // 2)
-    if c["mode"] == "jwt" and c["about"] == "verifying":
-        tokens = [Asked("/learnings/a", "", headers) for headers in hostile(c)]
-        all["hostile tokens"] = tokens if "tokens" in c["whole"] else some(tokens)
-    all["generated"] = list(generated(c, number, dice))
-    return all
+        odd = odd_requests(c)
+        requests["odd"] = odd if "odd requests" in c["complete"] else sample(odd, SAMPLE_SIZE // 2)
+    if c["mode"] == "jwt" and c["group"] == "authentication":
+        tokens = [Request("/learnings/a", "", headers) for headers in malicious(c)]
+        requests["malicious tokens"] = tokens if "malicious tokens" in c["complete"] else sample(tokens)
+    requests["generated"] = list(generated_requests(c, number, rng))
+    return requests
 
 
 def main(differences):
     logging.disable(logging.CRITICAL)
     lines = [line for line in Path(differences).read_text().splitlines() if line.startswith("| ")]
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if not line.startswith("| what |")]
-    hosts, seed = json.load(sys.stdin), int(os.environ.get("SEED", random.randrange(1 << 32)))
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if not line.startswith("| case |")]
+    configurations, seed = json.load(sys.stdin), int(os.environ.get("SEED", random.randrange(1 << 32)))
     print(f"seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        comparison = run(hosts, random.Random(seed), Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        comparison = run(configurations, random.Random(seed), Path(directory))
 
     kinds = ", ".join(f"{count} {kind}" for kind, count in comparison.kinds.items())
-    print(f"{comparison.asked} requests ({kinds}) to {len(hosts)} configurations")
-    print(f"{comparison.same} answered alike; the rest differ in:")
+    print(f"{comparison.count} requests ({kinds}) to {len(configurations)} configurations")
+    print(f"{comparison.equal} equal responses; differences:")
     for name, count in comparison.explained.most_common():
         print(f"  {count:6} {name}")
     names = ALWAYS + [name for name, _ in RULES]
-    unlisted = [name for name in (*names, *ELSEWHERE) if name not in rows]
-    unruled = [name for name in rows if name not in names and name not in ELSEWHERE]
-    unseen = [name for name in names if not comparison.explained[name]]
+    unlisted = [name for name in (*names, *OTHER_TESTS) if name not in rows]
+    without_rule = [name for name in rows if name not in names and name not in OTHER_TESTS]
+    unobserved = [name for name in names if not comparison.explained[name]]
     top = Path(__file__).parent.parent.parent
     sources = [*top.glob("tests/**/*.rs"), *top.glob("host/*/src/**/*.rs")]
     tests = "".join(file.read_text() for file in sources)
-    untested = [test for test in ELSEWHERE.values() if f"fn {test}(" not in tests]
+    missing_tests = [test for test in OTHER_TESTS.values() if f"fn {test}(" not in tests]
     shown = collections.Counter()
-    for what, c, asked, mine, agnos in comparison.wrong:
-        # A few of each kind are enough to understand it.
-        kind = str((mine[:2], agnos and agnos[:2])) if isinstance(mine, Answer) else what
+    for what, c, request, ours, agnos in comparison.unexplained:
+        # Print at most two of each kind.
+        kind = str((ours[:2], agnos and agnos[:2])) if isinstance(ours, Response) else what
         shown[kind] += 1
         if shown[kind] > 2:
             continue
         configuration = {name: c[name] for name in ("mode", "algorithm", "enforce", "isolation", "admin_scope", "accounts")}
-        claims = (part(asked, 0), part(asked, 1))
+        claims = (token_json(request, 0), token_json(request, 1))
         print(f"{what} differ: {configuration}, {len(c['databases'])} databases")
-        print(f"  {str(asked)[:1500]}\n  {str(claims)[:600]}\n  here {mine}\n  Agno {agnos}")
-    faults = []
-    if comparison.wrong:
-        faults.append(f"{len(comparison.wrong)} differences that nothing explains")
+        print(f"  {str(request)[:1500]}\n  {str(claims)[:600]}\n  here {ours}\n  Agno {agnos}")
+    errors = []
+    if comparison.unexplained:
+        errors.append(f"{len(comparison.unexplained)} unexplained differences")
     if unlisted:
-        faults.append(f"not in {differences}: {unlisted}")
-    if unruled:
-        faults.append(f"in {differences}, but neither a rule nor shown by another test: {unruled}")
-    if untested:
-        faults.append(f"no such test: {untested}")
-    if unseen:
-        faults.append(f"no longer observed: {unseen}")
-    sys.exit("; ".join(faults) or 0)
+        errors.append(f"not in {differences}: {unlisted}")
+    if without_rule:
+        errors.append(f"in {differences}, but without a rule or a test in rules.py: {without_rule}")
+    if missing_tests:
+        errors.append(f"unknown tests in rules.py: {missing_tests}")
+    if unobserved:
+        errors.append(f"not observed: {unobserved}")
+    sys.exit("; ".join(errors) or 0)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The real Agno's side of the tests: creates and fills a database of learnings, and reads it back.
+"""Creates, fills and reads a database of learnings with the real Agno.
 
-    python learnings.py fill FILE     creates FILE as Agno does, with a few records of each learning type
-    python learnings.py ids FILE      prints, as a JSON list, the ids that Agno finds in FILE
+    python learnings.py fill FILE     creates FILE with a few records of each learning type
+    python learnings.py ids FILE      prints the ids that Agno finds in FILE, as a JSON list
 
-Everything goes through Agno's own database class, so tables, columns and indexes are what a real AgentOS leaves.
+The script uses Agno's database class, so tables, columns and indexes are those of a real AgentOS.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agno.db.sqlite import SqliteDb
 
-# id, learning type, and the columns that such a record has. None of an owner is what agents and teams share.
+# Id, learning type and columns. A record without `user_id` is shared by agents and teams.
 RECORDS = [
     ("user_profile_alice@example.com", "user_profile", {"user_id": "alice"}),
     ("user_profile_bob@example.com", "user_profile", {"user_id": "bob"}),

@@ -1,47 +1,47 @@
-"""Every way in which the answers may differ, by its name in DIFFERENCES.md, and when it explains what differs."""
+"""The rules that explain the differences between both responses, by the names of their rows in DIFFERENCES.md."""
 
 import json
 import re
 
 from accounts import ODD_SCOPES
-from accounts import token as token_of
-from asked import (
+from accounts import token as account_token
+from exchange import (
     credentials,
-    decoded,
-    is_base64url,
-    is_of_an_account,
-    json_fault,
+    decode_leniently,
+    encoded_id,
+    has_account_token,
+    head_size,
+    is_strict_base64url,
+    json_violation,
     learning_id,
     parameters,
-    part,
-    sent_id,
-    size_of_head,
+    token_json,
     token_parts,
 )
 
 
-def refused(answer, status, detail):
-    return (answer.status, answer.detail, answer.gone) == (status, detail, [])
+def is_refusal(response, status, detail):
+    return (response.status, response.detail, response.deleted) == (status, detail, [])
 
 
-def is_taken_for_number(claim):
+def is_converted_to_number(claim):
     try:
         return isinstance(claim, str | bool) and int(claim) is not None
     except ValueError:
         return False
 
 
-def is_repeated(asked):
-    return len(parameters(asked, "db_id")) > 1 or len(parameters(asked, "table")) > 1
+def has_repeated_parameter(request):
+    return len(parameters(request, "db_id")) > 1 or len(parameters(request, "table")) > 1
 
 
-def quotes_what_was_sent(asked, ours, theirs):
-    names = parameters(asked, "db_id") + parameters(asked, "table")
-    is_changed = any(len(name.encode()) > 400 or any(unprintable(one) for one in name) for name in names)
-    return is_changed and (ours.status, ours.gone) == (theirs.status, theirs.gone) == (404, [])
+def quotes_sanitized_name(request, ours, agnos):
+    names = parameters(request, "db_id") + parameters(request, "table")
+    is_sanitized = any(len(name.encode()) > 400 or any(is_control(character) for character in name) for name in names)
+    return is_sanitized and (ours.status, ours.deleted) == (agnos.status, agnos.deleted) == (404, [])
 
 
-def unprintable(character):
+def is_control(character):
     return ord(character) < 32 or 127 <= ord(character) < 160
 
 
@@ -52,156 +52,167 @@ def is_utf8(content):
         return False
 
 
-def scopes_of_token(asked):
-    scopes = part(asked, 1).get("scopes")
+def token_scopes(request):
+    scopes = token_json(request, 1).get("scopes")
     return scopes if isinstance(scopes, list) else []
 
 
-def account_scopes(asked):
-    """What the row of the account has that this is the token of: JSON as text, or nothing."""
-    for value in credentials(asked):
+def account_scopes(request):
+    """Returns the stored scopes of the account with odd scopes that sends the request, as a JSON text, or None."""
+    for value in credentials(request):
         for name, scopes in ODD_SCOPES.items():
-            if token_of(name) in value:
+            if account_token(name) in value:
                 return scopes
     return None
 
 
-def is_list_of_texts(scopes):
+def is_list_of_strings(scopes):
     try:
-        found = json.loads(scopes)
-        return isinstance(found, list) and all(isinstance(one, str) for one in found)
+        value = json.loads(scopes)
+        return isinstance(value, list) and all(isinstance(scope, str) for scope in value)
     except ValueError:
         return False
 
 
-def is_unplain_json(asked):
-    """Whether the header or the claims are JSON that only a lenient reader reads."""
-    both = [decoded(one) for one in token_parts(asked)[:2]]
-    return any(one is not None and json_fault(one, may_repeat) for one, may_repeat in zip(both, (False, True)))
+def has_nonstrict_json(request):
+    """Whether only a lenient parser accepts the header or the claims. Only claims can have repeated members."""
+    decoded = [decode_leniently(part) for part in token_parts(request)[:2]]
+    return any(
+        content is not None and json_violation(content, allow_repeated)
+        for content, allow_repeated in zip(decoded, (False, True))
+    )
 
 
-# name, as DIFFERENCES.md has it; when it explains what differs: configuration, request, our answer, Agno's.
+# The name of the row in DIFFERENCES.md, and whether the row explains a difference between our response and Agno's. The
+# arguments of a rule: configuration, request, our response, Agno's response.
 RULES = [
     (
-        "why a token was refused",
-        lambda c, asked, ours, theirs: refused(ours, 401, "Invalid token")
-        and theirs.status == 401
-        and re.match("Invalid token: |Error decoding token: ", theirs.detail),
+        "the reason for rejecting a token",
+        lambda c, request, ours, agnos: is_refusal(ours, 401, "Invalid token")
+        and agnos.status == 401
+        and re.match("Invalid token: |Error decoding token: ", agnos.detail),
     ),
     (
         "a confined token without `sub`",
-        lambda c, asked, ours, theirs: c["isolation"]
-        and not part(asked, 1).get("sub")
-        and refused(ours, 403, "Authenticated request is missing a user identity")
-        and refused(theirs, 404, "Learning not found"),
+        lambda c, request, ours, agnos: c["isolation"]
+        and not token_json(request, 1).get("sub")
+        and is_refusal(ours, 403, "Authenticated request is missing a user identity")
+        and is_refusal(agnos, 404, "Learning not found"),
     ),
     (
-        "`db_id` or `table` given twice",
-        lambda c, asked, ours, theirs: is_repeated(asked) and (ours.status, ours.gone) == (400, []),
+        "repeated `db_id` or `table`",
+        lambda c, request, ours, agnos: has_repeated_parameter(request) and (ours.status, ours.deleted) == (400, []),
     ),
     (
         "a trailing slash, `/learnings/a/`",
-        lambda c, asked, ours, theirs: asked.path.endswith("/") and refused(ours, 404, "Not Found"),
+        lambda c, request, ours, agnos: request.path.endswith("/") and is_refusal(ours, 404, "Not Found"),
     ),
     (
-        "an id with `/` in it, encoded",
-        lambda c, asked, ours, theirs: "/" not in sent_id(asked)
-        and b"/" in learning_id(asked)
-        # Whatever Agno makes of it, here nothing but this record may be gone.
-        and {id.encode() for _, id in ours.gone} <= {learning_id(asked)},
+        "an id with an encoded `/`",
+        lambda c, request, ours, agnos: "/" not in encoded_id(request)
+        and b"/" in learning_id(request)
+        # Independent of Agno's response, our server must not delete another record.
+        and {id.encode() for _, id in ours.deleted} <= {learning_id(request)},
     ),
     (
         "an id that is not UTF-8, or longer than 4096 bytes",
-        lambda c, asked, ours, theirs: (not is_utf8(learning_id(asked)) or len(learning_id(asked)) > 4096)
-        and refused(ours, 400, "The learning_id must be UTF-8, percent-encoded, and not overlong"),
+        lambda c, request, ours, agnos: (not is_utf8(learning_id(request)) or len(learning_id(request)) > 4096)
+        and is_refusal(ours, 400, "The learning_id must be UTF-8, percent-encoded, and not overlong"),
     ),
     (
-        "`table=` names another table of Agno's",
-        lambda c, asked, ours, theirs: parameters(asked, "table") == ["agno_sessions"]
-        and [refused(ours, 404, f"No database with id '{id}' has table 'agno_sessions'") for id in parameters(asked, "db_id")]
+        "`table=` names another table of Agno",
+        lambda c, request, ours, agnos: parameters(request, "table") == ["agno_sessions"]
+        and [
+            is_refusal(ours, 404, f"No database with id '{id}' has table 'agno_sessions'")
+            for id in parameters(request, "db_id")
+        ]
         == [True],
     ),
     (
         "a token without the `Bearer` scheme, or two `Authorization` headers",
-        lambda c, asked, ours, theirs: refused(ours, 401, "Authorization header must be one 'Bearer <token>'"),
+        lambda c, request, ours, agnos: is_refusal(ours, 401, "Authorization header must be one 'Bearer <token>'"),
     ),
     (
-        "an `exp`, `nbf` or `iat` that is text holding a number, or `true`",
-        lambda c, asked, ours, theirs: any(is_taken_for_number(part(asked, 1).get(name)) for name in ("exp", "nbf", "iat"))
-        and refused(ours, 401, "Invalid token"),
+        "`exp`, `nbf` or `iat` is a numeric string or `true`",
+        lambda c, request, ours, agnos: any(
+            is_converted_to_number(token_json(request, 1).get(name)) for name in ("exp", "nbf", "iat")
+        )
+        and is_refusal(ours, 401, "Invalid token"),
     ),
     (
-        "`Bearer` with no token after it",
-        lambda c, asked, ours, theirs: [one.strip().lower() for one in credentials(asked)] == ["bearer"]
-        and refused(ours, 401, "Authorization header " + ("missing" if c["mode"] == "jwt" else "required"))
-        and (theirs.status, theirs.gone) == (401, []),
+        "`Bearer` without a token",
+        lambda c, request, ours, agnos: [value.strip().lower() for value in credentials(request)] == ["bearer"]
+        and is_refusal(ours, 401, "Authorization header " + ("missing" if c["mode"] == "jwt" else "required"))
+        and (agnos.status, agnos.deleted) == (401, []),
     ),
     (
-        "a token whose parts are not base64url to the letter",
-        lambda c, asked, ours, theirs: not all(is_base64url(one) for one in token_parts(asked))
-        and refused(ours, 401, "Invalid token"),
+        "a token part that is not strict base64url",
+        lambda c, request, ours, agnos: not all(is_strict_base64url(part) for part in token_parts(request))
+        and is_refusal(ours, 401, "Invalid token"),
     ),
     (
-        "a token that is not JSON to the letter, or beyond measure",
-        lambda c, asked, ours, theirs: is_unplain_json(asked) and refused(ours, 401, "Invalid token"),
+        "a token part that is not strict JSON, or exceeds a limit",
+        lambda c, request, ours, agnos: has_nonstrict_json(request) and is_refusal(ours, 401, "Invalid token"),
     ),
     (
         "the scope `learnings::delete`",
-        lambda c, asked, ours, theirs: (
-            part(asked, 1).get("scopes") == ["learnings::delete"] or account_scopes(asked) == '["learnings::delete"]'
+        lambda c, request, ours, agnos: (
+            token_json(request, 1).get("scopes") == ["learnings::delete"]
+            or account_scopes(request) == '["learnings::delete"]'
         )
-        and refused(ours, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
+        and is_refusal(ours, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
     ),
     (
-        "a list of scopes with something in it that is no text",
-        lambda c, asked, ours, theirs: not c["enforce"]
-        and any(not isinstance(scope, str) for scope in scopes_of_token(asked))
-        and c["admin_scope"] in scopes_of_token(asked)
-        and ours.gone == [],
+        "a list of scopes that contains a non-string",
+        lambda c, request, ours, agnos: not c["enforce"]
+        and any(not isinstance(scope, str) for scope in token_scopes(request))
+        and c["admin_scope"] in token_scopes(request)
+        and ours.deleted == [],
     ),
     (
-        "scopes of a service account that are no list of texts",
-        lambda c, asked, ours, theirs: account_scopes(asked) is not None
-        and not is_list_of_texts(account_scopes(asked))
-        and refused(ours, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
+        "scopes of a service account that are not a list of strings",
+        lambda c, request, ours, agnos: account_scopes(request) is not None
+        and not is_list_of_strings(account_scopes(request))
+        and is_refusal(ours, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
     ),
     (
         "other routes",
-        lambda c, asked, ours, theirs: "/" in sent_id(asked) and refused(ours, 404, "Not Found"),
+        lambda c, request, ours, agnos: "/" in encoded_id(request) and is_refusal(ours, 404, "Not Found"),
     ),
     (
-        "a token's `crit` header",
-        lambda c, asked, ours, theirs: "crit" in part(asked, 0) and refused(ours, 401, "Invalid token"),
+        "a token with a `crit` header",
+        lambda c, request, ours, agnos: "crit" in token_json(request, 0) and is_refusal(ours, 401, "Invalid token"),
     ),
     (
-        "a name that is repeated in `detail`",
-        lambda c, asked, ours, theirs: quotes_what_was_sent(asked, ours, theirs),
+        "`detail` contains a name from the request",
+        lambda c, request, ours, agnos: quotes_sanitized_name(request, ours, agnos),
     ),
     (
-        "a service account's token where no authentication is configured",
-        lambda c, asked, ours, theirs: c["mode"] == "none" and is_of_an_account(asked),
+        "a service account token without configured authentication",
+        lambda c, request, ours, agnos: c["mode"] == "none" and has_account_token(request),
     ),
     (
-        "a request whose line and headers are longer than `request_head_bytes`",
-        # What Python's client adds by itself, such as Host, is the rest.
-        lambda c, asked, ours, theirs: refused(ours, 431, None) and size_of_head(asked) > 65_536 - 200,
+        "request line and headers above `server.max_header_bytes`",
+        # The 200 bytes are for the headers that Python's client adds, such as Host.
+        lambda c, request, ours, agnos: is_refusal(ours, 431, None) and head_size(request) > 65_536 - 200,
     ),
 ]
 
-# What every error differs in, whatever it is about; looked at in every answer.
+# Differences of every error response. They are checked in each response.
 ALWAYS = ["body of an error", "401", "429 and 503"]
 
-# Rows that these requests cannot show, and the test that does.
-ELSEWHERE = {
-    "an owner that changes between check and delete": "delete_by_former_owner_is_refused",
-    "a record that vanishes between check and delete": "record_deleted_concurrently_is_404",
+# Rows that the differential test cannot observe, and the Rust test that shows each.
+OTHER_TESTS = {
+    "the owner changes between check and delete": "delete_by_former_owner_is_refused",
+    "the record is deleted between check and delete": "record_deleted_concurrently_is_404",
     "an error while deleting": "storage_error_is_500_and_its_cause_is_only_logged",
-    "a database that is locked for too long, cannot be reached, or takes no writes": "locked_database_is_503_after_the_busy_timeout",
-    "a database that took a delete and does not say how it ended": "hanging_storage_times_out_with_unknown_outcome",
+    "a database that stays locked, is unreachable, or is read-only": "locked_database_is_503_after_the_busy_timeout",
+    "a database that receives a delete and does not respond": "hanging_storage_times_out_with_unknown_outcome",
     "PostgreSQL with `synchronous_commit = off`": "a_deletion_is_durable_though_synchronous_commit_is_off_and_refused_where_it_cannot_be",
-    "a secret or key too short for its algorithm": "short_or_mismatched_key_is_rejected",
-    "scopes and isolation, where nothing is said": "missing_scope_is_403_before_the_record_is_resolved",
+    "JWKS entries with another `use` than `sig`, or another `alg` than configured": "jwk_with_mismatched_use_or_alg_does_not_verify",
+    "a secret or key that is too short for its algorithm": "short_or_mismatched_key_is_rejected",
+    "scopes and user isolation, by default": "missing_scope_is_403_before_the_record_is_resolved",
     "no authentication configured": "invalid_configuration_is_reported_with_its_key",
-    "which client had too many tokens that failed": "a_network_of_ipv6_is_one_client_and_a_mapped_address_is_the_one_it_maps",
-    "a table of service accounts that is not there": "missing_account_table_is_503",
+    "which client exceeded the limit of failed tokens": "ipv6_network_and_mapped_ipv4_address_are_one_client",
+    "a missing table of service accounts": "missing_account_table_is_503",
 }

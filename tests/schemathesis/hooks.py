@@ -1,17 +1,17 @@
-"""The one rule of the endpoint that OpenAPI 3.1 has no words for, told to schemathesis."""
+"""A schemathesis hook for the only rule of the endpoint that OpenAPI 3.1 cannot express."""
 
 import schemathesis
 
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Leaves out what is called valid and is not: a table without a database. (Empty counts as none.)"""
+    """Skips cases that schemathesis considers valid although `table` is set without `db_id`. Empty means absent."""
     query = case.query or {}
-    return not (is_named(query.get("table")) and not is_named(query.get("db_id")) and is_positive(case))
+    return not (is_set(query.get("table")) and not is_set(query.get("db_id")) and is_positive(case))
 
 
-def is_named(value):
-    # A null is sent as the text "null".
+def is_set(value):
+    # schemathesis sends null as the string "null".
     return value != "" if isinstance(value, str) else value is not None
 
 
