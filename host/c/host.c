@@ -648,7 +648,7 @@ void policy_decide(struct policy *policy, const struct request *request, void *c
         decision->status = 500;
         decision->code = "internal-server-error";
         strcpy(decision->detail, "Internal server error");
-        strcpy(decision->rule, "policy-fault");
+        strcpy(decision->rule, "policy-error");
         if (violation != decision->error)
             snprintf(decision->error, sizeof decision->error, "%s", violation);
     }

@@ -55,7 +55,7 @@ export class Policy {
       return rejection;
     } catch (cause) {
       const detail = 'Internal server error';
-      return { status: 500, code: 'internal-server-error', detail, rule: 'policy-fault', cause };
+      return { status: 500, code: 'internal-server-error', detail, rule: 'policy-error', cause };
     }
   }
 }

@@ -27,7 +27,7 @@ const reject = (rejection) => {
   throw Object.assign(new Error(), { payload: rejection });
 };
 const assertPolicyError = ({ status, rule, detail, cause }, pattern) => {
-  assert.deepEqual([status, rule, detail], [500, 'policy-fault', 'Internal server error']);
+  assert.deepEqual([status, rule, detail], [500, 'policy-error', 'Internal server error']);
   assert.match(cause.message, pattern);
 };
 

@@ -22,7 +22,7 @@ fn check_of_default_policy_passes() {
     for part in ["learnings:plugin/storage@0.1.0", "learnings:plugin/identity@0.1.0", "fits", "cases passed"] {
         assert!(stdout.contains(part), "{part:?} is not in {stdout}");
     }
-    let output = check(&default_policy(), &["--json"]);
+    let output = check(&default_policy(), &["--format", "json"]);
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&report["fits"], &report["passed"]), (&Value::Bool(true), &report["cases"]));
     assert!(report["cases"].as_u64().is_some_and(|cases| cases > 100));
@@ -45,7 +45,7 @@ fn check_of_invalid_component_reports_the_reason() {
         let output = check(&file, &[]);
         let stdout = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.code() == Some(1) && stdout.contains(reason), "{name}: {stdout}");
-        let report: Value = serde_json::from_slice(&check(&file, &["--json"]).stdout).expect("JSON");
+        let report: Value = serde_json::from_slice(&check(&file, &["--format", "json"]).stdout).expect("JSON");
         assert!(report["reason"].as_str().is_some_and(|text| text.contains(reason)), "{report}");
     }
     let output = check(Path::new("/nowhere/policy.wasm"), &[]);

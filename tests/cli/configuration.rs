@@ -55,7 +55,7 @@ fn invalid_configuration_is_reported_with_its_key() {
         (without_auth("[wasi]\nenabled = true\nfiles = true"), vec!["wasi", "unknown field `files`"]),
         (without_auth("[cache]\nenabled = false\ndirectory = \"c\""), vec!["cache.directory", "cache.enabled"]),
         (without_auth("[cache]\ndirectory = \"server.toml\""), vec!["cache.directory", "server.toml"]),
-        (without_auth("[log]\nlevel = \"loud\""), vec!["log.level"]),
+        (without_auth("[log]\nfilter = \"=loud\""), vec!["log.filter", "info"]),
         (without_auth("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
         (without_auth("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),
         (format!("server.listen = \"everywhere\"\n{}", without_auth("")), vec!["server.listen", "address"]),

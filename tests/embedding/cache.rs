@@ -67,7 +67,7 @@ fn cached_policy_is_not_compiled_again() {
     let (directory, _) = cached(DEFAULT_POLICY);
     assert_eq!(rule_of_default_policy(directory.path()), DEFAULT_RULE);
     let (directory, _) = cached_with_replaced_code();
-    assert_eq!(rule_of_default_policy(directory.path()), "policy-fault", "the cached code runs");
+    assert_eq!(rule_of_default_policy(directory.path()), "policy-error", "the cached code runs");
 }
 
 #[test]

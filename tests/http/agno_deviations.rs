@@ -214,7 +214,10 @@ fn every_decision_writes_an_audit_event() {
     server.delete("/learnings/session_context_s1?db_id=main&table=agno_learnings", Some(&user("bob")));
 
     let missing = server.wait_for_log(&["\"target\":\"audit\"", "identity-missing"]);
-    assert_eq!((&missing["status"], &missing["record"], missing.get("subject")), (&json!(401), &json!("kept"), None));
+    assert_eq!(
+        (&missing["status"], &missing["record"], missing.get("subject")),
+        (&json!(401), &json!("not-deleted"), None)
+    );
 
     let other_owner = server.wait_for_log(&["\"target\":\"audit\"", "learning-owned-by-another"]);
     assert_eq!((&other_owner["subject"], &other_owner["status"]), (&json!("alice"), &json!(404)));

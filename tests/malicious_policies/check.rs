@@ -12,7 +12,7 @@ fn check(file: &Path, arguments: &[&str]) -> Output {
 }
 
 fn report(file: &Path) -> Value {
-    let output = check(file, &["--json"]);
+    let output = check(file, &["--format", "json"]);
     assert_eq!(output.status.code(), Some(1), "{}: {output:?}", file.display());
     serde_json::from_slice(&output.stdout).expect("JSON")
 }

@@ -9,7 +9,7 @@ mod record;
 pub mod text;
 mod wasi;
 
-use crate::support::database::project;
+use crate::support::database::repository_path;
 use delete_learning::{DEFAULT_POLICY, Limits, LoadError, Policy, PolicyError, RecordOutcome};
 use record::{assert_default_policy_works, block_on, decide};
 use wasmtime::Trap;
@@ -157,7 +157,7 @@ fn assert_fails_to_load(bytes: &[u8], is_expected: fn(&LoadError) -> bool, part:
 
 #[test]
 fn every_component_file_has_a_test_and_states_its_expectation() {
-    let mut files: Vec<String> = std::fs::read_dir(project("tests/malicious_policies"))
+    let mut files: Vec<String> = std::fs::read_dir(repository_path("tests/malicious_policies"))
         .expect("the directory")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))

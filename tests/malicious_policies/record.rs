@@ -51,7 +51,7 @@ pub async fn decide(policy: &Policy, id: &str, db_id: Option<&str>) -> (Decision
             let rejection = answer.as_ref().expect_err("a violation is not answered with success");
             let rejection = (rejection.status, rejection.code, rejection.detail.as_str());
             assert_eq!(rejection, (500, ErrorCode::InternalServerError, "Internal server error"), "{decision:?}");
-            assert_eq!(decision.rule(), "policy-fault");
+            assert_eq!(decision.rule(), "policy-error");
         }
     }
     (decision, exists)

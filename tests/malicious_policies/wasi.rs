@@ -2,8 +2,8 @@
 
 use super::record::{assert_default_policy_works, block_on, decide, limits};
 use super::text;
-use crate::support::database::project;
-use crate::support::server::{Host, Setup};
+use crate::support::database::repository_path;
+use crate::support::server::{Setup, TestServer};
 use delete_learning::{
     CapturedOutput, Decision, DeleteRequest, Limits, LoadError, Policy, PolicyError, RecordOutcome, Wasi,
     WasiNotGranted,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Assembles this component of the directory `wasi`.
 fn component(name: &str) -> Vec<u8> {
-    let file = project("tests/malicious_policies/wasi").join(name).with_extension("wat");
+    let file = repository_path("tests/malicious_policies/wasi").join(name).with_extension("wat");
     text::bytes(&std::fs::read_to_string(file).expect("the file of the component"))
 }
 
@@ -48,8 +48,8 @@ fn is_rejected(decision: &Decision) -> bool {
 
 #[test]
 fn every_wasi_component_file_has_a_test() {
-    let this = std::fs::read_to_string(project("tests/malicious_policies/wasi.rs")).expect("this file");
-    for entry in std::fs::read_dir(project("tests/malicious_policies/wasi")).expect("the directory") {
+    let this = std::fs::read_to_string(repository_path("tests/malicious_policies/wasi.rs")).expect("this file");
+    for entry in std::fs::read_dir(repository_path("tests/malicious_policies/wasi")).expect("the directory") {
         let path = entry.expect("an entry").path();
         let name = path.file_stem().expect("a name").to_str().expect("text");
         assert!(this.contains(&format!("\"{name}\"")), "{name}");
@@ -231,12 +231,12 @@ fn control_characters_in_output_are_escaped() {
 }
 
 /// Starts a server with this policy. The directory contains the policy's file and must outlive the server.
-fn start(name: &str, wasi: &str) -> (Host, TempDir) {
+fn start(name: &str, wasi: &str) -> (TestServer, TempDir) {
     let directory = TempDir::new().expect("a temporary directory");
     let file = directory.path().join("policy.wasm");
     std::fs::write(&file, component(name)).expect("the file is written");
     let settings = format!("sandbox.max_captured_output_bytes = 20\n[wasi]\n{wasi}");
-    (Setup { policy: Some(file.display().to_string()), settings, ..Setup::open() }.start(), directory)
+    (Setup { policy: Some(file.display().to_string()), settings, ..Setup::without_auth() }.start(), directory)
 }
 
 #[test]
@@ -244,10 +244,10 @@ fn output_is_logged_but_not_audited() {
     let (host, _directory) = start("prints", "enabled = true");
     let answer = host.delete("/learnings/printed%1B%0A-text-and-more?db_id=main", None);
     assert_eq!(answer.status, 403, "{answer:?}");
-    let entry = host.logged(&["\"policy\"", "printed", "dropped_bytes"]);
+    let entry = host.wait_for_log(&["\"policy\"", "printed", "dropped_bytes"]);
     assert_eq!(entry["output"], "printed\\u{1b}\n-text-and-m", "{entry}");
     assert_eq!(entry["dropped_bytes"], 72, "{entry}");
-    let audit = host.logged(&["\"audit\"", "blocked"]);
+    let audit = host.wait_for_log(&["\"audit\"", "blocked"]);
     assert!(audit.get("output").is_none() && !audit.to_string().contains("dropped_bytes"), "{audit}");
     assert_eq!(audit["request_id"], entry["span"]["request_id"]);
 }
@@ -255,9 +255,9 @@ fn output_is_logged_but_not_audited() {
 #[test]
 fn audit_event_names_missing_grant() {
     let (host, _directory) = start("reads_clocks", "enabled = true");
-    host.delete("/learnings/x", None).is_error(500, "Internal server error", "INTERNAL_SERVER_ERROR");
-    let audit = host.logged(&["\"audit\"", "policy_fault"]);
-    assert!(audit["policy_fault"].as_str().is_some_and(|error| error.contains("`clocks = true`")), "{audit}");
+    host.delete("/learnings/x", None).assert_error(500, "Internal server error", "INTERNAL_SERVER_ERROR");
+    let audit = host.wait_for_log(&["\"audit\"", "policy_error"]);
+    assert!(audit["policy_error"].as_str().is_some_and(|error| error.contains("`clocks = true`")), "{audit}");
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn check_reports_wasi_imports_and_missing_grants() {
     assert!(output.contains("contract    fits") && output.contains("`clocks = true` under `[wasi]`"), "{output}");
     let output = check(&["--wasi", "--wasi-clocks"]);
     assert!(output.contains("contract    fits") && !output.contains("`clocks = true`"), "{output}");
-    let report: serde_json::Value = serde_json::from_str(&check(&["--json"])).expect("JSON");
+    let report: serde_json::Value = serde_json::from_str(&check(&["--format", "json"])).expect("JSON");
     assert_eq!(report["wasi"].as_array().map(Vec::len), Some(3), "{report}");
 }
 

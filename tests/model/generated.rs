@@ -8,7 +8,7 @@ use super::rules::{
     Caller, Combination, Configuration, Effect, Inactive, MAX_ID_BYTES, Mode, Record, State, TABLE, Target,
     expected_effect,
 };
-use super::server::{Encoding, TestServer};
+use super::server::{Encoding, ServerSubject};
 use super::subjects::Subject;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
@@ -249,7 +249,7 @@ fn server_agrees_with_model_on_generated_requests() {
     });
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/model/proptest-regressions/server.txt");
     run("server", file, cases(12, 100), &strategy, |(requests, configuration)| {
-        let server = TestServer::start(&configuration);
+        let server = ServerSubject::start(&configuration);
         let send = |request: &GeneratedRequest| {
             let combination = combination(&configuration, request);
             compare(combination, &server.delete(combination, request.encoding))

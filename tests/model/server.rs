@@ -7,12 +7,12 @@ mod client;
 use super::combinations::{callers, configurations, records, targets};
 use super::rules::{Caller, Combination, Configuration, Effect, Inactive, Mode, Record, State, expected_effect};
 use super::{Sample, assert_no_mismatches, combine, record_mismatch};
-use crate::support::accounts::{Account, make_table};
+use crate::support::accounts::{Account, create_table};
 use crate::support::database::AgnoDatabase;
-use crate::support::server::{Host, Setup};
+use crate::support::server::{Setup, TestServer};
 use crate::support::token::{now, with_claims};
 pub use client::Encoding;
-use client::{Answer, Client};
+use client::{Client, Response};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -36,7 +36,7 @@ pub fn compare() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(configuration) = configurations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let server = TestServer::start(configuration);
+                    let server = ServerSubject::start(configuration);
                     for state in STATES {
                         for caller in &callers(configuration) {
                             for (target, record, state) in combine(&targets, &records, &[state]) {
@@ -56,9 +56,9 @@ pub fn compare() {
 }
 
 /// A running server and connections to its databases.
-pub struct TestServer {
+pub struct ServerSubject {
     /// Stopped when it is dropped.
-    _host: Host,
+    _host: TestServer,
     client: Client,
     databases: Vec<(String, Connection)>,
     has_accounts: bool,
@@ -76,12 +76,12 @@ const RATE_LIMITED_FOR: Duration = Duration::from_secs(40);
 /// Records that exist all the time, in every database.
 const OTHER_RECORDS: [(&str, &str); 2] = [("another record", "alice"), ("another record of the bot", "sa:bot")];
 
-impl TestServer {
+impl ServerSubject {
     pub fn start(configuration: &Configuration) -> Self {
         let Configuration { mode, service_accounts, enforce_scopes, user_isolation, admin_scope, databases } =
             configuration;
         let mut setup = match mode {
-            Mode::None => Setup::open(),
+            Mode::None => Setup::without_auth(),
             Mode::SecurityKey => Setup::security_key(KEY),
             Mode::Jwt => Setup::jwt(),
         };
@@ -100,11 +100,11 @@ impl TestServer {
         // In memory if possible: durability is not tested, and waiting for the disk takes most of the time.
         let directory = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).expect("a temporary directory");
         for name in &names {
-            AgnoDatabase::in_folder(directory.path(), &format!("{name}.db"));
+            AgnoDatabase::copy_to(directory.path(), &format!("{name}.db"));
         }
         let host = Setup { authorization, databases: names, ..setup }.start_in(directory);
         if *service_accounts {
-            make_table(&host.database(&databases[0]));
+            create_table(&host.database(&databases[0]));
         }
         let open = |id: &String| {
             let connection = host.database(id).connect();
@@ -154,7 +154,7 @@ impl TestServer {
         Effect { error: answer.error(), deleted_from: deleted_from.pop() }
     }
 
-    fn send(&self, configuration: &Configuration, caller: &Caller, path: &str) -> Answer {
+    fn send(&self, configuration: &Configuration, caller: &Caller, path: &str) -> Response {
         let bearer = |token: &str| vec![format!("Bearer {token}")];
         let claims = |claims: Value| {
             let mut all = json!({ "aud": AUDIENCE, "exp": now() + 3600 });

@@ -2,8 +2,8 @@
 
 use super::store::{Store, assert_integrity};
 use super::token;
-use crate::support::load::Client;
-use crate::support::server::{Host, Setup};
+use crate::support::load::HttpClient;
+use crate::support::server::{Setup, TestServer};
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const CHECKPOINT_BYTES: u64 = 256 * 1024;
 
 const CLIENTS: usize = 8;
 
-fn start_server(store: &Store) -> Host {
+fn start_server(store: &Store) -> TestServer {
     let Setup { settings, .. } = store.setup();
     Setup { settings: format!("{settings}sqlite.wal_checkpoint_bytes = {CHECKPOINT_BYTES}\n"), ..store.setup() }.start()
 }
@@ -25,12 +25,12 @@ fn id(index: usize) -> String {
 }
 
 /// Deletes these records over several connections, and asserts that every answer is 204.
-fn delete(host: &Host, records: std::ops::Range<usize>) {
+fn delete(host: &TestServer, records: std::ops::Range<usize>) {
     thread::scope(|scope| {
         for worker in 0..CLIENTS {
             let records = records.clone();
             scope.spawn(move || {
-                let mut client = Client::of(host, &token("alice"));
+                let mut client = HttpClient::new(host, &token("alice"));
                 for index in records.skip(worker).step_by(CLIENTS) {
                     let reply = client.delete(&format!("/learnings/{}", id(index))).expect("an answer");
                     assert_eq!(reply.status, 204, "{reply:?}\n{}", host.log());

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::{shortened_or_full, token};
-use crate::support::load::{Client, Unanswered};
+use crate::support::load::{HttpClient, RequestError};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -27,7 +27,7 @@ struct Outcomes {
 }
 
 /// Deletes one record after another until the server no longer answers.
-fn delete_until_killed(mut client: Client, ids: &[String], next: &AtomicUsize, deleted: &AtomicUsize) -> Outcomes {
+fn delete_until_killed(mut client: HttpClient, ids: &[String], next: &AtomicUsize, deleted: &AtomicUsize) -> Outcomes {
     let mut outcomes = Outcomes::default();
     while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
         match client.delete(&format!("/learnings/{id}")) {
@@ -36,11 +36,11 @@ fn delete_until_killed(mut client: Client, ids: &[String], next: &AtomicUsize, d
                 deleted.fetch_add(1, Ordering::Relaxed);
                 outcomes.deleted.insert(id.clone());
             }
-            Err(Unanswered::OutcomeUnknown) => {
+            Err(RequestError::OutcomeUnknown) => {
                 outcomes.unknown.insert(id.clone());
                 return outcomes;
             }
-            Err(Unanswered::NotSent) => return outcomes,
+            Err(RequestError::NotSent) => return outcomes,
         }
     }
     outcomes
@@ -77,7 +77,7 @@ fn kill_repeatedly(store: &Store, kills: usize) {
         let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let outcomes: Vec<Outcomes> = thread::scope(|scope| {
             let clients = (0..CLIENTS).map(|_| {
-                let (client, ids, next, answered) = (Client::of(&host, &token("alice")), &ids, &next, &answered);
+                let (client, ids, next, answered) = (HttpClient::new(&host, &token("alice")), &ids, &next, &answered);
                 scope.spawn(move || delete_until_killed(client, ids, next, answered))
             });
             let clients: Vec<_> = clients.collect();

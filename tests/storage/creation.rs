@@ -18,7 +18,7 @@ fn schema(client: &Client) -> Vec<String> {
 fn concurrent_servers_create_table_with_columns_and_indexes() {
     let skipped = "creating Agno's table in PostgreSQL";
     let Some(cluster) = Cluster::shared(skipped) else { return };
-    let database = cluster.make_database();
+    let database = cluster.create_database();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

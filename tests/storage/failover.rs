@@ -2,10 +2,10 @@
 
 use super::store::table;
 use super::{StopOnDrop, shortened_or_full, token, wait_for_increase};
-use crate::support::cluster::{Cluster, PASSWORD, USER, installed};
-use crate::support::load::Client;
+use crate::support::cluster::{Cluster, PASSWORD, USER, find_postgres};
+use crate::support::load::HttpClient;
 use crate::support::postgres::agno_tables;
-use crate::support::server::{Host, Setup};
+use crate::support::server::{Setup, TestServer};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -34,7 +34,7 @@ struct Pair {
 impl Pair {
     /// Starts a primary with this many records, and a synchronous standby.
     fn start(records: usize) -> Option<Self> {
-        let installed = installed("failover to a standby")?;
+        let installed = find_postgres("failover to a standby")?;
         let primary = Cluster::start(installed, &[]);
         let client = primary.connect("postgres");
         client.run(&agno_tables());
@@ -42,14 +42,14 @@ impl Pair {
             "INSERT INTO ai.agno_learnings (learning_id, learning_type, user_id, content, created_at)
              SELECT 'record_' || n, 'user_memory', 'alice', '{{}}', 1790000000 FROM generate_series(0, {records} - 1) n"
         ));
-        let standby = primary.standby(installed, "standby");
+        let standby = primary.start_standby(installed, "standby");
         primary.set(&[("synchronous_standby_names", "standby")]);
         client.wait_for("SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync')");
         Some(Self { primary, standby })
     }
 
     /// Starts a server with both in its URL.
-    fn start_server(&self) -> Host {
+    fn start_server(&self) -> TestServer {
         let url = format!(
             "postgres://{USER}:{PASSWORD}@127.0.0.1:{},127.0.0.1:{}/postgres?sslmode=disable&\
              target_session_attrs=read-write",
@@ -71,7 +71,12 @@ struct Outcomes {
 }
 
 /// Deletes one record after another until stopped. Repeats a request that was answered 503.
-fn delete_until_stopped(mut client: Client, next: &AtomicUsize, stop: &AtomicBool, deleted: &AtomicUsize) -> Outcomes {
+fn delete_until_stopped(
+    mut client: HttpClient,
+    next: &AtomicUsize,
+    stop: &AtomicBool,
+    deleted: &AtomicUsize,
+) -> Outcomes {
     let mut outcomes = Outcomes::default();
     let _stop = StopOnDrop(stop);
     while !stop.load(Ordering::Relaxed) {
@@ -79,7 +84,7 @@ fn delete_until_stopped(mut client: Client, next: &AtomicUsize, stop: &AtomicBoo
         loop {
             let sent = Instant::now();
             let reply = client.delete(&format!("/learnings/{id}")).expect("an answer");
-            outcomes.longest = outcomes.longest.max(reply.after);
+            outcomes.longest = outcomes.longest.max(reply.elapsed);
             match reply.status {
                 204 => {
                     outcomes.deleted.push((id, sent, Instant::now()));
@@ -111,7 +116,7 @@ fn failover_undoes_no_204_and_standby_serves() {
         let (killed, promoted, outcomes) = thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|_| {
-                    let client = Client::of(&host, &token("alice"));
+                    let client = HttpClient::new(&host, &token("alice"));
                     let (next, stop, count) = (&next, &stop, &count);
                     scope.spawn(move || delete_until_stopped(client, next, stop, count))
                 })
@@ -163,7 +168,7 @@ fn failover_undoes_no_204_and_standby_serves() {
             (requested..RECORDS).map(|index| format!("record_{index}")).filter(|id| !remaining.contains(id)).collect();
         assert!(missing.is_empty(), "deleted without a request: {missing:?}");
         for id in unknown {
-            let record = host.logged(&["\"target\":\"audit\"", &format!("\"{id}\"")]);
+            let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"{id}\"")]);
             assert_eq!(record["record"], "unknown", "{record}");
         }
     }
@@ -173,16 +178,16 @@ fn failover_undoes_no_204_and_standby_serves() {
 fn delete_without_standby_is_answered_500() {
     let Some(pair) = Pair::start(3) else { return };
     let host = pair.start_server();
-    let mut client = Client::of(&host, &token("alice"));
+    let mut client = HttpClient::new(&host, &token("alice"));
     assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
     pair.standby.server.kill();
     let reply = client.delete("/learnings/record_1").expect("an answer");
     assert_eq!(reply.status, 500, "{reply:?}");
-    let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
+    let record = host.wait_for_log(&["\"target\":\"audit\"", "\"record_1\""]);
     assert_eq!(record["record"], "unknown", "{record}");
     println!(
         "PostgreSQL: a delete without the synchronous standby: 500 after {:.2} s, record unknown",
-        reply.after.as_secs_f64()
+        reply.elapsed.as_secs_f64()
     );
     // An operator who disables the standby restores the service.
     pair.primary.set(&[("synchronous_standby_names", "")]);
@@ -196,7 +201,7 @@ fn delete_without_standby_is_answered_500() {
 fn delete_whose_wait_for_standby_is_canceled_is_answered_500() {
     let Some(pair) = Pair::start(2) else { return };
     let host = pair.start_server();
-    let mut client = Client::of(&host, &token("alice"));
+    let mut client = HttpClient::new(&host, &token("alice"));
     assert_eq!(client.delete("/learnings/record_0").expect("an answer").status, 204);
     pair.standby.server.kill();
     let reply = thread::scope(|scope| {
@@ -209,7 +214,7 @@ fn delete_whose_wait_for_standby_is_canceled_is_answered_500() {
         request.join().expect("no panic")
     });
     assert_eq!(reply.status, 500, "{reply:?}");
-    let record = host.logged(&["\"target\":\"audit\"", "\"record_1\""]);
+    let record = host.wait_for_log(&["\"target\":\"audit\"", "\"record_1\""]);
     assert_eq!(record["record"], "unknown", "{record}");
     let text = record.to_string();
     assert!(text.contains("stopped waiting for its standbys"), "{text}");

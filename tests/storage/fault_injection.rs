@@ -6,11 +6,11 @@
 
 use super::store::{Records, Store, assert_integrity, table};
 use super::{StopOnDrop, token, wait_for_increase};
-use crate::support::cluster::Account;
+use crate::support::cluster::OsUser;
 use crate::support::database::AgnoDatabase;
-use crate::support::load::{Client, Reply, middle_and_longest};
-use crate::support::optional::tools;
-use crate::support::server::{Host, Setup};
+use crate::support::load::{HttpClient, TimedResponse, median_and_max};
+use crate::support::optional::has_tools;
+use crate::support::server::{Setup, TestServer};
 use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 /// Creates a file with this many records of alice and an empty WAL, closed.
 fn create_file(directory: &Path, records: usize) -> PathBuf {
-    let database = AgnoDatabase::in_folder(directory, "learnings.db");
+    let database = AgnoDatabase::copy_to(directory, "learnings.db");
     let mut connection = database.connect();
     let all: Vec<_> = (0..records).map(|index| (format!("record_{index}"), Some("alice"))).collect();
     connection.execute_batch("PRAGMA journal_mode = WAL; DELETE FROM agno_learnings").expect("the statement runs");
@@ -38,27 +38,27 @@ fn setup(file: &Path) -> Setup {
     Setup { databases: vec![], further_databases, ..Setup::jwt() }
 }
 
-fn client(host: &Host) -> Client {
-    Client::of(host, &token("alice"))
+fn client(host: &TestServer) -> HttpClient {
+    HttpClient::new(host, &token("alice"))
 }
 
-fn delete(client: &mut Client, index: usize) -> Reply {
+fn delete(client: &mut HttpClient, index: usize) -> TimedResponse {
     client.delete(&format!("/learnings/record_{index}")).expect("an answer")
 }
 
-fn assert_failed(reply: &Reply) {
+fn assert_failed(reply: &TimedResponse) {
     assert_eq!(reply.status, 500, "{reply:?}");
     assert_eq!(reply.body, r#"{"detail":"Failed to delete learning","error_code":"INTERNAL_SERVER_ERROR"}"#);
 }
 
 /// Asserts that the log contains this cause and the name of the file.
-fn assert_logged(host: &Host, cause: &str) {
-    let line = host.logged(&["storage failed", cause]);
+fn assert_logged(host: &TestServer, cause: &str) {
+    let line = host.wait_for_log(&["storage failed", cause]);
     assert!(line["cause"].as_str().expect("a cause").contains("learnings.db"), "{line}");
     println!("  log: {}", line["cause"]);
 }
 
-fn health(host: &Host) -> u16 {
+fn health(host: &TestServer) -> u16 {
     host.request("GET", "/health", &[]).status
 }
 
@@ -142,7 +142,7 @@ fn full_disk_is_answered_500_until_space_is_freed() {
         disk.free();
         for index in failed.drain(..) {
             assert!(
-                AgnoDatabase::open(file.clone()).has(&format!("record_{index}")),
+                AgnoDatabase::open(file.clone()).contains(&format!("record_{index}")),
                 "answered 500 but deleted: {index}"
             );
             assert_eq!(delete(&mut client, index).status, 204, "round {round}: space was freed\n{}", host.log());
@@ -158,26 +158,26 @@ fn full_disk_is_answered_500_until_space_is_freed() {
 
 #[test]
 fn file_size_limit_is_answered_500_until_limit_is_raised() {
-    if !tools(&["prlimit"], "SQLite with a file size limit") {
+    if !has_tools(&["prlimit"], "SQLite with a file size limit") {
         return;
     }
     let directory = TempDir::new().expect("a temporary directory");
     let file = create_file(directory.path(), 400);
     // 128 blocks of 512 bytes: enough for the WAL index and a few pages in the WAL.
     let through = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 128; exec \"$@\"", "sh"];
-    let host = Setup { through: through.map(str::to_owned).to_vec(), ..setup(&file) }.start();
+    let host = Setup { wrapper: through.map(str::to_owned).to_vec(), ..setup(&file) }.start();
     let mut client = client(&host);
-    let replies: Vec<Reply> = (0..60).map(|index| delete(&mut client, index)).collect();
+    let replies: Vec<TimedResponse> = (0..60).map(|index| delete(&mut client, index)).collect();
     let failed: Vec<usize> = (0..60).filter(|index| replies[*index].status != 204).collect();
     assert!(!failed.is_empty() && failed.len() < 60, "{failed:?}");
     for index in &failed {
         assert_failed(&replies[*index]);
         // The commit can be partly written, so the outcome can be unknown.
-        let record = host.logged(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
+        let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
         assert!(record["record"] != "deleted", "{record}");
     }
     assert_logged(&host, "disk I/O error");
-    let limit = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &host.process().to_string()]).status();
+    let limit = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &host.process_id().to_string()]).status();
     assert!(limit.expect("prlimit runs").success());
     for index in &failed {
         assert!([204, 404].contains(&delete(&mut client, *index).status), "{}", host.log());
@@ -192,7 +192,7 @@ fn file_size_limit_is_answered_500_until_limit_is_raised() {
 
 #[test]
 fn read_only_file_is_answered_500_until_writable() {
-    let account = Account::without_rights();
+    let account = OsUser::unprivileged();
     let directory = TempDir::new().expect("a temporary directory");
     let set_mode =
         |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode is set");
@@ -204,7 +204,7 @@ fn read_only_file_is_answered_500_until_writable() {
     let file = create_file(&data, 10);
     let change_owner = |path: &Path| {
         if let Some(account) = account {
-            account.own(path);
+            account.chown(path);
         }
     };
     // Root can write every file, so the server runs as another account, from a path that the account can read.
@@ -213,19 +213,19 @@ fn read_only_file_is_answered_500_until_writable() {
         fs::copy(env!("CARGO_BIN_EXE_delete-learning"), &program).expect("the program is copied");
         let script = format!(
             "shift; exec setpriv --reuid={} --regid={} --clear-groups '{}' \"$@\"",
-            account.user,
-            account.group,
+            account.uid,
+            account.gid,
             program.display()
         );
         vec!["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
     });
-    if account.is_some() && !tools(&["setpriv"], "SQLite on a read-only file, as root") {
+    if account.is_some() && !has_tools(&["setpriv"], "SQLite on a read-only file, as root") {
         return;
     }
     let start = || {
         let config = TempDir::new_in(&config).expect("a temporary directory");
         set_mode(config.path(), 0o755);
-        Setup { through: through.clone(), ..setup(&file) }.try_start_in(config)
+        Setup { wrapper: through.clone(), ..setup(&file) }.try_start_in(config)
     };
     set_mode(&config, 0o755);
     set_mode(&file, 0o444);
@@ -336,7 +336,7 @@ fn table_dropped_under_load_is_answered_500_until_recreated() {
 }
 
 /// Starts a second server, which creates the table.
-fn start_second_server(file: &Path) -> Host {
+fn start_second_server(file: &Path) -> TestServer {
     setup(file).start()
 }
 
@@ -363,7 +363,7 @@ fn deleted_file_is_answered_500_until_replaced() {
     create_file(directory.path(), 10);
     assert_eq!(health(&host), 200);
     assert_eq!(delete(&mut client, 1).status, 204, "{}", host.log());
-    assert!(!AgnoDatabase::open(file.clone()).has("record_1"));
+    assert!(!AgnoDatabase::open(file.clone()).contains("record_1"));
 
     // Replaced atomically between two requests.
     let other_directory = TempDir::new_in(directory.path()).expect("a temporary directory");
@@ -398,7 +398,7 @@ fn every_delete_succeeds_while_another_program_writes() {
                     let send = |index| {
                         let reply = delete(&mut client, index);
                         assert_eq!(reply.status, 204, "{reply:?}");
-                        reply.after
+                        reply.elapsed
                     };
                     (worker..CLIENTS * DELETES_PER_CLIENT).step_by(CLIENTS).map(send).collect::<Vec<_>>()
                 })
@@ -420,7 +420,7 @@ fn every_delete_succeeds_while_another_program_writes() {
         writing.join().expect("every insert succeeds");
         times
     });
-    let (median, longest) = middle_and_longest(times);
+    let (median, longest) = median_and_max(times);
     println!(
         "SQLite while another program wrote {writes} times without a pause in {:.1?}: {} deletes, all 204; median {median:.1?}, \
          longest {longest:.1?}",
@@ -448,9 +448,9 @@ fn long_reader_and_deletes_do_not_block_each_other() {
     let times = (0..300).map(|index| {
         let reply = delete(&mut client, index);
         assert_eq!(reply.status, 204, "{reply:?}");
-        reply.after
+        reply.elapsed
     });
-    let (median, longest) = middle_and_longest(times.collect());
+    let (median, longest) = median_and_max(times.collect());
     assert_eq!(count(), 300, "the reader sees its snapshot");
     reader.execute_batch("COMMIT").expect("a transaction");
     assert_eq!(count(), 0);
@@ -477,7 +477,7 @@ fn account_revoked_in_replaced_file_is_refused() {
     let file = create(directory.path(), "NULL");
     let auth = Setup::jwt().auth + "[auth.service_accounts]\ndatabase = \"main\"\ncache_seconds = 0\n";
     let host = Setup { auth, ..setup(&file) }.start();
-    let send = || Client::of(&host, "agno_pat_of_a_bot").delete("/learnings/none").expect("an answer").status;
+    let send = || HttpClient::new(&host, "agno_pat_of_a_bot").delete("/learnings/none").expect("an answer").status;
     assert_eq!(send(), 404);
     let other_directory = TempDir::new_in(directory.path()).expect("a temporary directory");
     let other = create(other_directory.path(), "2");

@@ -3,7 +3,7 @@
 use super::store::{Records, Store, table};
 use super::{token, wait_for_increase};
 use crate::support::cluster::{Cluster, PASSWORD, USER};
-use crate::support::load::{Client, middle_and_longest};
+use crate::support::load::{HttpClient, median_and_max};
 use crate::support::postgres::agno_tables;
 use crate::support::proxy::Proxy;
 use crate::support::server::Setup;
@@ -29,10 +29,10 @@ fn hanging_database_delays_its_own_requests_only() {
     let skipped = "a PostgreSQL database that hangs";
     let Some(cluster) = Cluster::shared(skipped) else { return };
     let (sqlite, postgres) = (Store::sqlite(), Store::postgres(skipped).expect("a cluster"));
-    let database = cluster.make_database();
+    let database = cluster.create_database();
     let mut direct = cluster.connect(&database);
     direct.run(&agno_tables());
-    let proxy = Proxy::to(cluster.port);
+    let proxy = Proxy::new(cluster.port);
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
     let further_databases = table("hanging", &url) + &sqlite.table("sqlite") + &postgres.table("postgres");
     let host = Setup { databases: vec![], further_databases, settings: LIMITS.to_owned(), ..Setup::jwt() }.start();
@@ -47,19 +47,19 @@ fn hanging_database_delays_its_own_requests_only() {
     }
     // Returns the median and maximum time of sequential requests.
     let measure = |name: &str, id: &str| {
-        let mut client = Client::of(&host, &token("alice"));
+        let mut client = HttpClient::new(&host, &token("alice"));
         let times = (0..200).map(|index| {
             let reply = client.delete(&format!("/learnings/{name}_{index}?db_id={id}")).expect("an answer");
             assert_eq!(reply.status, 204, "{reply:?}");
-            reply.after
+            reply.elapsed
         });
-        middle_and_longest(times.collect())
+        median_and_max(times.collect())
     };
     let delete = |index: usize| {
-        let mut client = Client::of(&host, &token("alice"));
+        let mut client = HttpClient::new(&host, &token("alice"));
         client.delete(&format!("/learnings/hung_{index}?db_id=hanging")).expect("an answer")
     };
-    let health = || Client::of(&host, "").request("GET", "/health").expect("an answer");
+    let health = || HttpClient::new(&host, "").request("GET", "/health").expect("an answer");
     for index in 0..CLIENTS {
         assert_eq!(delete(index).status, 204);
     }
@@ -94,8 +94,8 @@ fn hanging_database_delays_its_own_requests_only() {
             (RECORDS - CLIENTS..RECORDS).map(|index| scope.spawn(move || (index, delete(index)))).collect::<Vec<_>>();
         for (index, reply) in replies.into_iter().chain(later.into_iter().map(|later| later.join().expect("an answer")))
         {
-            assert!(reply.after < MAX_TIME, "{reply:?}");
-            longest = longest.max(reply.after);
+            assert!(reply.elapsed < MAX_TIME, "{reply:?}");
+            longest = longest.max(reply.elapsed);
             match reply.status {
                 503 => unavailable.push(index),
                 500 => unknown.push(index),
@@ -105,18 +105,18 @@ fn hanging_database_delays_its_own_requests_only() {
         (meanwhile, health_while_hanging.join().expect("an answer"))
     });
     assert_eq!(health_while_hanging.body, r#"{"status":"degraded","databases":{"ok":2,"failing":1}}"#);
-    assert!(health_while_hanging.after < MAX_TIME, "{health_while_hanging:?}");
+    assert!(health_while_hanging.elapsed < MAX_TIME, "{health_while_hanging:?}");
     assert!(
         !unknown.is_empty() && !unavailable.is_empty(),
         "some requests were sent to the database, and some were not"
     );
     for index in &unknown {
-        let record = host.logged(&["\"target\":\"audit\"", &format!("\"hung_{index}\"")]);
+        let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"hung_{index}\"")]);
         assert_eq!(record["record"], "unknown", "{record}");
     }
 
     let resumed = Instant::now();
-    proxy.forward();
+    proxy.resume();
     // The delayed statements arrive now: they can delete records of unknown outcome, and no others.
     let (mut served_after, end) = (None, resumed + Duration::from_secs(20));
     for index in &unavailable {
@@ -140,7 +140,7 @@ fn hanging_database_delays_its_own_requests_only() {
         2 * CLIENTS,
         unavailable.len(),
         unknown.len(),
-        health_while_hanging.after,
+        health_while_hanging.elapsed,
     );
     for ((name, before), meanwhile) in ["SQLite", "PostgreSQL"].iter().zip(before).zip(meanwhile) {
         println!("  {name}: median {:.2?} before, {:.2?} meanwhile", before.0, meanwhile.0);

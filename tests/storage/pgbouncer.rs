@@ -2,8 +2,8 @@
 
 use super::store::{Records, table};
 use super::token;
-use crate::support::cluster::{Account, Cluster, PASSWORD, Server, USER, folder, free_port};
-use crate::support::load::Client;
+use crate::support::cluster::{Cluster, OsUser, PASSWORD, ServerProcess, USER, free_port, temp_directory};
+use crate::support::load::HttpClient;
 use crate::support::postgres::{self, agno_tables};
 use crate::support::server::Setup;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ const REQUESTS_PER_CLIENT: usize = 25;
 /// A PgBouncer with two connections to the database.
 struct Bouncer {
     port: u16,
-    _server: Server,
+    _server: ServerProcess,
     _directory: TempDir,
 }
 
@@ -32,8 +32,8 @@ impl Bouncer {
             assert!(std::env::var_os("CI").is_none(), "pgbouncer is missing, and CI skips nothing");
             eprintln!("skipped, because pgbouncer is missing: {skipped}");
         }
-        let account = Account::without_rights();
-        let (directory, port) = (folder(account), free_port());
+        let account = OsUser::unprivileged();
+        let (directory, port) = (temp_directory(account), free_port());
         let (config, users) = (directory.path().join("pgbouncer.ini"), directory.path().join("users"));
         fs::write(&users, format!("\"{USER}\" \"{PASSWORD}\"\n")).expect("the file is written");
         let text = format!(
@@ -46,10 +46,10 @@ impl Bouncer {
         fs::write(&config, text).expect("the file is written");
         for file in [&config, &users] {
             if let Some(account) = account {
-                account.own(file);
+                account.chown(file);
             }
         }
-        let server = Server::start(account, &directory, &program?, &[config.as_os_str() as &OsStr]);
+        let server = ServerProcess::start(account, &directory, &program?, &[config.as_os_str() as &OsStr]);
         let bouncer = Self { port, _server: server, _directory: directory };
         let end = Instant::now() + Duration::from_secs(20);
         while postgres::Client::connect(&bouncer.url("postgres")).is_err() {
@@ -68,7 +68,7 @@ impl Bouncer {
 fn concurrent_deletes_share_two_pgbouncer_connections() {
     let Some(cluster) = Cluster::shared("PgBouncer") else { return };
     let Some(bouncer) = Bouncer::start(cluster, "") else { return };
-    let database = cluster.make_database();
+    let database = cluster.create_database();
     let mut records = cluster.connect(&database);
     records.run(&agno_tables());
     let all = (0..CLIENTS * REQUESTS_PER_CLIENT)
@@ -79,7 +79,7 @@ fn concurrent_deletes_share_two_pgbouncer_connections() {
     let start = Instant::now();
     thread::scope(|scope| {
         for worker in 0..CLIENTS {
-            let mut client = Client::of(&host, &token("alice"));
+            let mut client = HttpClient::new(&host, &token("alice"));
             scope.spawn(move || {
                 for index in (worker..CLIENTS * REQUESTS_PER_CLIENT).step_by(CLIENTS) {
                     let reply = client.delete(&format!("/learnings/record_{index}")).expect("an answer");
@@ -106,7 +106,7 @@ fn unconfigured_transaction_pooling_prevents_startup() {
     let Some(cluster) = Cluster::shared("PgBouncer without `transaction_pooling`") else { return };
     for settings in ["", "ignore_startup_parameters = options"] {
         let Some(bouncer) = Bouncer::start(cluster, settings) else { return };
-        let database = cluster.make_database();
+        let database = cluster.create_database();
         cluster.connect(&database).run(&agno_tables());
         let setup =
             Setup { databases: vec![], further_databases: table("main", &bouncer.url(&database)), ..Setup::jwt() };

@@ -8,7 +8,7 @@
 
 use super::store::{Records, Store};
 use super::{StopOnDrop, shortened_or_full, token};
-use crate::support::load::{Client, middle_and_longest};
+use crate::support::load::{HttpClient, median_and_max};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -102,7 +102,7 @@ fn run_race(store: &Store, requests: usize) {
         let movers: Vec<_> = movers.collect();
         let requests_per_client = requests / REQUESTERS.len() / 2;
         let clients = REQUESTERS.iter().chain(&REQUESTERS).zip(7..).map(|(name, seed)| {
-            let mut client = Client::of(&host, &token(name));
+            let mut client = HttpClient::new(&host, &token(name));
             let stop = &stop;
             scope.spawn(move || {
                 let stop = StopOnDrop(stop);
@@ -111,7 +111,7 @@ fn run_race(store: &Store, requests: usize) {
                     let id = RECORDS[random.below(RECORDS.len())];
                     let reply = client.delete(&format!("/learnings/{id}")).expect("an answer");
                     *statuses.entry((*name, reply.status)).or_insert(0) += 1;
-                    times.push(reply.after);
+                    times.push(reply.elapsed);
                 }
                 std::mem::forget(stop);
                 (statuses, times)
@@ -140,7 +140,7 @@ fn run_race(store: &Store, requests: usize) {
     let with = |status: u16| -> usize {
         statuses.iter().filter(|((_, other), _)| *other == status).map(|(_, count)| *count).sum()
     };
-    let (median, longest) = middle_and_longest(times);
+    let (median, longest) = median_and_max(times);
     println!(
         "{}: {requests} requests against {moves} moves of {} records: {} answered 204, {} 404, {} 403, {} 503; median \
          {median:.1?}, longest {longest:.1?}",

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::{StopOnDrop, token, wait_for_increase};
-use crate::support::load::Client;
+use crate::support::load::HttpClient;
 use crate::support::postgres::agno_tables;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ fn terminated_connections_are_reopened_and_answers_are_right() {
     let (answers, terminated) = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                let mut client = Client::of(&host, &token("alice"));
+                let mut client = HttpClient::new(&host, &token("alice"));
                 let (next, stop, deleted) = (&next, &stop, &deleted);
                 scope.spawn(move || {
                     let mut answers = Vec::new();
@@ -72,10 +72,10 @@ fn terminated_connections_are_reopened_and_answers_are_right() {
     assert!((answers.len()..RECORDS).all(exists), "records without a request are not deleted");
     assert!(terminated >= TERMINATIONS, "connections were reopened");
     for index in with(500) {
-        let record = host.logged(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
+        let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
         assert_eq!(record["record"], "unknown", "{record}");
     }
-    let last = Client::of(&host, &token("alice")).delete(&format!("/learnings/record_{}", RECORDS - 1));
+    let last = HttpClient::new(&host, &token("alice")).delete(&format!("/learnings/record_{}", RECORDS - 1));
     assert_eq!(last.expect("an answer").status, 204, "{}", host.log());
 }
 
@@ -91,7 +91,7 @@ fn recreated_table_is_served_again() {
             // Concurrently, so that every connection of the server is used.
             let clients: Vec<_> = (from..from + 10)
                 .map(|index| {
-                    let mut client = Client::of(&host, &token("alice"));
+                    let mut client = HttpClient::new(&host, &token("alice"));
                     scope.spawn(move || client.delete(&format!("/learnings/record_{index}")).expect("an answer"))
                 })
                 .collect();
@@ -108,10 +108,10 @@ fn recreated_table_is_served_again() {
     other.run("DROP TABLE ai.agno_learnings");
     let failed = r#"{"detail":"Failed to delete learning","error_code":"INTERNAL_SERVER_ERROR"}"#;
     assert_eq!(delete_ten(10), BTreeSet::from([(500, failed.to_owned())]));
-    let named = Client::of(&host, &token("alice")).delete("/learnings/record_10?db_id=main&table=agno_learnings");
+    let named = HttpClient::new(&host, &token("alice")).delete("/learnings/record_10?db_id=main&table=agno_learnings");
     assert_eq!(named.expect("an answer").status, 404, "a request that names the table is answered 404");
     assert_eq!(host.request("GET", "/health", &[]).status, 503);
-    println!("PostgreSQL, a dropped table: {}", host.logged(&["storage failed", "does not exist"])["cause"]);
+    println!("PostgreSQL, a dropped table: {}", host.wait_for_log(&["storage failed", "does not exist"])["cause"]);
     other.run(&agno_tables());
     records.insert(&all);
     assert_eq!(delete_ten(20), deleted, "{}", host.log());

@@ -3,7 +3,7 @@
 use super::store::{Store, table};
 use crate::support::cluster::{Cluster, PASSWORD};
 use crate::support::database::AgnoDatabase;
-use crate::support::server::{Host as TestServer, Setup};
+use crate::support::server::{Setup, TestServer};
 use crate::support::token::{admin, user};
 use std::thread;
 
@@ -72,7 +72,7 @@ fn refused_delete_fails_alone() {
         }
         let ids = database.ids();
         assert!(ids.contains("refused") && !ids.iter().any(|id| id.starts_with("other_")), "{refusal}: {ids:?}");
-        let audit = server.logged(&["\"target\":\"audit\"", "\"refused\""]);
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"refused\""]);
         assert_eq!((&audit["status"], &audit["record"]), (&500.into(), &"not-deleted".into()), "{refusal}: {audit}");
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, "), "{refusal}: {audit}");
@@ -113,8 +113,11 @@ fn delete_vetoed_by_a_trigger_is_reported_as_not_deleted() {
         assert_eq!(server.delete("/learnings/vetoed-shared", Some(&alice)).status, 403, "{veto}");
         assert_eq!(server.delete("/learnings/vetoed", Some(&user("bob"))).status, 404, "{veto}");
         assert_eq!(server.delete("/learnings/other", Some(&alice)).status, 204, "{veto}");
-        assert!(database.has("vetoed") && database.has("vetoed-shared") && !database.has("other"), "{veto}");
-        let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
+        assert!(
+            database.contains("vetoed") && database.contains("vetoed-shared") && !database.contains("other"),
+            "{veto}"
+        );
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
         assert_eq!(audit["record"], "not-deleted", "{veto}: {audit}");
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, vetoed: "), "{veto}: {audit}");
@@ -140,12 +143,12 @@ fn view_or_table_without_unique_ids_is_refused_at_startup() {
         ),
     ] {
         let folder = tempfile::TempDir::new().expect("a directory");
-        AgnoDatabase::in_folder(folder.path(), "main.db").execute(sql);
+        AgnoDatabase::copy_to(folder.path(), "main.db").execute(sql);
         let error = Setup::jwt().try_start_in(folder).err().expect("it is refused");
         assert!(error.contains("databases[0].url") && error.contains(reason), "{error}");
     }
     let folder = tempfile::TempDir::new().expect("a directory");
-    AgnoDatabase::in_folder(folder.path(), "main.db").execute(
+    AgnoDatabase::copy_to(folder.path(), "main.db").execute(
         "ALTER TABLE agno_learnings RENAME TO t; CREATE TABLE agno_learnings AS SELECT * FROM t;
          CREATE UNIQUE INDEX i ON agno_learnings (learning_id)",
     );
@@ -186,7 +189,7 @@ fn delete_vetoed_by_postgresql_is_reported_after_one_attempt() {
         assert_eq!(server.delete("/learnings/vetoed", Some(&user("bob"))).status, 404, "{veto}");
         assert_eq!(server.delete("/learnings/other", Some(&user("alice"))).status, 204, "{veto}");
         assert_eq!(records.ids().into_iter().collect::<Vec<_>>(), ["vetoed"], "{veto}");
-        let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"vetoed\"", "storage-failed"]);
         assert_eq!(audit["record"], "not-deleted", "{veto}: {audit}");
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, vetoed: "), "{veto}: {audit}");
@@ -212,7 +215,7 @@ fn delete_vetoed_by_row_level_security_is_reported_after_one_attempt() {
     let further_databases = table("main", &application_user(cluster, database, grants));
     let server = Setup { databases: vec![], further_databases, ..Setup::jwt() }.start();
     assert_eq!(server.delete("/learnings/vetoed", Some(&user("alice"))).status, 500);
-    let audit = server.logged(&["\"target\":\"audit\"", "\"vetoed\""]);
+    let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"vetoed\""]);
     assert_eq!((&audit["record"], &audit["rule"]), (&"not-deleted".into(), &"storage-failed".into()), "{audit}");
     assert!(audit["storage"].as_str().is_some_and(|storage| storage.contains("internal, vetoed: ")), "{audit}");
 }

@@ -3,7 +3,7 @@
 use super::store::{Store, table};
 use super::token;
 use crate::support::cluster::Cluster;
-use crate::support::load::Client;
+use crate::support::load::HttpClient;
 use crate::support::postgres::agno_tables;
 use crate::support::server::Setup;
 
@@ -18,7 +18,7 @@ fn request_deletes_only_in_the_database_that_it_names() {
         ("second", Store::postgres(skipped).expect("a cluster")),
     ];
     // A schema and a table whose names must be quoted.
-    let database = cluster.make_database();
+    let database = cluster.create_database();
     let other = agno_tables()
         .replace("EXISTS ai;", "EXISTS \"Our AI\";")
         .replace("ai.agno_learnings", "\"Our AI\".\"What's learned\"");
@@ -37,7 +37,7 @@ fn request_deletes_only_in_the_database_that_it_names() {
         records.insert(&[("the_same".to_owned(), Some("alice"))]);
     }
     let host = Setup { databases: vec![], further_databases: further, ..Setup::jwt() }.start();
-    let mut client = Client::of(&host, &token("alice"));
+    let mut client = HttpClient::new(&host, &token("alice"));
     let mut delete = |query: &str| {
         let reply = client.delete(&format!("/learnings/the_same{query}")).expect("an answer");
         (reply.status, reply.body)
@@ -56,7 +56,7 @@ fn request_deletes_only_in_the_database_that_it_names() {
     assert_eq!(delete("?db_id=named&table=What%27s%20learned"), (204, String::new()));
     assert!(named.query("SELECT 1 FROM \"Our AI\".\"What's learned\"", &[]).is_empty());
     assert_eq!(
-        Client::of(&host, "").request("GET", "/health").expect("an answer").body,
+        HttpClient::new(&host, "").request("GET", "/health").expect("an answer").body,
         r#"{"status":"ok","databases":{"ok":5,"failing":0}}"#
     );
 }

@@ -24,7 +24,7 @@ impl Store {
     /// Creates an SQLite file without records.
     pub fn sqlite() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
-        let file = AgnoDatabase::in_folder(directory.path(), "main.db");
+        let file = AgnoDatabase::copy_to(directory.path(), "main.db");
         file.execute("DELETE FROM agno_learnings; PRAGMA journal_mode = WAL");
         Self::Sqlite { file: file.path().to_owned(), _directory: directory }
     }
@@ -32,7 +32,7 @@ impl Store {
     /// Creates a PostgreSQL database without records, in the cluster that the tests share.
     pub fn postgres(skipped: &str) -> Option<Self> {
         let cluster = Cluster::shared(skipped)?;
-        let database = cluster.make_database();
+        let database = cluster.create_database();
         cluster.connect(&database).run(&agno_tables());
         Some(Self::Postgres { cluster, database })
     }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 #[test]
 fn synchronous_commit_off_is_overridden_or_prevents_startup() {
     let Some(cluster) = Cluster::shared("PostgreSQL with synchronous_commit = off") else { return };
-    let database = cluster.make_database();
+    let database = cluster.create_database();
     let client = cluster.connect(&database);
     client.run(&agno_tables());
     // A trigger records the setting of the session that deletes.
@@ -29,7 +29,7 @@ fn synchronous_commit_off_is_overridden_or_prevents_startup() {
     let further_databases = table("main", &cluster.url(&database));
     let setup = || Setup { databases: vec![], further_databases: further_databases.clone(), ..Setup::jwt() };
     let host = setup().start();
-    host.delete("/learnings/record", Some(&token("alice"))).is_deleted();
+    host.delete("/learnings/record", Some(&token("alice"))).assert_deleted();
     let recorded: Vec<String> =
         client.query("SELECT setting FROM recorded", &[]).iter().map(|row| row.get(0)).collect();
     assert_eq!(recorded, ["on"]);

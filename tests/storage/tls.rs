@@ -2,11 +2,11 @@
 
 use super::store::table;
 use super::token;
-use crate::support::cluster::{Cluster, PASSWORD, USER, installed};
-use crate::support::load::Client;
-use crate::support::optional::tools;
+use crate::support::cluster::{Cluster, PASSWORD, USER, find_postgres};
+use crate::support::load::HttpClient;
+use crate::support::optional::has_tools;
 use crate::support::postgres::agno_tables;
-use crate::support::server::{Host, Setup};
+use crate::support::server::{Setup, TestServer};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -29,14 +29,14 @@ fn create_certificates(directory: &Path) {
 }
 
 /// Starts a server whose URL has this password, host name and parameters.
-fn start(cluster: &Cluster, password: &str, name: &str, parameters: &str) -> Result<Host, String> {
+fn start(cluster: &Cluster, password: &str, name: &str, parameters: &str) -> Result<TestServer, String> {
     let url = format!("postgres://{USER}:{password}@{name}:{}/postgres?{parameters}", cluster.port);
     let setup = Setup { databases: vec![], further_databases: table("tls_database", &url), ..Setup::jwt() };
     setup.try_start_in(TempDir::new().expect("a temporary directory"))
 }
 
 /// Asserts that the server did not start, and that the error has this reason and names the database.
-fn assert_refused(started: Result<Host, String>, what: &str, reason: &str) {
+fn assert_refused(started: Result<TestServer, String>, what: &str, reason: &str) {
     let error = started.err().unwrap_or_else(|| panic!("{what}: the server started"));
     println!("{what}: {}", error.trim());
     assert_eq!(error.matches(reason).count(), 1, "{what}: the error has the reason once: {error}");
@@ -50,8 +50,8 @@ fn assert_refused(started: Result<Host, String>, what: &str, reason: &str) {
 #[test]
 fn tls_follows_sslmode_and_refusals_have_a_reason() {
     let skipped = "TLS to PostgreSQL";
-    let Some(installed) = installed(skipped) else { return };
-    if !tools(&["openssl"], skipped) {
+    let Some(installed) = find_postgres(skipped) else { return };
+    if !has_tools(&["openssl"], skipped) {
         return;
     }
     let directory = TempDir::new().expect("a temporary directory");
@@ -65,10 +65,10 @@ fn tls_follows_sslmode_and_refusals_have_a_reason() {
     let trusted = authority("authority.pem");
 
     // Asserts that the server deletes, and that PostgreSQL reports its connections as encrypted or not.
-    let assert_serves = |what: &str, started: Result<Host, String>, encrypted: bool| {
+    let assert_serves = |what: &str, started: Result<TestServer, String>, encrypted: bool| {
         let host = started.unwrap_or_else(|error| panic!("{what}: {error}"));
         client.run(insert);
-        let reply = Client::of(&host, &token("alice")).delete("/learnings/r").expect("an answer");
+        let reply = HttpClient::new(&host, &token("alice")).delete("/learnings/r").expect("an answer");
         assert_eq!(reply.status, 204, "{what}: {}", host.log());
         let sql = "SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                    WHERE application_name = 'delete-learning'";

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::{shortened_or_full, token};
-use crate::support::load::Client;
+use crate::support::load::HttpClient;
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Instant;
@@ -26,7 +26,7 @@ fn each_record_is_deleted_once_by_one_of_two_servers() {
             let clients: Vec<_> = (0..CLIENTS * servers.len())
                 .map(|index| {
                     let (ids, server, offset) = (&ids, index % servers.len(), index / servers.len());
-                    let mut client = Client::of(&servers[server], &token("alice"));
+                    let mut client = HttpClient::new(&servers[server], &token("alice"));
                     // Each client of one server requests the same records as a client of the other, in chunks of
                     // opposite order, so that each server is first for some of them.
                     scope.spawn(move || {

@@ -23,7 +23,7 @@ pub struct Client {
 
 /// The status and body of an answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     body: String,
 }
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// Sends `DELETE` for this path and query, with these values of the header `Authorization`.
-    pub fn delete(&self, path: &str, authorization: &[String]) -> Answer {
+    pub fn delete(&self, path: &str, authorization: &[String]) -> Response {
         let mut reused = self.connection.borrow_mut();
         if let Some(connection) = reused.as_mut()
             && let Ok(answer) = self.exchange(connection, path, authorization)
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// As [`delete`](Self::delete), from the loopback address 127.1.0.0 plus this number, on a new connection.
-    pub fn delete_from(&self, address: u32, path: &str, authorization: &[String]) -> Answer {
+    pub fn delete_from(&self, address: u32, path: &str, authorization: &[String]) -> Response {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 0).to_bits() + address);
         self.exchange(&mut self.connect(address), path, authorization).expect("an answer")
     }
@@ -73,7 +73,7 @@ impl Client {
         connection: &mut BufReader<TcpStream>,
         path: &str,
         authorization: &[String],
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Response> {
         let mut head = format!("DELETE {path} HTTP/1.1\r\nhost: {}\r\n", self.server);
         for value in authorization {
             write!(head, "authorization: {value}\r\n").expect("text can be written");
@@ -96,11 +96,11 @@ impl Client {
         }
         let mut body = vec![0; length];
         connection.read_exact(&mut body)?;
-        Ok(Answer { status, body: String::from_utf8(body).map_err(io::Error::other)? })
+        Ok(Response { status, body: String::from_utf8(body).map_err(io::Error::other)? })
     }
 }
 
-impl Answer {
+impl Response {
     /// Returns status, detail and error code as the model represents them.
     pub fn error(&self) -> Option<(u16, String, &'static str)> {
         if self.status == 204 {
