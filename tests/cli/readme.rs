@@ -6,6 +6,7 @@ use crate::support::server::{Setup, serve_command};
 use crate::support::token::SECRET;
 use delete_learning::{Limits, Wasi};
 use delete_learning_server::Config;
+use delete_learning_server::auth::Authorization;
 use delete_learning_server::http::HttpConfig;
 use delete_learning_server::storage::postgres::PostgresOptions;
 use delete_learning_server::storage::sqlite::SqliteOptions;
@@ -76,7 +77,10 @@ fn example_configuration_is_valid_and_lists_every_key_with_its_default() {
     assert_defaults::<PostgresOptions>(&all, "postgres");
     assert_defaults::<Limits>(&all, "sandbox");
     assert_defaults::<Wasi>(&all, "wasi");
-    assert_defaults::<LogConfig>(&all, "log");
+    assert_defaults::<Authorization>(&all, "authorization");
+    let log: LogConfig = all["log"].clone().try_into().expect("its type");
+    assert_eq!(format!("{log:?}"), format!("{:?}", LogConfig::default()));
+    assert_eq!(all["log"].as_table().map(toml::Table::len), Some(2));
 
     fs::write(&file, format!("{text}\nnonsense = 1\n")).expect("the configuration");
     assert!(!serve_command(&file).output().expect("the binary runs").status.success());

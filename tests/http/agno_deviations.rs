@@ -221,7 +221,7 @@ fn every_decision_writes_an_audit_event() {
 
     let other_owner = server.wait_for_log(&["\"target\":\"audit\"", "learning-owned-by-another"]);
     assert_eq!((&other_owner["subject"], &other_owner["status"]), (&json!("alice"), &json!(404)));
-    assert_eq!(other_owner["storage"], "delete-if-owned-by: owned by another");
+    assert_eq!(other_owner["storage"], "delete-if-owned-by: owned-by-another");
 
     let deleted = server.wait_for_log(&["\"target\":\"audit\"", "deleted-as-owner"]);
     assert_eq!(deleted["learning_id"], "session_context_s1");

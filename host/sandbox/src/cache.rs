@@ -1,9 +1,9 @@
 //! Compiled policies, cached in a private directory.
 //!
-//! Compiling takes most of the time of a start. A cached file contains machine code, so whoever can write it controls this
-//! process. It is read only from a file and directory that belong to this user and that nobody else can write to, and
-//! only if its SHA-256 matches. wasmtime's own cache checks neither: it runs whatever its directory contains, and it adds
-//! zstd and a C compiler's work to every build.
+//! Compiling takes most of the time of a start. A cached file contains machine code: a user who can write it controls this
+//! process. It is read only from a file and a directory that belong to this user and that nobody else can write to, and
+//! only if its SHA-256 matches. wasmtime's own cache checks neither: it runs whatever its directory contains. It also adds
+//! zstd, and the time of a C compiler, to every build.
 #![expect(unsafe_code, reason = "wasmtime runs cached machine code as it is; this module decides where it comes from")]
 
 use crate::error::CacheError;

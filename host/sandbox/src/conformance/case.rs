@@ -62,12 +62,12 @@ pub(super) struct Storage {
     pub(super) records: BTreeMap<String, Option<String>>,
     /// Functions that return this instead of their result.
     #[serde(default)]
-    pub(super) faults: BTreeMap<String, Fault>,
+    pub(super) faults: BTreeMap<String, InjectedResult>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Fault {
+pub(super) enum InjectedResult {
     #[serde(with = "StorageErrorFormat")]
     Error(StorageError),
     #[serde(with = "OutcomeFormat")]

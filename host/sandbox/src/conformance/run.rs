@@ -1,6 +1,6 @@
 //! Runs one case on a policy, with records in memory.
 
-use super::case::{Answer, Case, Fault, Identity, Observation};
+use super::case::{Answer, Case, Identity, InjectedResult, Observation};
 use crate::contract::{Learning, Outcome, StorageError, Target};
 use crate::host_state::HostCall;
 use crate::storage::{Condition, LearningStore, MemoryStore, RecordStorage};
@@ -56,7 +56,7 @@ fn call_name(call: &HostCall) -> String {
 struct CaseStorage {
     learning_id: String,
     records: MemoryStore,
-    faults: BTreeMap<String, Fault>,
+    faults: BTreeMap<String, InjectedResult>,
 }
 
 impl CaseStorage {
@@ -73,7 +73,7 @@ impl RecordStorage for CaseStorage {
     fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
         Box::pin(async {
             match self.faults.get("locate") {
-                Some(Fault::Error(error)) => Err(error.clone()),
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
                 _ => Ok(Target { database: "main".to_owned(), table: "agno_learnings".to_owned() }),
             }
         })
@@ -82,7 +82,7 @@ impl RecordStorage for CaseStorage {
     fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
         Box::pin(async {
             match self.faults.get("find") {
-                Some(Fault::Error(error)) => Err(error.clone()),
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
                 _ => self.records.find(self.learning_id.clone()).await,
             }
         })
@@ -96,8 +96,8 @@ impl RecordStorage for CaseStorage {
         };
         Box::pin(async move {
             match self.faults.get(function) {
-                Some(Fault::Error(error)) => Err(error.clone()),
-                Some(Fault::Outcome(outcome)) => Ok(*outcome),
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
+                Some(InjectedResult::Outcome(outcome)) => Ok(*outcome),
                 None => self.records.delete(self.learning_id.clone(), condition).await,
             }
         })

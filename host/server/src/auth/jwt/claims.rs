@@ -113,7 +113,7 @@ fn is_reserved(subject: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ClaimsSet, TimeClaims};
+    use super::{ClaimsSet, TimeClaims, read_claims};
     use delete_learning::IdentityErrorKind;
     use serde_json::json;
 
@@ -135,5 +135,36 @@ mod tests {
             let result = TimeClaims::read(&claims).and_then(|times| times.check(NOW, LEEWAY));
             assert_eq!(result.err().map(|error| error.kind), expected, "{claim} = {time}");
         }
+    }
+
+    #[test]
+    fn scopes_are_an_array_of_strings_or_one_string() {
+        for (scopes, expected) in [
+            (json!(["a", "b"]), vec!["a", "b"]),
+            (json!("a"), vec!["a"]),
+            (json!("a b"), vec!["a b"]),
+            (json!(["a", 7]), vec![]),
+            (json!({ "a": true }), vec![]),
+            (json!(null), vec![]),
+        ] {
+            let claims = ClaimsSet::from_iter([("scopes".to_owned(), scopes.clone())]);
+            assert_eq!(read_claims(&claims).unwrap().scopes, expected, "{scopes}");
+        }
+        assert!(read_claims(&ClaimsSet::new()).unwrap().scopes.is_empty());
+    }
+
+    #[test]
+    fn subject_is_an_unreserved_string() {
+        let subject = |value| read_claims(&ClaimsSet::from_iter([("sub".to_owned(), value)]));
+        assert_eq!(subject(json!("alice")).unwrap().subject.as_deref(), Some("alice"));
+        assert_eq!(subject(json!("__scheduler")).unwrap().subject.as_deref(), Some("__scheduler"));
+        for reserved in ["sa:bot", "__oauth__:client", "__scheduler__"] {
+            assert_eq!(subject(json!(reserved)).unwrap_err().kind, IdentityErrorKind::ReservedSubject, "{reserved}");
+        }
+        for other in [json!(7), json!(null), json!(["alice"])] {
+            assert_eq!(subject(other.clone()).unwrap_err().kind, IdentityErrorKind::Invalid, "{other}");
+        }
+        let with_number_as_id = ClaimsSet::from_iter([("jti".to_owned(), json!(7))]);
+        assert_eq!(read_claims(&with_number_as_id).unwrap_err().kind, IdentityErrorKind::Invalid);
     }
 }
