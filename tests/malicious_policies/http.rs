@@ -109,7 +109,7 @@ fn memory_written_by_policies_is_released() {
 }
 
 #[test]
-fn request_without_free_instance_is_answered_503_with_retry_after() {
+fn request_without_free_instance_is_answered_503() {
     let directory = TempDir::new().expect("a temporary directory");
     let file = directory.path().join("malicious.wasm");
     std::fs::write(&file, text::bytes(include_str!("spins_before_calls.wat"))).expect("the file is written");
