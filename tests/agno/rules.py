@@ -208,7 +208,7 @@ OTHER_TESTS = {
     "an error while deleting": "storage_error_is_500_and_its_cause_is_only_logged",
     "a database that stays locked, is unreachable, or is read-only": "locked_database_is_503_after_the_busy_timeout",
     "a database that receives a delete and does not respond": "hanging_storage_times_out_with_unknown_outcome",
-    "PostgreSQL with `synchronous_commit = off`": "a_deletion_is_durable_though_synchronous_commit_is_off_and_refused_where_it_cannot_be",
+    "PostgreSQL with `synchronous_commit = off`": "synchronous_commit_off_is_overridden_or_prevents_startup",
     "JWKS entries with another `use` than `sig`, or another `alg` than configured": "jwk_with_mismatched_use_or_alg_does_not_verify",
     "a secret or key that is too short for its algorithm": "short_or_mismatched_key_is_rejected",
     "scopes and user isolation, by default": "missing_scope_is_403_before_the_record_is_resolved",
