@@ -45,8 +45,9 @@ fn cached(bytes: &[u8]) -> (TempDir, PathBuf) {
     (directory, file)
 }
 
-/// Caches the default policy, and replaces the cached code with that of the trapping policy. The rule of a decision then
-/// shows whether the cached code ran.
+/// Caches the default policy, and replaces the cached code with that of the trapping policy.
+///
+/// The rule of a decision then shows whether the cached code ran.
 fn cached_with_replaced_code() -> (TempDir, PathBuf) {
     let (directory, file) = cached(DEFAULT_POLICY);
     let (_other_directory, other) = cached(&text::bytes(TRAPPING));
