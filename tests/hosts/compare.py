@@ -1,10 +1,10 @@
-"""Runs the conformance cases on every host and holds the answers against each other, byte for byte.
+"""Runs the conformance cases on every host and compares the results byte by byte.
 
     python3 compare.py NAME='COMMAND' …
 
-Each command prints one line of JSON for each case, and is run from this folder. The first is what the others are held
-against. Prints a table of host × passed; a case that a host answers otherwise is shown with both answers. Exits with 1
-where one fails or differs.
+Each command prints one JSON object per case, one per line, and is run in this directory. The first host is the
+reference. Prints a table of hosts with the number of passed cases and of cases equal to the reference, and the results
+of each case that fails or differs. Exits with 1 if a case fails or differs.
 """
 
 import json
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def expected() -> dict[str, str]:
-    """What the cases themselves expect, in the form that the hosts print."""
+    """Returns the expected line of each case, in the form that the hosts print."""
     lines = {}
     for file in sorted((HERE.parent / "conformance/cases").glob("*.json")):
         for case in json.loads(file.read_text(encoding="utf-8"))["cases"]:
@@ -28,7 +28,7 @@ def expected() -> dict[str, str]:
     return lines
 
 
-def answers(command: str) -> dict[str, str]:
+def run_host(command: str) -> dict[str, str]:
     output = subprocess.run(command, shell=True, cwd=HERE, stdout=subprocess.PIPE, check=False).stdout
     return {json.loads(line)["case"]: line for line in output.decode("utf-8").splitlines()}
 
@@ -40,7 +40,7 @@ def main() -> int:
     cases, reference, failed = expected(), None, False
     print(f"{'host':<10} passed  equal to {hosts[0][0]}")
     for name, command in hosts:
-        got = answers(command)
+        got = run_host(command)
         reference = reference or got
         passed = sum(got.get(case) == line for case, line in cases.items())
         equal = sum(got.get(case) == reference.get(case) for case in cases)
@@ -48,11 +48,11 @@ def main() -> int:
         for case, line in cases.items():
             if got.get(case) != line or got.get(case) != reference.get(case):
                 failed = True
-                print(f"  {case}\n    expected  {line}\n    {name}: {got.get(case, 'nothing')}")
-                print(f"    {hosts[0][0]}: {reference.get(case, 'nothing')}")
+                print(f"  {case}\n    expected  {line}\n    {name}: {got.get(case, 'no result')}")
+                print(f"    {hosts[0][0]}: {reference.get(case, 'no result')}")
         if unknown := got.keys() - cases.keys():
             failed = True
-            print(f"  {name} answers cases that there are not: {', '.join(sorted(unknown))}")
+            print(f"  {name} reports unknown cases: {', '.join(sorted(unknown))}")
     return 1 if failed or not cases else 0
 
 

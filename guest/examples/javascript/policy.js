@@ -1,5 +1,5 @@
-// The shipped policy's rules (guest/policy/src/policy.rs) in JavaScript, as an example of a policy in a language that needs
-// WASI. The host's functions throw their errors: `payload` is the contract's.
+// The rules of the default policy (guest/policy/src/policy.rs) in JavaScript: an example of a policy in a language
+// whose runtime needs WASI. Host functions throw an error whose `payload` is the error of the contract.
 import { current } from 'learnings:plugin/identity@0.1.0';
 import * as storage from 'learnings:plugin/storage@0.1.0';
 
@@ -14,15 +14,15 @@ const STATUS = {
   'service-unavailable': 503,
 };
 
-/** What is thrown to refuse. */
-function refusal(code, detail, rule) {
+/** Creates a rejection, which the policy throws. */
+function rejection(code, detail, rule) {
   return { status: STATUS[code], code, detail, rule };
 }
 
-/** Calls the host: what it answers, and its error as a value. */
-function ask(call) {
+/** Calls the host. Returns its result or its error as a value. */
+function callHost(call) {
   try {
-    return { answer: call() };
+    return { result: call() };
   } catch (error) {
     const cause = error?.payload ?? error;
     if (typeof cause?.kind !== 'string') throw error;
@@ -31,50 +31,50 @@ function ask(call) {
 }
 
 export function deleteLearning({ dbId, table }) {
-  const { answer: caller, error } = ask(current);
-  if (error) throw notIdentified(error);
+  const { result: caller, error } = callHost(current);
+  if (error) throw rejectIdentity(error);
   const isToken = caller.credential === 'jwt' || caller.credential === 'service-account';
-  const holds = (scope) => caller.scopes.includes(scope);
-  const isAdmin = caller.adminScope !== '' && holds(caller.adminScope);
+  const hasScope = (scope) => caller.scopes.includes(scope);
+  const isAdmin = caller.adminScope !== '' && hasScope(caller.adminScope);
   const needsScope = caller.credential === 'service-account' || (isToken && caller.enforceScopes);
-  if (needsScope && !isAdmin && !holds('learnings:delete') && !holds('learnings:*:delete')) {
-    throw refusal('forbidden', 'Insufficient permissions. Required scope(s): learnings:delete', 'missing-scope');
+  if (needsScope && !isAdmin && !hasScope('learnings:delete') && !hasScope('learnings:*:delete')) {
+    throw rejection('forbidden', 'Insufficient permissions. Required scope(s): learnings:delete', 'missing-scope');
   }
   if (table && !dbId) {
     const detail = 'The db_id query parameter is required when passing a table';
-    throw refusal('bad-request', detail, 'table-without-database');
+    throw rejection('bad-request', detail, 'table-without-database');
   }
   const isConfined = isToken && !isAdmin && (caller.credential === 'service-account' || caller.userIsolation);
   if (isConfined && !caller.subject) {
-    const { error } = ask(storage.locate);
-    if (error) throw notStored(error, dbId, table);
-    throw refusal('forbidden', 'Authenticated request is missing a user identity', 'missing-subject');
+    const { error } = callHost(storage.locate);
+    if (error) throw rejectStorage(error, dbId, table);
+    throw rejection('forbidden', 'Authenticated request is missing a user identity', 'missing-subject');
   }
-  const { answer: outcome, error: failure } = ask(() =>
+  const { result: outcome, error: storageError } = callHost(() =>
     isConfined ? storage.deleteIfOwnedBy(caller.subject) : storage.delete(),
   );
-  if (failure) throw notStored(failure, dbId, table);
+  if (storageError) throw rejectStorage(storageError, dbId, table);
   switch (outcome) {
     case 'deleted':
       return;
     case 'absent':
-      throw refusal('not-found', 'Learning not found', 'learning-absent');
+      throw rejection('not-found', 'Learning not found', 'learning-absent');
     case 'owned-by-another':
-      // Worded like an absent one, so that nobody learns which ids exist.
-      if (isConfined) throw refusal('not-found', 'Learning not found', 'learning-owned-by-another');
+      // The same answer as for an absent record, so that no caller learns which ids exist.
+      if (isConfined) throw rejection('not-found', 'Learning not found', 'learning-owned-by-another');
       break;
     case 'unowned': {
       const detail = 'Only admins can modify learnings that have no owner (user_id is null)';
-      if (isConfined) throw refusal('forbidden', detail, 'learning-unowned');
+      if (isConfined) throw rejection('forbidden', detail, 'learning-unowned');
     }
   }
-  throw refusal('internal-server-error', 'Failed to delete learning', 'unexpected-outcome');
+  throw rejection('internal-server-error', 'Failed to delete learning', 'unexpected-outcome');
 }
 
-function notIdentified({ kind, credential }) {
+function rejectIdentity({ kind, credential }) {
   const isJwt = credential === 'jwt';
   const isAccount = credential === 'service-account';
-  const unauthenticated = (detail) => refusal('unauthenticated', detail, `identity-${kind}`);
+  const unauthenticated = (detail) => rejection('unauthenticated', detail, `identity-${kind}`);
   switch (kind) {
     case 'missing':
       return unauthenticated(isJwt ? 'Authorization header missing' : 'Authorization header required');
@@ -84,9 +84,9 @@ function notIdentified({ kind, credential }) {
       if (isAccount) return unauthenticated('Invalid or expired service account token');
       return unauthenticated(isJwt ? 'Invalid token' : 'Invalid authentication token');
     case 'expired':
-      // The same words and the same rule as an invalid one, where it is a service account's.
+      // An expired service account token has the same answer and rule as an invalid one.
       return isAccount
-        ? refusal('unauthenticated', 'Invalid or expired service account token', 'identity-invalid')
+        ? rejection('unauthenticated', 'Invalid or expired service account token', 'identity-invalid')
         : unauthenticated('Token has expired');
     case 'wrong-audience':
       return unauthenticated('Invalid token audience - token not valid for this AgentOS instance');
@@ -99,49 +99,52 @@ function notIdentified({ kind, credential }) {
           : 'This kind of credential is not enabled on this AgentOS instance',
       );
     case 'rate-limited':
-      return refusal('too-many-requests', 'Too many failed authentication attempts', 'identity-rate-limited');
+      return rejection('too-many-requests', 'Too many failed authentication attempts', 'identity-rate-limited');
     case 'unavailable':
-      return refusal('service-unavailable', 'Authentication is temporarily unavailable', 'identity-unavailable');
+      return rejection('service-unavailable', 'Authentication is temporarily unavailable', 'identity-unavailable');
     default:
-      return refusal('internal-server-error', 'Internal server error', 'identity-failed');
+      return rejection('internal-server-error', 'Internal server error', 'identity-failed');
   }
 }
 
-function notStored({ kind }, dbId, table) {
+function rejectStorage({ kind }, dbId, table) {
   switch (kind) {
     case 'invalid-learning-id':
-      return refusal('bad-request', 'The learning_id must be UTF-8, percent-encoded, and not overlong', kind);
+      return rejection('bad-request', 'The learning_id must be UTF-8, percent-encoded, and not overlong', kind);
     case 'repeated-parameter':
-      return refusal('bad-request', 'The db_id and table query parameters may be given once each', kind);
+      return rejection('bad-request', 'The db_id and table query parameters may be given once each', kind);
     case 'database-required':
-      return refusal('bad-request', 'The db_id query parameter is required when using multiple databases', kind);
+      return rejection('bad-request', 'The db_id query parameter is required when using multiple databases', kind);
     case 'unknown-database':
-      return refusal('not-found', `No database found with id '${quotable(dbId)}'`, kind);
+      return rejection('not-found', `No database found with id '${sanitize(dbId)}'`, kind);
     case 'unknown-table':
-      return refusal('not-found', `No database with id '${quotable(dbId)}' has table '${quotable(table)}'`, kind);
+      return rejection('not-found', `No database with id '${sanitize(dbId)}' has table '${sanitize(table)}'`, kind);
     case 'unsupported':
-      return refusal('not-implemented', 'Learnings not supported by the configured database', 'unsupported-database');
+      return rejection('not-implemented', 'Learnings not supported by the configured database', 'unsupported-database');
     case 'unavailable': {
       const detail = 'The database is temporarily unavailable; nothing was deleted';
-      return refusal('service-unavailable', detail, 'storage-unavailable');
+      return rejection('service-unavailable', detail, 'storage-unavailable');
     }
     case 'outcome-unknown':
-      return refusal('internal-server-error', 'Failed to delete learning', 'outcome-unknown');
+      return rejection('internal-server-error', 'Failed to delete learning', 'outcome-unknown');
     default:
-      return refusal('internal-server-error', 'Failed to delete learning', 'storage-failed');
+      return rejection('internal-server-error', 'Failed to delete learning', 'storage-failed');
   }
 }
 
-/** What a caller sent, as it may be repeated to it: without control characters, and 400 bytes of it at most. */
-function quotable(text) {
-  let quoted = '';
+/**
+ * Makes text from a request safe to repeat in a rejection: replaces control characters by U+FFFD, and truncates the
+ * text to 400 bytes.
+ */
+function sanitize(text) {
+  let sanitized = '';
   let bytes = 0;
   for (const character of text ?? '') {
-    const shown = /\p{Cc}/u.test(character) ? '\ufffd' : character;
-    const code = shown.codePointAt(0);
+    const replaced = /\p{Cc}/u.test(character) ? '\ufffd' : character;
+    const code = replaced.codePointAt(0);
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    if (bytes > 400) return `${quoted}…`;
-    quoted += shown;
+    if (bytes > 400) return `${sanitized}…`;
+    sanitized += replaced;
   }
-  return quoted;
+  return sanitized;
 }

@@ -1,5 +1,5 @@
-//! The Authorization header: raw, so that nothing in it is believed that is not proved, and as a token that is signed
-//! well, so that what is in it is read as a slow and obvious reading of its claims has it.
+//! The `Authorization` header. Raw values must not authenticate unless they contain the key or a valid signature. The
+//! claims of correctly signed tokens are compared with a slow, simple reading of the same claims.
 
 #![no_main]
 
@@ -34,10 +34,10 @@ fn authenticator(mode: AuthMode) -> Authenticator {
 }
 
 fn jwt(audience: Option<&str>, issuer: Option<&str>) -> Authenticator {
-    let algorithm = Algorithm::by_name("HS256").expect("it is there");
+    let algorithm = Algorithm::by_name("HS256").expect("HS256 exists");
     authenticator(AuthMode::Jwt(Box::new(JwtVerifier {
         algorithm,
-        keys: vec![VerificationKey::from_text(algorithm, KEY).expect("a good key")],
+        keys: vec![VerificationKey::from_text(algorithm, KEY).expect("the key is valid")],
         jwks: None,
         audience: audience.map(str::to_owned),
         issuer: issuer.map(str::to_owned),
@@ -54,7 +54,7 @@ static STRICT_TOKEN: LazyLock<Authenticator> = LazyLock::new(|| jwt(Some(AUDIENC
 fn authenticate(authenticator: &Authenticator, values: &[&[u8]]) -> Option<Result<Caller, IdentityError>> {
     let mut headers = HeaderMap::new();
     for value in values {
-        // What is no header value never comes so far.
+        // hyper rejects other bytes before the server gets them.
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
     }
     let authorization = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
@@ -63,25 +63,25 @@ fn authenticate(authenticator: &Authenticator, values: &[&[u8]]) -> Option<Resul
     if let Err(error) = &result {
         for value in values {
             let value = String::from_utf8_lossy(value);
-            // A word may well be in a message.
+            // Messages can contain short words of the input, such as the scheme.
             let is_secret = |part: &&str| part.len() >= 12 && part.contains(|letter: char| letter.is_ascii_digit());
             let secrets = value.split_whitespace().skip(1).filter(is_secret);
             for secret in secrets {
-                assert!(!error.message.contains(secret), "the message holds what was presented: {error:?}");
+                assert!(!error.message.contains(secret), "the message contains part of the credential: {error:?}");
             }
         }
     }
     Some(result)
 }
 
-/// The token of a header, where it is of the one form that there is.
+/// Returns the token of a header value, if the value has the form of HTTP Bearer.
 fn token(value: &[u8]) -> Option<&str> {
     let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case("bearer ").then(|| token.trim())
 }
 
-fn is_signed(token: &str) -> bool {
+fn has_valid_signature(token: &str) -> bool {
     let parts: Vec<&str> = token.split('.').collect();
     let &[header, payload, signature] = parts.as_slice() else { return false };
     let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
@@ -89,40 +89,40 @@ fn is_signed(token: &str) -> bool {
     URL_SAFE_NO_PAD.decode(signature).is_ok_and(|tag| hmac::verify(&key, signed.as_bytes(), &tag).is_ok())
 }
 
-fn signed(header: &Value, claims: &Value) -> String {
+fn sign(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(header), part(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes()), signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
 }
 
-fn is_good_header(header: &Map<String, Value>) -> bool {
+fn is_valid_header(header: &Map<String, Value>) -> bool {
     header.get("alg") == Some(&Value::from("HS256"))
         && header.get("kid").is_none_or(Value::is_string)
         && !header.contains_key("crit")
         && header.get("b64") != Some(&Value::Bool(false))
 }
 
-/// What a token with these claims is worth: none where it depends on the second in which it is asked; otherwise its
-/// subject and scopes, if it is good.
-fn worth(claims: &Map<String, Value>, is_strict: bool) -> Option<Option<(Option<String>, Vec<String>)>> {
+/// Returns the subject and the scopes of a token with these claims if it is valid. The outer option is `None` if the
+/// result depends on the current second.
+fn expected_caller(claims: &Map<String, Value>, is_strict: bool) -> Option<Option<(Option<String>, Vec<String>)>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64();
-    let mut is_good = true;
+    let mut is_valid = true;
     for (claim, sign) in [("iat", 1.0), ("nbf", 1.0), ("exp", -1.0)] {
         match claims.get(claim).map(Value::as_f64) {
             None => {}
-            Some(None) => is_good = false,
+            Some(None) => is_valid = false,
             Some(Some(time)) => {
                 let late = (time - now) * sign;
                 if (late - LEEWAY as f64).abs() < 5.0 {
                     return None;
                 }
-                is_good &= late < LEEWAY as f64;
+                is_valid &= late < LEEWAY as f64;
             }
         }
     }
-    is_good &= claims.get("jti").is_none_or(Value::is_string);
-    is_good &= match claims.get("sub") {
+    is_valid &= claims.get("jti").is_none_or(Value::is_string);
+    is_valid &= match claims.get("sub") {
         None => true,
         Some(Value::String(subject)) => {
             !["sa:", "__oauth__:"].iter().any(|reserved| subject.starts_with(reserved)) && subject != "__scheduler__"
@@ -130,11 +130,11 @@ fn worth(claims: &Map<String, Value>, is_strict: bool) -> Option<Option<(Option<
         Some(_) => false,
     };
     if is_strict {
-        is_good &= match claims.get("aud") {
+        is_valid &= match claims.get("aud") {
             Some(Value::Array(several)) => several.contains(&Value::from(AUDIENCE)),
             one => one == Some(&Value::from(AUDIENCE)),
         };
-        is_good &= claims.get("iss") == Some(&Value::from(ISSUER));
+        is_valid &= claims.get("iss") == Some(&Value::from(ISSUER));
     }
     let scopes = match claims.get("scopes") {
         Some(Value::String(scope)) => vec![scope.clone()],
@@ -143,7 +143,7 @@ fn worth(claims: &Map<String, Value>, is_strict: bool) -> Option<Option<(Option<
         }
         _ => Vec::new(),
     };
-    Some(is_good.then(|| (claims.get("sub").and_then(Value::as_str).map(str::to_owned), scopes)))
+    Some(is_valid.then(|| (claims.get("sub").and_then(Value::as_str).map(str::to_owned), scopes)))
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -158,8 +158,9 @@ fuzz_target!(|bytes: &[u8]| {
         1 => {
             let values: Vec<&[u8]> = rest.split(|byte| *byte == b'\n').collect();
             let Some(result) = authenticate(&TOKEN, &values) else { return };
-            let is_proved = matches!(values.as_slice(), [value] if token(value).is_some_and(is_signed));
-            assert!(result.is_err() || is_proved, "{result:?}");
+            let is_authenticated =
+                matches!(values.as_slice(), [value] if token(value).is_some_and(has_valid_signature));
+            assert!(result.is_err() || is_authenticated, "{result:?}");
         }
         strict => {
             let mut parts = rest.splitn(2, |byte| *byte == 0);
@@ -169,15 +170,15 @@ fuzz_target!(|bytes: &[u8]| {
             };
             let is_strict = strict == 3;
             let authenticator = if is_strict { &*STRICT_TOKEN } else { &*TOKEN };
-            let value = format!("Bearer {}", signed(&header, &claims));
+            let value = format!("Bearer {}", sign(&header, &claims));
             let Some(result) = authenticate(authenticator, &[value.as_bytes()]) else { return };
             let (Value::Object(header), Value::Object(claims)) = (&header, &claims) else {
                 assert!(result.is_err(), "{result:?}");
                 return;
             };
-            let Some(worth) = worth(claims, is_strict) else { return };
-            let worth = worth.filter(|_| is_good_header(header));
-            assert_eq!(result.map(|caller| (caller.subject, caller.scopes)).ok(), worth, "{header:?} {claims:?}");
+            let Some(expected) = expected_caller(claims, is_strict) else { return };
+            let expected = expected.filter(|_| is_valid_header(header));
+            assert_eq!(result.map(|caller| (caller.subject, caller.scopes)).ok(), expected, "{header:?} {claims:?}");
         }
     }
 });

@@ -1,5 +1,5 @@
-//! The bytes of a component, as `delete-learning check` gets them: refused with a reason, or a policy whose decisions
-//! are true of the record, whatever it does.
+//! The bytes of a component. The sandbox must reject them with a reason, or run a policy and report correctly whether
+//! the record was deleted, whatever the policy does.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use delete_learning::{
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
-/// Small, so that a policy that spins or grows ends soon.
+/// Small limits, so that a policy that spins or grows stops soon.
 static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
     max_component_bytes: 64 * 1024,
     max_concurrent_instances: 1,
@@ -33,44 +33,47 @@ fn caller() -> Caller {
     }
 }
 
-/// Has the policy decide on a record of alice's.
+/// Lets the policy decide on a record that alice owns, and checks the decision.
 fn decide(policy: &Policy) {
     let store = Arc::new(MemoryStore::default());
-    store.insert("hers", Learning::owned_by(Some("alice")));
+    store.insert("record", Learning::owned_by(Some("alice")));
     let databases = Databases(vec![Database {
         id: "main".to_owned(),
         table: "learnings".to_owned(),
         store: Arc::<MemoryStore>::clone(&store),
     }]);
-    let request = DeleteRequest { learning_id: "hers".to_owned(), db_id: None, table: None };
+    let request = DeleteRequest { learning_id: "record".to_owned(), db_id: None, table: None };
     let record = databases.record(&request);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let decision = runtime.block_on(policy.decide(request, Ok(caller()), record));
 
-    let is_there = !store.ids().is_empty();
+    let exists = !store.ids().is_empty();
     assert_eq!(
         decision.record,
-        if is_there { RecordOutcome::NotDeleted } else { RecordOutcome::Deleted },
+        if exists { RecordOutcome::NotDeleted } else { RecordOutcome::Deleted },
         "{decision:?}"
     );
     match (&decision.answer, &decision.error) {
-        (Ok(()), None) => assert!(!is_there, "{decision:?}"),
+        (Ok(()), None) => assert!(!exists, "{decision:?}"),
         (Err(rejection), None) => {
-            assert!(is_there && rejection.status == rejection.code.status(), "{decision:?}");
+            assert!(exists && rejection.status == rejection.code.status(), "{decision:?}");
             assert!((1..=1024).contains(&rejection.detail.len()) && !rejection.detail.contains('\n'), "{decision:?}");
         }
         (answer, Some(_)) => {
-            assert!(answer.as_ref().is_err_and(|told| told.code == ErrorCode::InternalServerError), "{decision:?}");
+            assert!(
+                answer.as_ref().is_err_and(|rejection| rejection.code == ErrorCode::InternalServerError),
+                "{decision:?}"
+            );
         }
     }
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let seen = describe(bytes, &LIMITS);
+    let description = describe(bytes, &LIMITS);
     let granted = Wasi { enabled: true, clocks: true, random: true };
     match Policy::load(bytes, &LIMITS) {
         Ok(policy) => {
-            let Description { imports, exports } = seen.expect("what fits can be looked at");
+            let Description { imports, exports } = description.expect("a policy can be described");
             assert!(imports.iter().all(|name| name.starts_with("learnings:plugin/")), "{imports:?}");
             assert!(exports.iter().any(|name| name == "delete-learning"), "{exports:?}");
             decide(&policy);
@@ -79,7 +82,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(error.to_string().len() > 20, "{error}");
             match &error {
                 LoadError::UnknownImports(names) => {
-                    let Description { imports, .. } = seen.expect("what has imports can be looked at");
+                    let Description { imports, .. } = description.expect("a component with imports can be described");
                     assert!(!names.is_empty() && names.iter().all(|name| imports.contains(name)), "{error}");
                 }
                 LoadError::WasiDisabled(names) => {
@@ -88,7 +91,7 @@ fuzz_target!(|bytes: &[u8]| {
                         decide(&policy);
                     }
                 }
-                LoadError::Invalid(_) => assert!(seen.is_err(), "it can be looked at, and is invalid: {error}"),
+                LoadError::Invalid(_) => assert!(description.is_err(), "it can be described, and is invalid: {error}"),
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
-//! The text of a configuration: whatever it is, it is a configuration, or an error that names file, key and reason and
-//! holds no secret of it.
+//! The text of a configuration. It must be valid, or the error must name file, key and reason and contain no secret of
+//! the text.
 
 #![no_main]
 
@@ -10,23 +10,24 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
-/// Where `@` stands in the value of one of these keys, this secret is planted.
+/// Replaces `@` in the values of `SECRET_KEYS`.
 const SECRET: &str = "hunter2-and-more-than-32-bytes-of-it";
 const SECRET_KEYS: [&str; 3] = ["security_key", "verification_keys", "url"];
 
-/// A folder with what a configuration may name, in memory where the system has that.
-static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+/// A directory with files that a configuration can name; in memory if the system supports that.
+static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
     let memory = PathBuf::from("/dev/shm");
-    let folder = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a folder");
-    fs::write(folder.path().join("k"), SECRET).expect("a file can be written");
+    let directory =
+        if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a directory");
+    fs::write(directory.path().join("k"), SECRET).expect("a file can be written");
     let set = r#"{"keys":[{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}"#;
-    fs::write(folder.path().join("j"), set).expect("a file can be written");
-    fs::write(folder.path().join("p"), delete_learning::DEFAULT_POLICY).expect("a file can be written");
-    folder
+    fs::write(directory.path().join("j"), set).expect("a file can be written");
+    fs::write(directory.path().join("p"), delete_learning::DEFAULT_POLICY).expect("a file can be written");
+    directory
 });
 
-/// The text with the secret in the values of the keys that are for one.
-fn planted(text: &str) -> String {
+/// Inserts the secret into the values of the keys for secrets.
+fn insert_secret(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(|line| {
         let key = line.split_once('=').map_or("", |(key, _)| key.trim());
         if SECRET_KEYS.contains(&key) { line.replace('@', SECRET) } else { line.to_owned() }
@@ -36,14 +37,14 @@ fn planted(text: &str) -> String {
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // A file that a configuration names is read; those of the system that have no end are not for here.
-    let is_outside = ["/dev", "/proc", "/sys", "\\"].iter().any(|folder| text.contains(folder));
-    // Nor is one that has the secret's words where none was planted.
+    // The server reads the files that a configuration names. Files of the system can be endless.
+    let is_outside = ["/dev", "/proc", "/sys", "\\"].iter().any(|directory| text.contains(directory));
+    // The text must not contain the secret elsewhere.
     if is_outside || text.contains("hunter2") {
         return;
     }
-    let file = FOLDER.path().join("c.toml");
-    fs::write(&file, planted(text)).expect("a file can be written");
+    let file = DIRECTORY.path().join("c.toml");
+    fs::write(&file, insert_secret(text)).expect("a file can be written");
     let variable = |name: &str| (name == "JWT_VERIFICATION_KEY" && text.contains("# env")).then(|| SECRET.to_owned());
     match Config::read(&file, &variable) {
         Ok(config) => {
@@ -57,8 +58,8 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => {
             assert_eq!(error.file, file);
             assert!(!error.key.is_empty() && !error.reason.is_empty(), "{error:?}");
-            let shown = format!("{error} {error:?}");
-            assert!(!shown.contains(SECRET) && !shown.contains("hunter2"), "it holds a secret: {shown}");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains(SECRET) && !text.contains("hunter2"), "the error contains a secret: {text}");
         }
     }
 });

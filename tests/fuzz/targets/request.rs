@@ -1,7 +1,7 @@
-//! The path and the query of a request, as the server reads them, against a slow and obvious reading of the same bytes.
+//! Compares the server's parser of paths and queries with a slow, simple parser of the same bytes.
 
 #![no_main]
-#![allow(dead_code, unreachable_pub, reason = "the host's module is included whole, with its tests")]
+#![allow(dead_code, unreachable_pub, reason = "the modules of the server are included with their tests")]
 
 use libfuzzer_sys::fuzz_target;
 
@@ -14,15 +14,15 @@ use delete_learning::StorageErrorKind;
 use delete_request::ParsedRequest;
 use route::Route;
 
-/// Bytes that an id may have here: few, so that both sides of the limit are met.
+/// The maximum size of an id. It is small, so that the input exceeds it often.
 const MAX_ID_BYTES: usize = 16;
 
 fn hex(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).map(|digit| digit as u8)
 }
 
-/// Percent-decoding, byte by byte. What is no `%` and two digits stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
+/// Percent-decodes text byte by byte. A `%` without two hexadecimal digits stays unchanged.
+fn percent_decode(text: &str) -> Vec<u8> {
     let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
         let digits = (bytes.get(at + 1).copied().and_then(hex), bytes.get(at + 2).copied().and_then(hex));
@@ -37,23 +37,23 @@ fn decoded(text: &str) -> Vec<u8> {
     decoded
 }
 
-/// The values of a parameter in a query, in order.
+/// Returns the values of a parameter in a query, in order.
 fn values(query: &str, parameter: &str) -> Vec<String> {
-    let text = |part: &str| String::from_utf8_lossy(&decoded(&part.replace('+', " "))).into_owned();
+    let text = |part: &str| String::from_utf8_lossy(&percent_decode(&part.replace('+', " "))).into_owned();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(|(name, _)| text(name) == parameter).map(|(_, value)| text(value)).collect()
 }
 
-/// As a client encodes an id: every byte that could mean something else.
-fn encoded(id: &str) -> String {
+/// Percent-encodes every byte of an id that is not alphanumeric.
+fn percent_encode(id: &str) -> String {
     id.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    // As the server gets them: what is no URI never comes so far.
+    // hyper rejects other bytes before the server gets them.
     let Ok(uri) = hyper::Uri::try_from(bytes) else { return };
     let (path, query) = (uri.path(), uri.query());
     let id = match path.split('/').collect::<Vec<_>>().as_slice() {
@@ -66,7 +66,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(Route::from_path(path), Route::Learning(id));
 
     let parsed = ParsedRequest::parse(id, query, MAX_ID_BYTES);
-    let bytes = decoded(id);
+    let bytes = percent_decode(id);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let is_valid = std::str::from_utf8(&bytes).is_ok() && bytes.len() <= MAX_ID_BYTES;
     let query = query.unwrap_or_default();
@@ -83,11 +83,11 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(request.learning_id, text);
     assert_eq!((request.db_id.as_ref(), request.table.as_ref()), (db_ids.first(), tables.first()));
 
-    // Whatever can be an id can be asked for, and nothing else is asked for then.
-    let path = format!("/learnings/{}", encoded(&text));
+    // Every id can be requested, and the request names no other id.
+    let path = format!("/learnings/{}", percent_encode(&text));
     if !text.is_empty() {
-        let uri = hyper::Uri::try_from(path.as_str()).expect("every encoded id makes a URI");
-        let Route::Learning(id) = Route::from_path(uri.path()) else { panic!("{path} is no learning") };
+        let uri = hyper::Uri::try_from(path.as_str()).expect("every encoded id is part of a valid URI");
+        let Route::Learning(id) = Route::from_path(uri.path()) else { panic!("{path} is not the path of a learning") };
         assert_eq!(ParsedRequest::parse(id, None, usize::MAX).learning_id(), Some(text.as_str()));
     }
 });
