@@ -57,12 +57,12 @@ pub async fn delete_learning(request: &DeleteRequest, host: &impl PolicyHost) ->
     let reject_storage = |error| reject_storage(request, &error);
     match DeleteScope::for_caller(&caller) {
         // 5. A caller that is limited to its own records must have a subject.
-        DeleteScope::NoRecords => {
+        DeleteScope::None => {
             host.locate().await.map_err(reject_storage)?;
             Err(reject(ErrorCode::Forbidden, "missing-subject", "Authenticated request is missing a user identity"))
         }
         // 6. The record must exist and be within the scope of the caller.
-        DeleteScope::OwnRecords(user_id) => match host.delete_if_owned_by(user_id).await.map_err(reject_storage)? {
+        DeleteScope::Own(user_id) => match host.delete_if_owned_by(user_id).await.map_err(reject_storage)? {
             Outcome::Deleted => Ok(()),
             Outcome::Absent => Err(reject_as_absent("learning-absent")),
             Outcome::Unowned => Err(reject(
@@ -73,7 +73,7 @@ pub async fn delete_learning(request: &DeleteRequest, host: &impl PolicyHost) ->
             Outcome::OwnedByAnother => Err(reject_as_absent("learning-owned-by-another")),
             Outcome::Changed => Err(reject_as_failed("unexpected-outcome")),
         },
-        DeleteScope::AllRecords => match host.delete().await.map_err(reject_storage)? {
+        DeleteScope::All => match host.delete().await.map_err(reject_storage)? {
             Outcome::Deleted => Ok(()),
             Outcome::Absent => Err(reject_as_absent("learning-absent")),
             Outcome::Unowned | Outcome::OwnedByAnother | Outcome::Changed => {
@@ -86,11 +86,11 @@ pub async fn delete_learning(request: &DeleteRequest, host: &impl PolicyHost) ->
 /// The records that a caller can delete.
 enum DeleteScope<'a> {
     /// No records: the caller is limited to its own, and has no subject that could own any.
-    NoRecords,
+    None,
     /// The records that this user owns.
-    OwnRecords(&'a str),
+    Own(&'a str),
     /// All records.
-    AllRecords,
+    All,
 }
 
 impl<'a> DeleteScope<'a> {
@@ -101,11 +101,7 @@ impl<'a> DeleteScope<'a> {
             // A service account is confined even if the deployment does not isolate users.
             Credential::ServiceAccount => !is_admin(caller),
         };
-        if is_confined {
-            non_empty(caller.subject.as_deref()).map_or(Self::NoRecords, Self::OwnRecords)
-        } else {
-            Self::AllRecords
-        }
+        if is_confined { non_empty(caller.subject.as_deref()).map_or(Self::None, Self::Own) } else { Self::All }
     }
 }
 

@@ -193,7 +193,7 @@ pub fn serve(config: &Path, is_native: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let config = Config::read(config, &|name| std::env::var(name).ok())?;
-        telemetry::init(config.log);
+        telemetry::init(config.log.clone());
         let server =
             if is_native { app::bind_with(config, Arc::new(native::Policy)).await? } else { app::bind(config).await? };
         server.run(std::future::pending()).await;

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use delete_learning::{Caller, IdentityError};
 use delete_learning_server::auth::{
-    Algorithm, AuthMode, Authenticator, JwtVerifier, SecurityKey, TokenCache, VerificationKey,
+    Algorithm, AuthMode, Authenticator, Authorization, JwtVerifier, SecurityKey, TokenCache, VerificationKey,
 };
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -24,13 +24,7 @@ const ISSUER: &str = "iss";
 const LEEWAY: u64 = 10;
 
 fn authenticator(mode: AuthMode) -> Authenticator {
-    Authenticator {
-        mode,
-        service_accounts: None,
-        enforce_scopes: true,
-        user_isolation: true,
-        admin_scope: "agent_os:admin".to_owned(),
-    }
+    Authenticator { mode, service_accounts: None, authorization: Authorization::default() }
 }
 
 fn jwt(audience: Option<&str>, issuer: Option<&str>) -> Authenticator {

@@ -17,8 +17,7 @@ const SECRET_KEYS: [&str; 3] = ["security_key", "verification_keys", "url"];
 /// A directory with files that a configuration can name; in memory if the system supports that.
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
     let memory = PathBuf::from("/dev/shm");
-    let directory =
-        if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a directory");
+    let directory = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a directory");
     fs::write(directory.path().join("k"), SECRET).expect("a file can be written");
     let set = r#"{"keys":[{"kty":"oct","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]}"#;
     fs::write(directory.path().join("j"), set).expect("a file can be written");
