@@ -1,4 +1,4 @@
-//! How long the commands of the project's README take on a machine that has nothing of it, and a release build.
+//! The duration of the README's commands and of a release build, on a fresh clone.
 
 use crate::report::Line;
 use crate::server::root;
@@ -9,27 +9,27 @@ use std::process::Command;
 use std::time::Instant;
 use tempfile::TempDir;
 
-/// The README's two commands, one after the other as a newcomer calls them.
+/// The README's two commands, in order.
 const README: [&[&str]; 2] = [&["run", "--", "demo"], &["test"]];
 const RELEASE: &[&str] = &["build", "--release"];
 
-/// What is set for the builds of this workspace, or makes tests ask for more than stable Rust and a C compiler.
-const NOT_THEIRS: [&str; 7] =
+/// Variables that affect the build, or that make tests need more than stable Rust and a C compiler.
+const REMOVED_VARIABLES: [&str; 7] =
     ["CARGO_TARGET_DIR", "RUSTFLAGS", "CI", "EXHAUSTIVE", "AGNO_PYTHON", "AGNO_DATABASE", "SCHEMATHESIS_PYTHON"];
 
-/// Times them on a fresh clone of what is committed, with no crate downloaded and nothing built. The release build has a
-/// clone of its own: it is not to find what the others left.
-pub fn measure(folder: &Path, say: impl Fn(&str)) -> Result<Vec<Line>> {
+/// Times the commands on a fresh clone of the committed files, with no crate downloaded and nothing built. The release
+/// build has its own clone, so that it does not reuse anything.
+pub fn measure(folder: &Path, print_progress: impl Fn(&str)) -> Result<Vec<Line>> {
     let mut took = Vec::new();
-    let newcomer = Newcomer::new(folder)?;
+    let fresh_clone = FreshClone::new(folder)?;
     for arguments in README {
-        say(&format!("from nothing: cargo {}", arguments.join(" ")));
-        took.push(newcomer.minutes(arguments)?);
+        print_progress(&format!("from nothing: cargo {}", arguments.join(" ")));
+        took.push(fresh_clone.minutes(arguments)?);
     }
-    drop(newcomer);
-    let newcomer = Newcomer::new(folder)?;
-    say("from nothing: cargo build --release");
-    let release = newcomer.minutes(RELEASE)?;
+    drop(fresh_clone);
+    let fresh_clone = FreshClone::new(folder)?;
+    print_progress("from nothing: cargo build --release");
+    let release = fresh_clone.minutes(RELEASE)?;
     let parts: Vec<String> =
         README.iter().zip(&took).map(|(each, took)| format!("cargo {} {took:.2} min", each.join(" "))).collect();
     let whole = "crates downloaded and all built; once".to_owned();
@@ -45,12 +45,12 @@ pub fn measure(folder: &Path, say: impl Fn(&str)) -> Result<Vec<Line>> {
     ])
 }
 
-/// A clone and a home of cargo's that nobody has used.
-struct Newcomer {
+/// A fresh clone with an empty cargo home.
+struct FreshClone {
     folder: TempDir,
 }
 
-impl Newcomer {
+impl FreshClone {
     fn new(folder: &Path) -> Result<Self> {
         let folder = TempDir::new_in(folder)?;
         let cloned =
@@ -58,7 +58,7 @@ impl Newcomer {
         if !cloned.success() {
             bail!("git clone of {} failed", root().display());
         }
-        // The registry that this machine asks, if it is another than the usual one.
+        // The configuration of cargo, which can name another registry.
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
@@ -69,18 +69,18 @@ impl Newcomer {
         Ok(Self { folder })
     }
 
-    /// Minutes that cargo takes with these arguments.
+    /// Runs cargo with these arguments, and returns the duration in minutes.
     fn minutes(&self, arguments: &[&str]) -> Result<f64> {
         let log = self.folder.path().join("log");
         let output = File::create(&log)?;
         let mut cargo = Command::new("cargo");
         cargo.args(arguments).current_dir(self.folder.path().join("clone"));
         cargo.env("CARGO_HOME", self.folder.path().join("cargo")).stdout(output.try_clone()?).stderr(output);
-        for name in NOT_THEIRS {
+        for name in REMOVED_VARIABLES {
             cargo.env_remove(name);
         }
         let begun = Instant::now();
-        let ended = cargo.status().context("cargo cannot be called")?;
+        let ended = cargo.status().context("cannot run cargo")?;
         let minutes = begun.elapsed().as_secs_f64() / 60.0;
         if !ended.success() {
             let text = fs::read_to_string(&log).unwrap_or_default();

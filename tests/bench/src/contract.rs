@@ -1,4 +1,4 @@
-//! The contract's bindings for a bare instance: no limits, no record of what is asked, the same answers.
+//! The contract's bindings for a bare instance: the same results, without limits and without records of calls.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub use bindings::learnings::plugin::types::Request;
 use bindings::learnings::plugin::{identity, storage, types};
 pub use bindings::{Policy, PolicyPre};
 
-/// The host's side: one caller, who owns every record.
+/// A host with one caller, who owns every record.
 #[derive(Clone)]
 pub struct Host {
     pub owner: Arc<str>,

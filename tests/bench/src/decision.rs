@@ -1,6 +1,6 @@
-//! One decision, alone: in a fresh instance, in a reused one, natively, and by other policy engines on the same rule.
+//! The time of one decision: in a fresh instance, in a reused one, natively, and by other policy engines.
 //!
-//! The rule that all of them decide: the caller holds the scope `learnings:delete` and owns the record, or is an
+//! All of them decide the same rule: the caller has the scope `learnings:delete` and owns the record, or is an
 //! administrator.
 
 use crate::contract::{Host, Policy as Instance, PolicyPre, Request as InstanceRequest};
@@ -26,7 +26,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 const OWNER: &str = "alice@example.com";
 const ID: &str = "user_memory_00000007";
 
-/// What is measured, in the order of the table.
+/// The names of the measurements, in the order of the table.
 pub const NAMES: [&str; 9] = [
     "fresh instance",
     "instantiation alone",
@@ -39,8 +39,8 @@ pub const NAMES: [&str; 9] = [
     "Rego, evaluation alone",
 ];
 
-/// Medians in nanoseconds, by name: of each round its median, and of these the median. The contestants take turns, so
-/// that what else the machine does meets all of them.
+/// Returns the median over the rounds of the medians of each round, in nanoseconds, by name. The contestants take
+/// turns, so that other load on the machine affects all of them.
 pub fn measure(folder: &Path, rounds: usize, seconds: f64) -> Result<BTreeMap<&'static str, f64>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (embedded, cedar, rego) = (Embedded::new()?, Cedar::new()?, Rego::new()?);
@@ -55,7 +55,7 @@ pub fn measure(folder: &Path, rounds: usize, seconds: f64) -> Result<BTreeMap<&'
             .measurement_time(Duration::from_secs_f64(seconds));
         for name in NAMES {
             let id = format!("{name} {round}");
-            one(&mut criterion, &id, name, &runtime, &embedded, &bare, &cedar, &rego)?;
+            measure_one(&mut criterion, &id, name, &runtime, &embedded, &bare, &cedar, &rego)?;
             let file = folder.join(&id).join("new/estimates.json");
             let estimates = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
             let estimates: serde_json::Value = serde_json::from_slice(&estimates)?;
@@ -67,7 +67,7 @@ pub fn measure(folder: &Path, rounds: usize, seconds: f64) -> Result<BTreeMap<&'
 }
 
 #[expect(clippy::too_many_arguments, reason = "one of each contestant")]
-fn one(
+fn measure_one(
     criterion: &mut Criterion,
     id: &str,
     name: &str,
@@ -94,7 +94,7 @@ fn one(
             let (mut store, instance) = runtime.block_on(bare.instance()).map_err(|error| anyhow!("{error:#}"))?;
             let request = InstanceRequest { learning_id: ID.to_owned(), db_id: None, table: None };
             criterion.bench_function(id, |bench| {
-                // The whole batch in one run of the runtime: entering it is no part of a decision.
+                // One `block_on` for the whole batch, because entering the runtime is not part of a decision.
                 bench.iter_custom(|iterations| {
                     runtime.block_on(async {
                         let begun = std::time::Instant::now();
@@ -110,7 +110,7 @@ fn one(
         "Cedar, request and entities built" => {
             criterion.bench_function(id, |bench| {
                 bench.iter(|| {
-                    let (request, entities) = cedar.inputs().expect("they fit the policy");
+                    let (request, entities) = cedar.inputs().expect("the inputs match the policy");
                     cedar.decide(&request, &entities)
                 });
             });
@@ -126,12 +126,12 @@ fn one(
             let input = rego.input();
             criterion.bench_function(id, |bench| bench.iter(|| rego.decide(input.clone())));
         }
-        _ => return Err(anyhow!("nothing is called {name}")),
+        _ => return Err(anyhow!("no measurement is called {name}")),
     }
     Ok(())
 }
 
-/// The host's library, as a platform embeds it: storage and identity in memory.
+/// The sandbox crate as a platform embeds it, with storage and identity in memory.
 pub struct Embedded {
     policy: Policy,
     store: Arc<MemoryStore>,
@@ -140,10 +140,10 @@ pub struct Embedded {
 
 impl Embedded {
     pub fn new() -> Result<Self> {
-        Self::within(&Limits::default())
+        Self::with_limits(&Limits::default())
     }
 
-    pub fn within(limits: &Limits) -> Result<Self> {
+    pub fn with_limits(limits: &Limits) -> Result<Self> {
         let store = Arc::new(MemoryStore::default());
         let databases = Databases(vec![Database {
             id: "main".to_owned(),
@@ -164,8 +164,8 @@ impl Embedded {
         })
     }
 
-    /// Stores a record and has it deleted, all of a request but HTTP: the record is found, the policy decides in an
-    /// instance of its own, the record is deleted, and what was done is noted.
+    /// Stores a record and deletes it with everything of a request except HTTP: resolving the record, deciding in a
+    /// fresh instance, deleting, and recording the calls.
     pub async fn fresh(&self) {
         self.store.insert(ID, Learning::owned_by(Some(OWNER)));
         let request = DeleteRequest { learning_id: ID.to_owned(), db_id: None, table: None };
@@ -183,7 +183,7 @@ impl Embedded {
     }
 }
 
-/// The component in the host's engine with nothing of the host around it.
+/// The component in the sandbox's engine, without the rest of the sandbox.
 struct Bare {
     policy: InstancePre<Host>,
     empty: InstancePre<Host>,
@@ -196,7 +196,7 @@ impl Bare {
         let mut linker = Linker::new(&engine);
         Instance::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
         let prepare = |bytes: &[u8]| linker.instantiate_pre(&Component::from_binary(&engine, bytes)?);
-        // A component without anything: magic number, version and layer.
+        // An empty component: magic number, version and layer.
         let empty = prepare(b"\0asm\x0d\0\x01\0")?;
         Ok(Self { policy: prepare(DEFAULT_POLICY)?, empty, host: Host { owner: OWNER.into() } })
     }
@@ -204,7 +204,7 @@ impl Bare {
     async fn instantiate(&self, component: &InstancePre<Host>) {
         let mut store = Store::new(component.engine(), self.host.clone());
         store.set_epoch_deadline(1_000_000);
-        component.instantiate_async(&mut store).await.expect("the pool has room for one");
+        component.instantiate_async(&mut store).await.expect("the pool has a free instance");
     }
 
     async fn instance(&self) -> wasmtime::Result<(Store<Host>, Instance)> {

@@ -1,8 +1,9 @@
-//! One command that measures the host beside what it is compared with, and prints one table.
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures to be read")]
+//! Measures the server and the policy, compares them with other implementations, and prints one table.
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for display")]
 
 mod bare;
 mod build;
+mod chart;
 mod contract;
 mod decision;
 mod load;
@@ -10,7 +11,6 @@ mod native;
 #[path = "../../support/native_policy.rs"]
 mod native_policy;
 mod noisy_neighbor;
-mod picture;
 mod report;
 mod rows;
 mod sections;
@@ -25,13 +25,13 @@ use server::Programs;
 use std::fs;
 use std::path::PathBuf;
 
-/// Measures the host beside what it is compared with: the real Agno, bare databases, other policy engines.
+/// Compares the server and the policy with the real Agno, bare databases and other policy engines.
 ///
-/// Everything runs on this machine and over loopback. Contestants take turns, so that what else the machine does meets
-/// all of them; figures are ratios of medians. The table goes to standard output, as Markdown, and to the folder of
-/// results with a picture; what goes on goes to standard error. The release build of the host and a Python environment
-/// with Agno are made first where they are missing. A full run takes about three quarters of an hour and 12 GB of disk;
-/// --quick takes a few minutes, its figures are rough, and it leaves out the section `build` unless that is asked for.
+/// Everything runs on this machine over loopback. The contestants take turns, so that other load affects all of them;
+/// figures are ratios of medians. The table goes to standard output as Markdown, and to the directory of results
+/// together with a chart. Progress goes to standard error. The release binary and a Python environment with Agno are
+/// built first if they are missing. A full run takes about 45 minutes and 12 GB of disk. --quick takes a few minutes
+/// and is less precise; it skips the section `build` unless --only selects it.
 #[derive(Parser)]
 #[command(
     version,
@@ -46,26 +46,26 @@ struct Arguments {
     /// Smaller databases and fewer, shorter rounds
     #[arg(long)]
     quick: bool,
-    /// Measure this alone; may be given more than once
+    /// Measure only this section; can be repeated
     #[arg(long, value_name = "SECTION")]
     only: Vec<Section>,
-    /// A PostgreSQL in which a database may be made, for the section `postgres`
+    /// A PostgreSQL server in which a database can be created, for the section `postgres`
     #[arg(long, value_name = "URL", default_value = "postgres://postgres@127.0.0.1:5432")]
     postgres: String,
-    /// The host's program, built already, to measure in place of the one that is built here
+    /// A release binary to measure instead of building one
     #[arg(long, value_name = "FILE")]
     host: Option<PathBuf>,
-    /// Where results go
-    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
+    /// The directory for results
+    #[arg(long, value_name = "DIRECTORY", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
     results: PathBuf,
-    /// Where databases are made: on the disk to be measured
-    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/databases"))]
+    /// The directory for databases, on the disk to measure
+    #[arg(long, value_name = "DIRECTORY", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/databases"))]
     databases: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// This program as a server: for the comparison of component and native policy
+    /// Run as a server, to compare the component with the native policy
     #[command(hide = true)]
     Serve {
         #[arg(long)]
@@ -80,32 +80,32 @@ enum Command {
     NoisyNeighbor(noisy_neighbor::Arguments),
 }
 
-/// What can be measured.
+/// A section of the benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// Deletes a second and latency on SQLite, beside Agno, the policy compiled natively, and bare loops; memory
+    /// Deletes per second, latency and memory on SQLite, compared with Agno, the native policy and bare loops
     Sqlite,
-    /// Deletes a second on PostgreSQL, beside a bare pool
+    /// Deletes per second on PostgreSQL, compared with a bare pool
     Postgres,
-    /// One decision, beside instantiating alone, Cedar and Rego
+    /// One decision, compared with instantiation alone, Cedar and Rego
     Decision,
-    /// Throughput and latency over the number of records
+    /// Throughput and latency by number of records
     Rows,
-    /// Throughput and latency over the number of connections
+    /// Throughput and latency by number of connections
     Connections,
     /// Latency at a fixed rate
     Rate,
-    /// From process start to the first 204
+    /// The time from process start to the first 204
     Start,
-    /// The component's bytes and imports
+    /// The size and the imports of the component
     Component,
-    /// The README's two commands and a release build, from nothing
+    /// The README's two commands and a release build on a fresh clone
     Build,
 }
 
 impl Section {
-    /// Whether it takes no server.
-    fn is_alone(self) -> bool {
+    /// Whether the section needs no server.
+    fn needs_no_server(self) -> bool {
         matches!(self, Self::Decision | Self::Component | Self::Build)
     }
 }
@@ -117,45 +117,45 @@ fn main() -> Result<()> {
         Some(Command::NoisyNeighbor(arguments)) => return noisy_neighbor::run(arguments),
         None => {}
     }
-    let is_wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
+    let is_selected = |section| arguments.only.is_empty() || arguments.only.contains(&section);
     fs::create_dir_all(&arguments.results)?;
     fs::create_dir_all(&arguments.databases)?;
     let databases = arguments.databases.canonicalize()?;
 
-    let takes_servers = arguments.only.is_empty() || arguments.only.iter().any(|section| !section.is_alone());
-    if takes_servers {
+    let needs_servers = arguments.only.is_empty() || arguments.only.iter().any(|section| !section.needs_no_server());
+    if needs_servers {
         server::prepare_agno()?;
     }
     let host = match &arguments.host {
         Some(file) => file.canonicalize().with_context(|| file.display().to_string())?,
-        None if takes_servers => server::prepare_host()?,
+        None if needs_servers => server::prepare_host()?,
         None => PathBuf::new(),
     };
     let bench = Bench::new(databases, arguments.quick, arguments.postgres.clone(), Programs::new(host));
     let mut lines: Vec<Line> = Vec::new();
     let mut panels = Vec::new();
-    if is_wanted(Section::Component) {
+    if is_selected(Section::Component) {
         lines.extend(sections::component()?);
     }
-    if is_wanted(Section::Decision) {
+    if is_selected(Section::Decision) {
         lines.extend(bench.decision(&arguments.results.join("criterion"))?);
     }
-    if is_wanted(Section::Start) {
+    if is_selected(Section::Start) {
         lines.extend(bench.start()?);
     }
-    if is_wanted(Section::Sqlite) {
+    if is_selected(Section::Sqlite) {
         lines.extend(bench.sqlite()?);
     }
-    if is_wanted(Section::Postgres) {
+    if is_selected(Section::Postgres) {
         lines.extend(bench.postgres()?);
     }
-    if is_wanted(Section::Rate) {
+    if is_selected(Section::Rate) {
         lines.extend(bench.rate()?);
     }
-    if is_wanted(Section::Connections) {
+    if is_selected(Section::Connections) {
         panels.extend(bench.connections()?);
     }
-    if is_wanted(Section::Rows) {
+    if is_selected(Section::Rows) {
         let (more, over_rows) = bench.rows()?;
         lines.extend(more);
         panels.extend(over_rows);
@@ -165,10 +165,10 @@ fn main() -> Result<()> {
     }
     let text = format!("{}\n\n{}", report::machine(), report::table(&lines));
     println!("{text}");
-    fs::write(arguments.results.join("table.md"), &text).context("the results cannot be written")?;
+    fs::write(arguments.results.join("table.md"), &text).context("cannot write the results")?;
     if !panels.is_empty() {
         let file = arguments.results.join("picture.svg");
-        fs::write(&file, picture::draw(&panels))?;
+        fs::write(&file, chart::draw(&panels))?;
         println!("{}", file.display());
     }
     Ok(())

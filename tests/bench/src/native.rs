@@ -1,4 +1,4 @@
-//! The policy compiled natively, in place of the component: no sandbox, nothing validated, the same deletes recorded.
+//! The natively compiled policy in place of the component: no sandbox and no validation, but the same record of calls.
 
 use crate::native_policy;
 use delete_learning::{
@@ -24,7 +24,7 @@ pub async fn decide(
     caller: Result<Caller, IdentityError>,
     storage: Arc<dyn RecordStorage>,
 ) -> Decision {
-    // As the sandbox does: a permit of the storage.
+    // The sandbox acquires a permit of the storage too.
     let _permit = match storage.permits() {
         Some(permits) => permits.acquire().await.ok(),
         None => None,

@@ -1,4 +1,4 @@
-//! The table: every goal beside its figure, the medians behind it, and the machine.
+//! The table: the goal and the figure of each measurement, the medians that it is computed from, and the machine.
 
 use std::fs;
 use std::process::Command;
@@ -8,26 +8,26 @@ pub struct Line {
     pub what: String,
     pub goal: String,
     pub figure: String,
-    /// None where there is no goal: a figure for orientation.
+    /// `None` if there is no goal.
     pub is_reached: Option<bool>,
-    pub behind: String,
+    pub details: String,
 }
 
 impl Line {
-    pub fn at_least(what: impl Into<String>, figure: f64, goal: f64, unit: &str, behind: String) -> Self {
-        Self::new(what, format!("at least {}", number(goal, unit)), number(figure, unit), Some(figure >= goal), behind)
+    pub fn at_least(what: impl Into<String>, figure: f64, goal: f64, unit: &str, details: String) -> Self {
+        Self::new(what, format!("at least {}", number(goal, unit)), number(figure, unit), Some(figure >= goal), details)
     }
 
-    pub fn at_most(what: impl Into<String>, figure: f64, goal: f64, unit: &str, behind: String) -> Self {
-        Self::new(what, format!("at most {}", number(goal, unit)), number(figure, unit), Some(figure <= goal), behind)
+    pub fn at_most(what: impl Into<String>, figure: f64, goal: f64, unit: &str, details: String) -> Self {
+        Self::new(what, format!("at most {}", number(goal, unit)), number(figure, unit), Some(figure <= goal), details)
     }
 
-    pub fn plain(what: impl Into<String>, figure: String, behind: String) -> Self {
-        Self::new(what, "–".to_owned(), figure, None, behind)
+    pub fn plain(what: impl Into<String>, figure: String, details: String) -> Self {
+        Self::new(what, "–".to_owned(), figure, None, details)
     }
 
-    fn new(what: impl Into<String>, goal: String, figure: String, is_reached: Option<bool>, behind: String) -> Self {
-        Self { what: what.into(), goal, figure, is_reached, behind }
+    fn new(what: impl Into<String>, goal: String, figure: String, is_reached: Option<bool>, details: String) -> Self {
+        Self { what: what.into(), goal, figure, is_reached, details }
     }
 }
 
@@ -40,7 +40,7 @@ fn number(value: f64, unit: &str) -> String {
     }
 }
 
-/// Three digits that count.
+/// Formats three significant digits.
 pub fn short(value: f64) -> String {
     match value.abs() {
         magnitude if magnitude >= 100.0 => format!("{value:.0}"),
@@ -52,13 +52,13 @@ pub fn short(value: f64) -> String {
 /// The table in Markdown.
 pub fn table(lines: &[Line]) -> String {
     let mut text = "| what | goal | figure | | medians behind it |\n|---|---|---|---|---|\n".to_owned();
-    for Line { what, goal, figure, is_reached, behind } in lines {
-        let verdict = match is_reached {
+    for Line { what, goal, figure, is_reached, details } in lines {
+        let result = match is_reached {
             Some(true) => "reached",
             Some(false) => "**not reached**",
             None => "",
         };
-        text += &format!("| {what} | {goal} | {figure} | {verdict} | {behind} |\n");
+        text += &format!("| {what} | {goal} | {figure} | {result} | {details} |\n");
     }
     text
 }
@@ -73,14 +73,14 @@ pub fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// What all of it ran on.
+/// Describes the machine.
 pub fn machine() -> String {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
         line.split_once(':').map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
     };
-    let says = |program: &str, argument: &str| {
+    let output_of = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).trim().to_owned()
     };
@@ -89,9 +89,9 @@ pub fn machine() -> String {
     let model = field("/proc/cpuinfo", "model name");
     format!(
         "{}; {cores} cores of {model}, {:.0} GiB, Linux {}, {}",
-        says("date", "+%F %H:%M"),
+        output_of("date", "+%F %H:%M"),
         memory / 1_048_576.0,
-        says("uname", "-r"),
-        says("rustc", "-V"),
+        output_of("uname", "-r"),
+        output_of("rustc", "-V"),
     )
 }

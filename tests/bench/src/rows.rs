@@ -1,32 +1,32 @@
-//! Databases of learnings, made fast, and the order in which their records are deleted.
+//! Databases of learnings, and the order in which their records are deleted.
 
 use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, OptionalExtension};
 use std::fs;
 use std::path::Path;
 
-/// Agno's table, in a file that Agno made.
-const AGNOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../agno/learnings.db");
+/// A file with Agno's table, created by Agno.
+const AGNO_DATABASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../agno/learnings.db");
 
-/// The learnings' owners; each has a token.
+/// The number of owners. Each has a token.
 pub const OWNERS: usize = 100;
 
-/// Of the record with this number, its id.
+/// Returns the id of the record with this number.
 pub fn id(number: u64) -> String {
     format!("user_memory_{number:08}")
 }
 
-/// Of the record with this number, its owner's number.
+/// Returns the number of the owner of the record with this number.
 pub fn owner(number: u64) -> usize {
     number as usize % OWNERS
 }
 
-/// An owner's name.
+/// Returns the name of an owner.
 pub fn name(owner: usize) -> String {
     format!("user-{owner:02}@example.com")
 }
 
-/// Every record of a table once, in some order.
+/// An order of all records of a table.
 #[derive(Clone, Copy)]
 pub struct Order {
     rows: u64,
@@ -34,37 +34,37 @@ pub struct Order {
 }
 
 impl Order {
-    /// As they were stored: deletes that share a transaction lie beside each other in the table and in most indexes, and
-    /// share the pages that are written.
+    /// Storage order: deletes in the same transaction are adjacent in the table and in most indexes, so they share
+    /// pages.
     pub fn stored(rows: u64) -> Self {
         Self { rows, step: 1 }
     }
 
-    /// Neighbours far from each other: each delete has a page of the table and of every index for itself.
+    /// Consecutive deletes are far apart, so each writes its own page of the table and of every index.
     pub fn scattered(rows: u64) -> Self {
-        // The golden section spreads best; the next number without a common divisor reaches every record.
+        // Multiples of the golden ratio spread best. A step that is coprime to `rows` reaches every record.
         let golden = ((rows as f64 * 0.618_033_988_75) as u64).max(1);
-        let step = (golden..).find(|step| divisor(*step, rows) == 1).unwrap_or(1);
+        let step = (golden..).find(|step| gcd(*step, rows) == 1).unwrap_or(1);
         Self { rows, step }
     }
 
-    /// The number of the record at this place.
+    /// Returns the number of the record at this position.
     pub fn number(&self, place: u64) -> u64 {
         (u128::from(place) * u128::from(self.step) % u128::from(self.rows)) as u64
     }
 }
 
-fn divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { divisor(b, a % b) }
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Makes a file with Agno's table and indexes and this many records, about 300 bytes each without the indexes.
+/// Creates a file with Agno's table, its indexes and this many records, each about 300 bytes without the indexes.
 pub fn make(file: &Path, rows: u64) -> Result<()> {
     let part = file.with_extension("part");
     let _ = fs::remove_file(&part);
-    fs::copy(AGNOS, &part).context(AGNOS)?;
+    fs::copy(AGNO_DATABASE, &part).context(AGNO_DATABASE)?;
     let connection = Connection::open(&part)?;
-    // Nothing is lost if this is cut off: the file gets its name at the end.
+    // The file gets its name at the end, so an interruption leaves no incomplete file under that name.
     connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144")?;
     let indexes = indexes(&connection)?;
     for (name, _) in &indexes {
@@ -74,15 +74,15 @@ pub fn make(file: &Path, rows: u64) -> Result<()> {
     for (_, sql) in &indexes {
         connection.execute_batch(sql)?;
     }
-    // Statistics mislead nobody: neither service asks for anything but by the key.
+    // Without ANALYZE: both services select by the primary key only.
     connection.close().map_err(|(_, error)| error)?;
     fs::File::open(&part)?.sync_all()?;
     fs::rename(&part, file)?;
     Ok(())
 }
 
-/// Puts back the records at these places.
-pub fn put_back(file: &Path, order: Order, places: std::ops::Range<u64>) -> Result<()> {
+/// Inserts the deleted records at these positions again.
+pub fn restore(file: &Path, order: Order, places: std::ops::Range<u64>) -> Result<()> {
     let mut connection = Connection::open(file)?;
     connection.busy_timeout(std::time::Duration::from_secs(60))?;
     let transaction = connection.transaction()?;
@@ -92,25 +92,25 @@ pub fn put_back(file: &Path, order: Order, places: std::ops::Range<u64>) -> Resu
         statement.execute([i64::try_from(number)?])?;
     }
     transaction.commit()?;
-    // The log is emptied, so that every run begins alike.
+    // An empty WAL, so that every run starts in the same state.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }
 
-/// How many records there are.
+/// Returns the number of records.
 pub fn count(file: &Path) -> Result<u64> {
     let connection = Connection::open(file)?;
     let count: i64 = connection.query_row("SELECT count(*) FROM agno_learnings", [], |row| row.get(0))?;
     Ok(u64::try_from(count)?)
 }
 
-/// How a file's commits are made durable for whoever opens it without a word about it.
-pub fn journal(file: &Path) -> Result<String> {
+/// Returns the journal mode that is stored in the file.
+pub fn journal_mode(file: &Path) -> Result<String> {
     let connection = Connection::open(file)?;
     Ok(connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?)
 }
 
-/// A copy, with everything of it on the disk, so that nobody's measurement pays for it.
+/// Copies a file and syncs the copy, so that no measurement includes writing it.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to)?;
     fs::File::open(to)?.sync_all()?;
@@ -128,7 +128,8 @@ fn indexes(connection: &Connection) -> Result<Vec<(String, String)>> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Records with the numbers of a range, as `BETWEEN` takes it. Every column that Agno indexes has something in it.
+/// SQL that inserts the records with the numbers of a range, in the form of `BETWEEN`. Most indexed columns have
+/// a value.
 fn insert(range: &str) -> String {
     let (from, to) = range.split_once(" AND ").unwrap_or((range, range));
     format!(
@@ -144,7 +145,7 @@ fn insert(range: &str) -> String {
     )
 }
 
-/// The same records for PostgreSQL, in the table that the host makes as Agno does.
+/// SQL that inserts the same records in PostgreSQL, in the table that the server creates as Agno does.
 pub fn postgres_insert(count: u64) -> String {
     format!(
         "INSERT INTO ai.agno_learnings (learning_id, learning_type, namespace, user_id, agent_id, team_id, session_id, \

@@ -1,7 +1,7 @@
-//! What is measured, section by section.
+//! The sections of the benchmark.
 
-use crate::load::{self, Run, Wanted};
-use crate::picture::{Panel, Series};
+use crate::chart::{Panel, Series};
+use crate::load::{self, Run, Workload};
 use crate::report::{Line, median, short};
 use crate::rows::{self, Order};
 use crate::server::{Database, Kind, Programs, Running};
@@ -14,17 +14,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Pages from which SQLite by itself carries its log over, and the host.
-const SQLITES_LOG: u32 = 1000;
-const HOSTS_LOG: u32 = 8192;
+/// WAL sizes in pages from which SQLite by default and the server checkpoint.
+const DEFAULT_WAL_PAGES: u32 = 1000;
+const SERVER_WAL_PAGES: u32 = 8192;
 
-/// The bare loop by 64 with the longer one.
-const LONG_LOG: &str = "by 64, long log";
+/// The bare loop in transactions of 64 with a WAL as long as the server's.
+const LONG_WAL: &str = "by 64, long log";
 
-/// Longer than any run that is bounded by its count.
-const EVER: Duration = Duration::from_secs(600);
+/// Longer than any run that is limited by its number of requests.
+const NO_TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// What all sections share.
+/// The state that all sections share.
 pub struct Bench {
     folder: PathBuf,
     is_quick: bool,
@@ -33,17 +33,17 @@ pub struct Bench {
     programs: Programs,
 }
 
-/// A message on what goes on.
-fn say(text: &str) {
+/// Prints a message to standard error.
+fn print_progress(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "  {text}");
 }
 
-/// The component alone: what it weighs, and what it can reach.
+/// The size and the imports of the component.
 pub fn component() -> Result<Vec<Line>> {
     let Description { imports, .. } = describe(DEFAULT_POLICY, &Limits::default())?;
-    let behind = format!("{} bytes; imports {}", DEFAULT_POLICY.len(), imports.join(", "));
-    Ok(vec![Line::at_most("the component", DEFAULT_POLICY.len() as f64 / 1024.0, 32.0, "KiB", behind)])
+    let details = format!("{} bytes; imports {}", DEFAULT_POLICY.len(), imports.join(", "));
+    Ok(vec![Line::at_most("the component", DEFAULT_POLICY.len() as f64 / 1024.0, 32.0, "KiB", details)])
 }
 
 impl Bench {
@@ -55,11 +55,11 @@ impl Bench {
         if self.is_quick { 3 } else { 7 }
     }
 
-    /// A database of this many records that nobody changes; made the first time that it is asked for.
+    /// Returns a database with this many records, which must not be changed. Creates it on first use.
     fn template(&self, count: u64) -> Result<PathBuf> {
         let file = self.folder.join(format!("{count}.db"));
         if !file.is_file() {
-            say(&format!("making {count} records"));
+            print_progress(&format!("making {count} records"));
             rows::make(&file, count)?;
         }
         Ok(file)
@@ -69,14 +69,14 @@ impl Bench {
         Ok(TempDir::new_in(&self.folder)?)
     }
 
-    fn wanted(&self, running: &Running, order: Order, first: u64, most: u64) -> Wanted<'_> {
+    fn workload(&self, running: &Running, order: Order, first: u64, max_requests: u64) -> Workload<'_> {
         let (address, tokens, query) = (running.address, &self.tokens[..], "");
-        Wanted { address, connections: 64, tokens, query, order, first, most, time: EVER }
+        Workload { address, connections: 64, tokens, query, order, first, max_requests, time: NO_TIME_LIMIT }
     }
 
-    /// One decision beside what it is made of and beside other engines.
+    /// One decision, compared with its parts and with other engines.
     pub fn decision(&self, folder: &Path) -> Result<Vec<Line>> {
-        say("decisions");
+        print_progress("decisions");
         let (rounds, seconds) = if self.is_quick { (3, 0.5) } else { (7, 1.5) };
         let medians = decision::measure(folder, rounds, seconds)?;
         let of = |name: &str| medians.get(name).copied().unwrap_or(f64::NAN) / 1000.0;
@@ -112,14 +112,14 @@ impl Bench {
         ])
     }
 
-    /// How long the README's commands and a release build take, from nothing.
+    /// The duration of the README's commands and of a release build on a fresh clone.
     pub fn build(&self) -> Result<Vec<Line>> {
-        build::measure(&self.folder, say)
+        build::measure(&self.folder, print_progress)
     }
 
-    /// From process start to the first 204.
+    /// The time from process start to the first 204.
     pub fn start(&self) -> Result<Vec<Line>> {
-        say("from process start to the first 204");
+        print_progress("from process start to the first 204");
         let count = 10_000;
         let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -141,17 +141,16 @@ impl Bench {
             }
         }
         let (ours, agnos) = (median(&times["host"]), median(&times["Agno"]));
-        let behind = format!("host {} ms, Agno {} ms", short(ours), short(agnos));
+        let details = format!("host {} ms, Agno {} ms", short(ours), short(agnos));
         Ok(vec![
-            Line::at_most("from process start to the first 204", ours, 150.0, "ms", behind.clone()),
-            Line::at_most("the same, to Agno's", ours / agnos, 1.0 / 30.0, "1/", behind),
+            Line::at_most("from process start to the first 204", ours, 150.0, "ms", details.clone()),
+            Line::at_most("the same, to Agno's", ours / agnos, 1.0 / 30.0, "1/", details),
         ])
     }
 
-    /// SQLite: the host beside Agno, beside the policy compiled natively, beside bare loops.
+    /// SQLite: the server compared with Agno, the natively compiled policy, and bare loops.
     ///
-    /// Twice: the records in the order in which they were stored, and scattered. What a delete costs the disk differs by
-    /// far, and what shares of it are the host's.
+    /// Runs twice, in storage order and scattered, because the disk writes of a delete differ greatly.
     pub fn sqlite(&self) -> Result<Vec<Line>> {
         let mut lines = self.sqlite_in("in the order of storing", Order::stored)?;
         lines.extend(self.sqlite_in("scattered", Order::scattered)?);
@@ -159,13 +158,13 @@ impl Bench {
     }
 
     fn sqlite_in(&self, how: &str, order: fn(u64) -> Order) -> Result<Vec<Line>> {
-        say(&format!("deletes a second on SQLite, 64 connections, records {how}"));
-        // Of each contestant in each round; every one deletes other records of its own copy.
+        print_progress(&format!("deletes a second on SQLite, 64 connections, records {how}"));
+        // Requests of each contestant in each round. Each contestant has its own copy of the database.
         let (count, each, few) = if self.is_quick { (200_000, 25_000, 2_000) } else { (1_000_000, 100_000, 10_000) };
-        let agnos_time = Duration::from_secs(if self.is_quick { 4 } else { 8 });
+        let agno_time = Duration::from_secs(if self.is_quick { 4 } else { 8 });
         let (template, order, folder) = (self.template(count)?, order(count), self.folder()?);
         let mut files = BTreeMap::new();
-        for name in ["host", "component", "native", "agno", "by one", "by 64", LONG_LOG] {
+        for name in ["host", "component", "native", "agno", "by one", "by 64", LONG_WAL] {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
             files.insert(name, file);
@@ -175,35 +174,37 @@ impl Bench {
         let component = start(Kind::Component, "component")?;
         let native = start(Kind::Native, "native")?;
         let agno = start(Kind::Agno, "agno")?;
-        let journal = rows::journal(&files["agno"])?;
+        let journal = rows::journal_mode(&files["agno"])?;
 
         let mut deleted: BTreeMap<&str, u64> = BTreeMap::new();
         let mut rates: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        let mut tails: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
-        let mut held: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut latencies: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+        let mut resident: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for round in 0..=self.rounds() {
             for (name, running) in [("host", &host), ("component", &component), ("native", &native), ("agno", &agno)] {
                 let first = deleted.get(name).copied().unwrap_or_default();
-                let (most, time) = if name == "agno" { (each, agnos_time) } else { (each, EVER) };
-                // The first round is for warming up.
-                let (most, time) = if round == 0 { (2_000, Duration::from_secs(2)) } else { (most, time) };
-                let run = load::as_fast_as_it_goes(&Wanted { time, ..self.wanted(running, order, first, most) })?;
+                let (requests, time) = if name == "agno" { (each, agno_time) } else { (each, NO_TIME_LIMIT) };
+                // The first round is a warm-up.
+                let (requests, time) = if round == 0 { (2_000, Duration::from_secs(2)) } else { (requests, time) };
+                let run = load::run_closed_loop(&Workload { time, ..self.workload(running, order, first, requests) })?;
                 *deleted.entry(name).or_default() += run.deleted;
                 if round > 0 {
-                    rates.entry(name).or_default().push(run.a_second());
+                    rates.entry(name).or_default().push(run.per_second());
                     for (share, label) in [(50.0, "p50"), (99.0, "p99"), (99.9, "p99.9")] {
-                        tails.entry((name, label)).or_default().push(run.percentile(share));
+                        latencies.entry((name, label)).or_default().push(run.percentile(share));
                     }
-                    held.entry(name).or_default().push(running.resident()?);
+                    resident.entry(name).or_default().push(running.resident()?);
                 }
             }
             if round > 0 {
-                for (name, together, most, log_pages) in
-                    [("by one", 1, few, SQLITES_LOG), ("by 64", 64, each, SQLITES_LOG), (LONG_LOG, 64, each, HOSTS_LOG)]
-                {
+                for (name, batch_size, requests, wal_pages) in [
+                    ("by one", 1, few, DEFAULT_WAL_PAGES),
+                    ("by 64", 64, each, DEFAULT_WAL_PAGES),
+                    (LONG_WAL, 64, each, SERVER_WAL_PAGES),
+                ] {
                     let first = deleted.get(name).copied().unwrap_or_default();
-                    let rate = bare::sqlite(&files[name], order, first..first + most, together, log_pages)?;
-                    *deleted.entry(name).or_default() += most;
+                    let rate = bare::sqlite(&files[name], order, first..first + requests, batch_size, wal_pages)?;
+                    *deleted.entry(name).or_default() += requests;
                     rates.entry(name).or_default().push(rate);
                 }
             }
@@ -218,11 +219,11 @@ impl Bench {
         }
 
         let rate = |name: &str| median(&rates[name]);
-        let tail = |name: &'static str, label: &'static str| median(&tails[&(name, label)]);
-        let memory = |name: &str| median(&held[name]);
+        let latency = |name: &'static str, label: &'static str| median(&latencies[&(name, label)]);
+        let memory = |name: &str| median(&resident[name]);
         let rate_of = |name: &str, shown: &str| format!("{shown} {}/s", short(rate(name)));
-        let tails_of = |name: &'static str, shown: &str| {
-            let [middle, high, highest] = ["p50", "p99", "p99.9"].map(|label| short(tail(name, label)));
+        let latencies_of = |name: &'static str, shown: &str| {
+            let [middle, high, highest] = ["p50", "p99", "p99.9"].map(|label| short(latency(name, label)));
             format!("{shown} p50 {middle} ms, p99 {high} ms, p99.9 {highest} ms")
         };
         Ok(vec![
@@ -239,10 +240,10 @@ impl Bench {
             ),
             Line::at_most(
                 format!("p99 of the same run, to Agno's; records {how}"),
-                tail("host", "p99") / tail("agno", "p99"),
+                latency("host", "p99") / latency("agno", "p99"),
                 1.0 / 50.0,
                 "1/",
-                format!("{}; {}", tails_of("host", "host"), tails_of("agno", "Agno")),
+                format!("{}; {}", latencies_of("host", "host"), latencies_of("agno", "Agno")),
             ),
             Line::at_least(
                 format!("the component, to the policy compiled natively in the same server; records {how}"),
@@ -260,7 +261,7 @@ impl Bench {
                     "{}, {}, {}, {}",
                     rate_of("host", "host"),
                     rate_of("by 64", "loop by 64"),
-                    rate_of(LONG_LOG, "loop by 64 with a log as long as the host's"),
+                    rate_of(LONG_WAL, "loop by 64 with a log as long as the host's"),
                     rate_of("by one", "loop by one")
                 ),
             ),
@@ -274,9 +275,9 @@ impl Bench {
         ])
     }
 
-    /// PostgreSQL: the host beside a bare pool.
+    /// PostgreSQL: the server compared with a bare pool.
     pub fn postgres(&self) -> Result<Vec<Line>> {
-        say("deletes a second on PostgreSQL, 64 connections to the host, 16 from it");
+        print_progress("deletes a second on PostgreSQL, 64 connections to the host, 16 from it");
         const NAME: &str = "delete_learning_bench";
         let (count, each) = if self.is_quick { (60_000, 5_000) } else { (400_000, 20_000) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -294,11 +295,11 @@ impl Bench {
                 anyhow::Ok(format!("synchronous_commit {synchronous}, fsync {fsync}"))
             })
         };
-        let drop_it = format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)");
-        let durability = execute(&self.postgres, &[&drop_it, &format!("CREATE DATABASE {NAME}")])?;
+        let drop_database = format!("DROP DATABASE IF EXISTS {NAME} WITH (FORCE)");
+        let durability = execute(&self.postgres, &[&drop_database, &format!("CREATE DATABASE {NAME}")])?;
         let url = format!("{}/{NAME}", self.postgres.trim_end_matches('/'));
         let folder = self.folder()?;
-        let database = Database { id: "main".to_owned(), url: url.clone(), more: "schema = \"ai\"\n" };
+        let database = Database { id: "main".to_owned(), url: url.clone(), extra_config: "schema = \"ai\"\n" };
         let host = self.programs.start(Kind::Host, folder.path(), &[database])?;
         execute(&url, &[&rows::postgres_insert(count), "VACUUM ANALYZE", "CHECKPOINT"])?;
 
@@ -309,13 +310,13 @@ impl Bench {
         let (order, mut place) = (Order::stored(count), 0);
         let mut rates: [Vec<f64>; 2] = Default::default();
         for round in 0..=self.rounds() {
-            let most = if round == 0 { 2_000 } else { each };
-            let run = load::as_fast_as_it_goes(&self.wanted(&host, order, place, most))?;
-            place += most;
-            let bare = bare::postgres(&runtime, &pool, order, place..place + most, 64)?;
-            place += most;
+            let requests = if round == 0 { 2_000 } else { each };
+            let run = load::run_closed_loop(&self.workload(&host, order, place, requests))?;
+            place += requests;
+            let bare = bare::postgres(&runtime, &pool, order, place..place + requests, 64)?;
+            place += requests;
             if round > 0 {
-                rates[0].push(run.a_second());
+                rates[0].push(run.per_second());
                 rates[1].push(bare);
             }
         }
@@ -324,94 +325,94 @@ impl Bench {
         })?;
         ensure!(left as u64 + place == count, "{place} were deleted, and {left} of {count} are left");
         drop((pool, host));
-        execute(&self.postgres, &[&drop_it])?;
+        execute(&self.postgres, &[&drop_database])?;
         let [ours, bare] = rates.map(|rates| median(&rates));
-        let behind = format!("host {}/s, pool {}/s; {durability}", short(ours), short(bare));
+        let details = format!("host {}/s, pool {}/s; {durability}", short(ours), short(bare));
         Ok(vec![Line::at_least(
             "deletes a second, PostgreSQL, to a bare pool of the same statement and as many connections",
             ours / bare,
             0.8,
             "%",
-            behind,
+            details,
         )])
     }
 
     /// Latency at a fixed rate.
     pub fn rate(&self) -> Result<Vec<Line>> {
-        say("latency at a fixed rate");
+        print_progress("latency at a fixed rate");
         let count = if self.is_quick { 200_000 } else { 1_000_000 };
         let seconds = if self.is_quick { 3.0 } else { 10.0 };
         let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut lines = Vec::new();
-        for (name, kind, a_seconds) in
+        for (name, kind, rates) in
             [("host", Kind::Host, &[100.0, 1_000.0, 5_000.0, 10_000.0][..]), ("Agno", Kind::Agno, &[100.0])]
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
             let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
-            let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
-            for a_second in a_seconds {
+            let mut first = load::run_closed_loop(&self.workload(&running, order, 0, 200))?.deleted;
+            for per_second in rates {
                 let time = Duration::from_secs_f64(seconds);
-                let wanted = Wanted { time, ..self.wanted(&running, order, first, count - first) };
-                let run = load::at_a_rate(&wanted, *a_second)?;
+                let workload = Workload { time, ..self.workload(&running, order, first, count - first) };
+                let run = load::run_at_rate(&workload, *per_second)?;
                 first += run.deleted;
                 let [middle, high, highest] = [50.0, 99.0, 99.9].map(|share| short(run.percentile(share)));
                 lines.push(Line::plain(
-                    format!("latency at {a_second} deletes a second, {name}"),
+                    format!("latency at {per_second} deletes a second, {name}"),
                     format!("p50 {middle} ms, p99 {high} ms, p99.9 {highest} ms"),
-                    format!("{} deletes, {:.0} a second, from when each was due", run.deleted, run.a_second()),
+                    format!("{} deletes, {:.0} a second, from when each was due", run.deleted, run.per_second()),
                 ));
             }
         }
         Ok(lines)
     }
 
-    /// Throughput and latency over the number of connections.
+    /// Throughput and latency by number of connections.
     pub fn connections(&self) -> Result<Vec<Panel>> {
-        say("1 to 256 connections");
+        print_progress("1 to 256 connections");
         let (count, each) = if self.is_quick { (200_000, 5_000) } else { (1_000_000, 20_000) };
         let (template, order, folder) = (self.template(count)?, Order::stored(count), self.folder()?);
         let mut throughput = Vec::new();
         let mut latency = Vec::new();
-        for (name, kind, colour, paler) in [("host", Kind::Host, "#0a6", "#7cb"), ("Agno", Kind::Agno, "#c40", "#e96")]
+        for (name, kind, color, lighter) in [("host", Kind::Host, "#0a6", "#7cb"), ("Agno", Kind::Agno, "#c40", "#e96")]
         {
             let file = folder.path().join(format!("{name}.db"));
             rows::copy(&template, &file)?;
             let running = self.programs.start(kind, folder.path(), &[Database::file("main", &file)])?;
-            let mut first = load::as_fast_as_it_goes(&self.wanted(&running, order, 0, 200))?.deleted;
+            let mut first = load::run_closed_loop(&self.workload(&running, order, 0, 200))?.deleted;
             let mut series = [const { Vec::new() }; 3];
             for connections in [1, 4, 16, 64, 256] {
                 let mut runs: [Vec<f64>; 3] = Default::default();
                 for _ in 0..3 {
                     let time = Duration::from_secs(3);
-                    let wanted = Wanted { connections, time, ..self.wanted(&running, order, first, each) };
-                    let run = load::as_fast_as_it_goes(&wanted)?;
+                    let workload = Workload { connections, time, ..self.workload(&running, order, first, each) };
+                    let run = load::run_closed_loop(&workload)?;
                     first += run.deleted;
                     for (figures, figure) in runs.iter_mut().zip(figures(&run)) {
                         figures.push(figure);
                     }
                 }
-                say(&format!("{name}, {connections} connections: {:.0} a second", median(&runs[0])));
+                print_progress(&format!("{name}, {connections} connections: {:.0} a second", median(&runs[0])));
                 for (points, figures) in series.iter_mut().zip(&runs) {
                     points.push((connections as f64, median(figures)));
                 }
             }
             let [rate, middle, high] = series;
-            throughput.push(Series { name, colour, points: rate });
+            throughput.push(Series { name, color, points: rate });
             let (p50, p99) = if kind == Kind::Host { ("host p50", "host p99") } else { ("Agno p50", "Agno p99") };
-            latency.push(Series { name: p50, colour: paler, points: middle });
-            latency.push(Series { name: p99, colour, points: high });
+            latency.push(Series { name: p50, color: lighter, points: middle });
+            latency.push(Series { name: p99, color, points: high });
         }
         Ok(vec![
-            Panel { title: "Deletes a second, SQLite", across: "connections", series: throughput },
-            Panel { title: "Latency, ms", across: "connections", series: latency },
+            Panel { title: "Deletes a second, SQLite", x_label: "connections", series: throughput },
+            Panel { title: "Latency, ms", x_label: "connections", series: latency },
         ])
     }
 
-    /// Throughput and latency over the number of records: one server with databases of all sizes, asked in turn for as
-    /// many deletes of each; what was deleted is put back between, so that each size stays what it is.
+    /// Throughput and latency by number of records: one server with a database of each size, and the same number of
+    /// deletes in each by turns. Deleted records are inserted again after each run, so that the sizes stay the same.
     pub fn rows(&self) -> Result<(Vec<Line>, Vec<Panel>)> {
-        say("10 thousand to 10 million records");
+        print_progress("10 thousand to 10 million records");
         let sizes: &[u64] =
             if self.is_quick { &[10_000, 100_000, 1_000_000] } else { &[10_000, 100_000, 1_000_000, 10_000_000] };
         const EACH: u64 = 5_000;
@@ -431,12 +432,12 @@ impl Bench {
             for (how, order) in orders {
                 for size in sizes {
                     let (order, query) = (order(*size), format!("?db_id={size}"));
-                    // Each time others, where there are enough.
+                    // Different records in each round, if there are enough.
                     let first = round as u64 * EACH % *size;
-                    let wanted = Wanted { query: &query, ..self.wanted(&host, order, first, EACH) };
-                    let run = load::as_fast_as_it_goes(&wanted)?;
+                    let workload = Workload { query: &query, ..self.workload(&host, order, first, EACH) };
+                    let run = load::run_closed_loop(&workload)?;
                     ensure!(run.deleted == EACH, "{} of {EACH} were deleted", run.deleted);
-                    rows::put_back(&folder.path().join(format!("{size}.db")), order, first..first + EACH)?;
+                    rows::restore(&folder.path().join(format!("{size}.db")), order, first..first + EACH)?;
                     if round > 0 {
                         for (all, one) in figures_of.entry((how, *size)).or_default().iter_mut().zip(figures(&run)) {
                             all.push(one);
@@ -457,27 +458,27 @@ impl Bench {
         for (how, _) in orders {
             let rates = points(how, 0);
             let (Some((few, first)), Some((many, last))) = (rates.first(), rates.last()) else { continue };
-            let behind: Vec<String> =
+            let details: Vec<String> =
                 rates.iter().map(|(size, rate)| format!("{size} records {}/s", short(*rate))).collect();
             let what = format!("deletes a second at {many} records, to {few}; records {how}");
-            lines.push(Line::at_least(what, last / first, 0.8, "%", behind.join(", ")));
+            lines.push(Line::at_least(what, last / first, 0.8, "%", details.join(", ")));
         }
         let [(stored, _), (scattered, _)] = orders;
         let panels = vec![
             Panel {
                 title: "Deletes a second, SQLite, 64 connections",
-                across: "records in the table",
+                x_label: "records in the table",
                 series: vec![
-                    Series { name: "as stored", colour: "#0a6", points: points(stored, 0) },
-                    Series { name: "scattered", colour: "#06c", points: points(scattered, 0) },
+                    Series { name: "as stored", color: "#0a6", points: points(stored, 0) },
+                    Series { name: "scattered", color: "#06c", points: points(scattered, 0) },
                 ],
             },
             Panel {
                 title: "Latency p99, ms, 64 connections",
-                across: "records in the table",
+                x_label: "records in the table",
                 series: vec![
-                    Series { name: "as stored", colour: "#0a6", points: points(stored, 2) },
-                    Series { name: "scattered", colour: "#06c", points: points(scattered, 2) },
+                    Series { name: "as stored", color: "#0a6", points: points(stored, 2) },
+                    Series { name: "scattered", color: "#06c", points: points(scattered, 2) },
                 ],
             },
         ];
@@ -486,5 +487,5 @@ impl Bench {
 }
 
 fn figures(run: &Run) -> [f64; 3] {
-    [run.a_second(), run.percentile(50.0), run.percentile(99.0)]
+    [run.per_second(), run.percentile(50.0), run.percentile(99.0)]
 }

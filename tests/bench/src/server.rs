@@ -1,4 +1,4 @@
-//! Servers as processes of their own: the host's release binary, this program as a server, and the real Agno.
+//! Server processes: the release binary, this program as a server, and the real Agno.
 
 use crate::rows::Order;
 use crate::token::SECRET;
@@ -19,39 +19,39 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Which server decides.
+/// The kind of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The host as it is released.
+    /// The release binary.
     Host,
-    /// The host's library in this program, with the component.
+    /// The server crate in this program, with the component.
     Component,
-    /// The same with the policy compiled natively; nothing else differs.
+    /// The server crate in this program, with the natively compiled policy. Nothing else differs.
     Native,
-    /// The real service.
+    /// The real Agno.
     Agno,
 }
 
-/// A server that runs; ended when dropped.
+/// A running server, which is stopped when dropped.
 pub struct Running {
     child: Child,
     pub address: SocketAddr,
 }
 
-/// A database of a server: its id, its URL, and what else its configuration says.
+/// A database of a server: its id, its URL, and further lines of its configuration.
 pub struct Database {
     pub id: String,
     pub url: String,
-    pub more: &'static str,
+    pub extra_config: &'static str,
 }
 
 impl Database {
     pub fn file(id: &str, file: &Path) -> Self {
-        Self { id: id.to_owned(), url: format!("sqlite:{}", file.display()), more: "" }
+        Self { id: id.to_owned(), url: format!("sqlite:{}", file.display()), extra_config: "" }
     }
 }
 
-/// The programs that servers are.
+/// The programs of the servers.
 pub struct Programs {
     host: PathBuf,
 }
@@ -75,12 +75,12 @@ impl Programs {
         Ok(running)
     }
 
-    /// Starts a server, and says how many milliseconds it took to its first 204.
+    /// Starts a server, and returns the milliseconds until its first 204.
     pub fn time_to_first(&self, kind: Kind, folder: &Path, database: &Path, token: &str, order: Order) -> Result<f64> {
         let (mut command, address) = self.command(kind, folder, &[Database::file("main", database)])?;
         let begun = Instant::now();
         let mut running = Running { child: command.spawn()?, address };
-        while !load::one(address, token, 0, order)? {
+        while !load::delete_one(address, token, 0, order)? {
             ensure!(running.child.try_wait()?.is_none(), "{command:?} ended: see {}", folder.display());
             ensure!(begun.elapsed() < Duration::from_secs(120), "{command:?} does not listen");
             thread::sleep(Duration::from_micros(500));
@@ -90,7 +90,7 @@ impl Programs {
         Ok(milliseconds)
     }
 
-    /// The command that starts a server on these databases, its log in a file of the folder.
+    /// The command that starts a server on these databases, with its log in a file in `folder`.
     fn command(&self, kind: Kind, folder: &Path, databases: &[Database]) -> Result<(Command, SocketAddr)> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let name = match kind {
@@ -101,8 +101,8 @@ impl Programs {
         };
         let mut command = match kind {
             Kind::Agno => {
-                let [Database { url, .. }] = databases else { bail!("the real service is given one database") };
-                let file = url.strip_prefix("sqlite:").context("the real service is given a file")?;
+                let [Database { url, .. }] = databases else { bail!("Agno needs exactly one database") };
+                let file = url.strip_prefix("sqlite:").context("Agno needs an SQLite file")?;
                 let mut command = Command::new(agno_python());
                 command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("agent_os.py"));
                 command.args([file, &address.port().to_string(), SECRET]);
@@ -129,18 +129,18 @@ impl Programs {
     }
 }
 
-/// What an operator writes: tokens, scopes, isolation; the rest is as it comes.
+/// The configuration file: tokens, scopes and isolation, and defaults for everything else.
 fn configuration(address: SocketAddr, databases: &[Database]) -> Result<String> {
     let mut text = format!("server.listen = \"{address}\"\n");
-    for Database { id, url, more } in databases {
-        writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}")?;
+    for Database { id, url, extra_config } in databases {
+        writeln!(text, "[[databases]]\nid = \"{id}\"\nurl = \"{url}\"\n{extra_config}")?;
     }
     writeln!(text, "[auth]\nmode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"{SECRET}\"]")?;
     Ok(text)
 }
 
 impl Running {
-    /// Mebibytes of memory that it holds now.
+    /// Returns the resident memory in MiB.
     pub fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
@@ -156,12 +156,12 @@ impl Drop for Running {
     }
 }
 
-/// The Python that has Agno: the one that is named, or one that is made here.
+/// The Python with Agno: `AGNO_PYTHON`, or the environment in target/agno.
 pub fn agno_python() -> PathBuf {
     std::env::var_os("AGNO_PYTHON").map_or_else(|| root().join("target/agno/bin/python"), PathBuf::from)
 }
 
-/// Makes the Python that has Agno, where there is none.
+/// Creates the Python environment with Agno if it does not exist.
 pub fn prepare_agno() -> Result<()> {
     if std::env::var_os("AGNO_PYTHON").is_some() {
         return Ok(());
@@ -175,7 +175,7 @@ pub fn prepare_agno() -> Result<()> {
     Ok(())
 }
 
-/// Builds the host as it is released.
+/// Builds the release binary.
 pub fn prepare_host() -> Result<PathBuf> {
     run(Command::new("cargo")
         .args(["build", "--release", "--locked", "--bin", "delete-learning"])
@@ -188,7 +188,7 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// This program as a server: what the host's `serve` does, with the component or with the policy compiled natively.
+/// Runs this program as a server, like the command `serve`, with the component or with the natively compiled policy.
 pub fn serve(config: &Path, is_native: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

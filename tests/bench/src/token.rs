@@ -1,4 +1,4 @@
-//! Tokens as an AgentOS issues them: HS256, subject, one scope.
+//! Tokens like those of an AgentOS: HS256 with a subject and scopes.
 
 use crate::rows::{OWNERS, name};
 use aws_lc_rs::hmac;
@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What they are signed with.
+/// The shared secret.
 pub const SECRET: &str = "a secret that the benchmark shares with both of the servers";
 
-/// A token for every owner, valid for a day.
+/// Creates a token for every owner, valid for one day.
 pub fn all() -> Vec<String> {
     (0..OWNERS).map(|owner| token(&name(owner))).collect()
 }

@@ -1,7 +1,7 @@
-//! How many instructions one decision takes, as valgrind counts them, beside the number that is recorded.
+//! Counts the instructions of one decision with valgrind, and compares the count with the recorded one.
 //!
-//! The program runs itself under valgrind twice, with few decisions and with many, and takes the difference: what starting
-//! and compiling take is in both and falls out.
+//! The program runs itself under valgrind twice, with few decisions and with many, and uses the difference, which
+//! excludes the start and the compilation.
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
@@ -11,19 +11,20 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::{env, fs};
 
-/// Counts the instructions of one decision, and compares with what is recorded.
+/// Counts the instructions of one decision, and compares the count with the recorded one.
 ///
-/// One decision: the record is found, the policy decides in an instance of its own, the record is deleted; storage and
-/// identity are in memory. It takes valgrind. Exits with 1 where the count is more than 5 % above the recorded one.
+/// One decision resolves the record, runs the policy in a fresh instance and deletes the record, with storage and
+/// identity in memory. Requires valgrind. Exits with 1 if the count is more than 5 % above the recorded one.
 ///
-/// The count depends on the compiler, so there is one for each version of rustc. Where there is none for this one, the
-/// count is compared with the newest recorded with a tolerance of 15 %, and the line to be recorded is printed.
+/// The count depends on the compiler, so one is recorded for each version of rustc. If none is recorded for this
+/// version, the count is compared with the last recorded one with a tolerance of 15 %, and the line to record is
+/// printed.
 #[derive(Parser)]
 struct Arguments {
-    /// Record this count in place of the one that is there for this compiler
+    /// Record the count for this compiler
     #[arg(long)]
     record: bool,
-    /// Decide so often and count nothing: what runs under valgrind
+    /// Decide this many times without counting: the program that runs under valgrind
     #[arg(long, hide = true, value_name = "COUNT")]
     decide: Option<u32>,
 }
@@ -37,7 +38,7 @@ fn main() -> Result<ExitCode> {
     if let Some(count) = arguments.decide {
         return decide(count).map(|()| ExitCode::SUCCESS);
     }
-    let compiler = said_by("rustc", &["-V"])?;
+    let compiler = output_of("rustc", &["-V"])?;
     let count = (instructions(MANY)? - instructions(FEW)?) / u64::from(MANY - FEW);
     println!("one decision: {count} instructions ({compiler})");
 
@@ -56,34 +57,34 @@ fn main() -> Result<ExitCode> {
     let (before, by, percent) = match (own, entries.last()) {
         (Some((before, by)), _) => (before, by, 5),
         (None, Some((before, by))) => {
-            println!("nothing is recorded for this compiler; to be recorded (--record does it): {count} {compiler}");
+            println!("no count is recorded for this compiler; to record it, run with --record: {count} {compiler}");
             (before, by, 15)
         }
-        (None, None) => bail!("{RECORDED} holds nothing; --record records"),
+        (None, None) => bail!("{RECORDED} is empty; run with --record"),
     };
-    let most = before * (100 + percent) / 100;
-    println!("recorded: {before} ({by}); at most {percent} % more: {most}");
-    Ok(if count > most { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let max = before * (100 + percent) / 100;
+    println!("recorded: {before} ({by}); maximum, {percent} % more: {max}");
+    Ok(if count > max { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What this program takes for so many decisions, with everything before and after.
+/// Counts the instructions of this program with this many decisions, including the start.
 fn instructions(decisions: u32) -> Result<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
         .args(["--decide", &decisions.to_string()])
-        // Components are compiled by as many threads as there are processors, which then wait for each other in loops.
+        // One compiler thread, because several wait for each other in busy loops.
         .env("RAYON_NUM_THREADS", "1")
         .output()
-        .context("valgrind cannot be run; Debian has it as `valgrind`")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{said}");
-    let line = said.lines().find_map(|line| line.split_once("Collected :")).context("valgrind says no number")?;
+        .context("cannot run valgrind; on Debian, install the package `valgrind`")?;
+    let report = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{report}");
+    let line = report.lines().find_map(|line| line.split_once("Collected :")).context("valgrind reported no count")?;
     Ok(line.1.trim().parse()?)
 }
 
 fn decide(count: u32) -> Result<()> {
-    // A small pool: valgrind has no room for the addresses of the usual one.
+    // A small pool, because valgrind cannot reserve the address space of the default one.
     let limits = Limits { max_concurrent_instances: 2, ..Limits::default() };
     let policy = Policy::load(DEFAULT_POLICY, &limits)?;
     let store = Arc::new(MemoryStore::default());
@@ -114,7 +115,7 @@ fn decide(count: u32) -> Result<()> {
     })
 }
 
-fn said_by(program: &str, arguments: &[&str]) -> Result<String> {
+fn output_of(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -1,27 +1,27 @@
-//! A picture of throughput and latency, as SVG.
+//! A chart of throughput and latency, as SVG.
 
 use std::fmt::Write as _;
 
-/// One line in a panel: its name, its colour, and its points.
+/// A line in a panel.
 pub struct Series {
     pub name: &'static str,
-    pub colour: &'static str,
+    pub color: &'static str,
     pub points: Vec<(f64, f64)>,
 }
 
-/// A panel: both axes are logarithmic.
+/// A panel with two logarithmic axes.
 pub struct Panel {
     pub title: &'static str,
-    pub across: &'static str,
+    pub x_label: &'static str,
     pub series: Vec<Series>,
 }
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 280.0;
-/// Room for titles and labels: left, top, right, bottom.
-const ROOM: (f64, f64, f64, f64) = (58.0, 34.0, 14.0, 62.0);
+/// Margins for titles and labels: left, top, right, bottom.
+const MARGINS: (f64, f64, f64, f64) = (58.0, 34.0, 14.0, 62.0);
 
-/// The panels, two beside each other.
+/// Draws the panels in two columns.
 pub fn draw(panels: &[Panel]) -> String {
     let rows = panels.len().div_ceil(2) as f64;
     let (width, height) = (WIDTH * 2.0, HEIGHT * rows);
@@ -40,10 +40,10 @@ impl Panel {
     fn draw(&self) -> String {
         let points = || self.series.iter().flat_map(|series| &series.points);
         let (from_x, to_x) = range(points().map(|(x, _)| *x));
-        let (least, most) = range(points().map(|(_, y)| *y));
-        // Whole decades upwards.
-        let (from_y, to_y) = (10f64.powf(least.log10().floor()), 10f64.powf(most.log10().ceil()));
-        let (left, top, right, bottom) = ROOM;
+        let (min_y, max_y) = range(points().map(|(_, y)| *y));
+        // The axis starts and ends at a power of ten.
+        let (from_y, to_y) = (10f64.powf(min_y.log10().floor()), 10f64.powf(max_y.log10().ceil()));
+        let (left, top, right, bottom) = MARGINS;
         let x = |value: f64| left + share(value, from_x, to_x) * (WIDTH - left - right);
         let y = |value: f64| HEIGHT - bottom - share(value, from_y, to_y) * (HEIGHT - top - bottom);
 
@@ -57,7 +57,7 @@ impl Panel {
                 "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 left - 6.0,
                 at + 4.0,
-                plain(tick)
+                format_tick(tick)
             );
             tick *= 10.0;
         }
@@ -66,16 +66,17 @@ impl Panel {
         ticks.dedup();
         for tick in ticks {
             let (at, below) = (x(tick), HEIGHT - bottom + 16.0);
-            let _ = writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{}</text>", plain(tick));
+            let _ =
+                writeln!(svg, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{}</text>", format_tick(tick));
         }
         let (middle, below) = ((left + WIDTH - right) / 2.0, HEIGHT - bottom + 32.0);
-        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text>", self.across);
-        for (index, Series { name, colour, points }) in self.series.iter().enumerate() {
+        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text>", self.x_label);
+        for (index, Series { name, color, points }) in self.series.iter().enumerate() {
             let path: Vec<String> = points.iter().map(|(px, py)| format!("{:.1} {:.1}", x(*px), y(*py))).collect();
             let _ =
-                writeln!(svg, "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>", path.join("L"));
+                writeln!(svg, "<path d=\"M{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>", path.join("L"));
             for (px, py) in points {
-                let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>", x(*px), y(*py));
+                let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{color}\"/>", x(*px), y(*py));
                 let label = crate::report::short(*py);
                 let (at, above) = (x(*px), y(*py) - 7.0);
                 let _ = writeln!(
@@ -84,22 +85,22 @@ impl Panel {
                 );
             }
             let (at, below) = (left + index as f64 * 110.0, HEIGHT - 10.0);
-            let _ = writeln!(svg, "<text x=\"{at}\" y=\"{below}\" fill=\"{colour}\">{name}</text>");
+            let _ = writeln!(svg, "<text x=\"{at}\" y=\"{below}\" fill=\"{color}\">{name}</text>");
         }
         svg
     }
 }
 
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    values.fold((f64::INFINITY, 0.0), |(least, most), value| (least.min(value), most.max(value)))
+    values.fold((f64::INFINITY, 0.0), |(min, max), value| (min.min(value), max.max(value)))
 }
 
 fn share(value: f64, from: f64, to: f64) -> f64 {
     if to > from { (value / from).ln() / (to / from).ln() } else { 0.5 }
 }
 
-/// 10000000 as 10 M.
-fn plain(value: f64) -> String {
+/// Formats 10000000 as `10 M`.
+fn format_tick(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{} M", value / 1e6),
         value if value >= 1e3 => format!("{} k", value / 1e3),
