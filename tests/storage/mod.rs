@@ -3,6 +3,7 @@
 //! Long tests run shortened. `README.md` in this directory explains how to run them in full, and contains the last full
 //! result.
 
+mod byte_comparison;
 mod checkpoint;
 mod crash;
 mod creation;

@@ -4,6 +4,58 @@
 //! everything else. It compiles natively and to WebAssembly; a native program, a test and the component run the same
 //! code. On a WebAssembly target, the module `component` exports it as the contract in `wit/` specifies.
 //!
+//! ```
+//! use delete_learning_policy::*;
+//! use std::future::Future;
+//! use std::pin::pin;
+//! use std::task::{Context, Poll, Waker};
+//!
+//! /// One request: who makes it, and the owner of the record that it names.
+//! struct OneRequest {
+//!     caller: Caller,
+//!     owner: &'static str,
+//! }
+//!
+//! impl PolicyHost for OneRequest {
+//!     async fn caller(&self) -> Result<Caller, IdentityError> {
+//!         Ok(self.caller.clone())
+//!     }
+//!     async fn locate(&self) -> Result<Target, StorageError> {
+//!         Ok(Target { database: "main".to_owned(), table: "agno_learnings".to_owned() })
+//!     }
+//!     async fn find(&self) -> Result<Option<Learning>, StorageError> {
+//!         Ok(None)
+//!     }
+//!     async fn delete(&self) -> Result<Outcome, StorageError> {
+//!         Ok(Outcome::Deleted)
+//!     }
+//!     async fn delete_if_owned_by(&self, user_id: &str) -> Result<Outcome, StorageError> {
+//!         Ok(if user_id == self.owner { Outcome::Deleted } else { Outcome::OwnedByAnother })
+//!     }
+//!     async fn delete_if_unchanged(&self, _revision: &str) -> Result<Outcome, StorageError> {
+//!         Ok(Outcome::Absent)
+//!     }
+//! }
+//!
+//! let caller = Caller {
+//!     credential: Credential::Jwt,
+//!     subject: Some("alice".to_owned()),
+//!     scopes: vec!["learnings:delete".to_owned()],
+//!     enforce_scopes: true,
+//!     user_isolation: true,
+//!     admin_scope: "agent_os:admin".to_owned(),
+//! };
+//! let request = DeleteRequest { learning_id: "user_memory_7".to_owned(), db_id: None, table: None };
+//!
+//! let host = OneRequest { caller, owner: "bob" };
+//! let mut decision = pin!(delete_learning(&request, &host));
+//! let Poll::Ready(result) = decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+//!     panic!("this host never waits");
+//! };
+//! // Another user's record is answered like a missing one.
+//! assert_eq!(result.unwrap_err().code, ErrorCode::NotFound);
+//! ```
+//!
 //! To extend the policy, wrap the host: implement [`PolicyHost`] for a type that applies further rules and forwards to
 //! another host, and pass it to [`delete_learning`].
 #![cfg_attr(target_family = "wasm", no_std)]

@@ -30,6 +30,9 @@ pub(super) const COLUMNS: [Column; 14] = [
     ("updated_at", ColumnType::Timestamp, false),
 ];
 
+/// The columns that conditions compare, byte for byte.
+pub(super) const COMPARED: [&str; 2] = ["learning_id", "user_id"];
+
 /// Columns that Agno does not index. The primary key has its own index.
 const NOT_INDEXED: [&str; 4] = ["learning_id", "content", "metadata", "updated_at"];
 

@@ -4,8 +4,8 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::pool::Pool;
 use super::statements;
-use crate::storage::columns::{self, COLUMNS, ColumnType, quote};
-use tokio_postgres::types::Type;
+use crate::storage::columns::{self, COLUMNS, COMPARED, ColumnType, quote};
+use tokio_postgres::types::{ToSql, Type};
 
 /// Why a table cannot be used. The text continues `the table "schema"."table" …`.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,16 @@ pub(super) enum Defect {
     /// A column is missing.
     #[error("has no column {0}, so it holds no learnings")]
     MissingColumn(&'static str),
+    /// The type of a column does not fit.
+    #[error("has the column {column} of the type {column_type}, which is not {expected}, so it holds no learnings")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        column_type: String,
+        /// The types that fit.
+        expected: &'static str,
+    },
     /// Several rows can have the same id.
     #[error("has no unique index on learning_id alone, so it cannot hold learnings")]
     NotUnique,
@@ -80,9 +90,41 @@ async fn inspect(
     } else if !row.try_get::<_, bool>(3)? {
         Defect::NotUnique
     } else {
-        return check_privileges(connection, schema, table).await.map(Some);
+        return match mistyped_column(connection, schema, table).await? {
+            Some(defect) => Ok(Some(Err(defect))),
+            None => check_privileges(connection, schema, table).await.map(Some),
+        };
     };
     Ok(Some(Err(defect)))
+}
+
+/// Finds a column that cannot be compared byte for byte, or be read as a time.
+async fn mistyped_column(
+    connection: &Connection,
+    schema: &str,
+    table: &str,
+) -> Result<Option<Defect>, tokio_postgres::Error> {
+    const MISTYPED: &str = "
+        SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attname = ANY ($3)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+        JOIN pg_type t ON t.oid = a.atttypid
+        WHERE n.nspname = $1 AND c.relname = $2 AND CASE
+            WHEN a.attname = ANY ($3) THEN CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+                                           NOT IN ('text'::regtype, 'varchar'::regtype)
+            WHEN a.attname = ANY ($4) THEN t.oid NOT IN ('bigint'::regtype, 'integer'::regtype)
+        END";
+    let timestamps: Vec<&str> =
+        COLUMNS.iter().filter(|column| column.1 == ColumnType::Timestamp).map(|(name, ..)| *name).collect();
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&schema, Type::TEXT),
+        (&table, Type::TEXT),
+        (&&COMPARED[..], Type::TEXT_ARRAY),
+        (&timestamps, Type::TEXT_ARRAY),
+    ];
+    let rows = connection.query_once(MISTYPED, &parameters).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let expected = if row.try_get(2)? { "text or varchar" } else { "bigint or integer" };
+    Ok(Some(Defect::ColumnType { column: row.try_get(0)?, column_type: row.try_get(1)?, expected }))
 }
 
 /// Checks the privileges that deleting needs.
@@ -92,12 +134,12 @@ async fn check_privileges(
     table: &str,
 ) -> Result<Result<Usable, Defect>, tokio_postgres::Error> {
     const PRIVILEGES: &str = "
-        SELECT current_user::text, has_table_privilege($2, 'SELECT'),
-               has_schema_privilege($1, 'USAGE'), has_table_privilege($2, 'DELETE'),
-               has_column_privilege($2, 'learning_id', 'SELECT'), has_column_privilege($2, 'user_id', 'SELECT')";
+        SELECT current_user::text, has_table_privilege(c.oid, 'SELECT'),
+               has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'DELETE'),
+               has_column_privilege(c.oid, 'learning_id', 'SELECT'), has_column_privilege(c.oid, 'user_id', 'SELECT')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
     const NEEDED: [&str; 4] = ["USAGE on its schema", "DELETE", "SELECT (learning_id)", "SELECT (user_id)"];
-    let qualified = statements::qualify(schema, table);
-    let row = connection.query_once(PRIVILEGES, &[(&schema, Type::TEXT), (&qualified, Type::TEXT)]).await?;
+    let row = connection.query_once(PRIVILEGES, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let Some(row) = row.first() else { return Ok(Ok(Usable { can_read_xmin: false })) };
     for (index, privilege) in NEEDED.into_iter().enumerate() {
         if !row.try_get::<_, bool>(index + 2)? {

@@ -12,6 +12,10 @@ use delete_learning::{Condition, Learning, Outcome};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+/// The first comparison uses the index, with the collation of the column. The second compares byte for byte: with a
+/// nondeterministic collation, different ids are equal in the first.
+const HAS_ID: &str = "learning_id = $1 AND learning_id = $1 COLLATE \"C\"";
+
 /// The statements on one table.
 pub(super) struct Statements {
     delete: Delete,
@@ -81,7 +85,7 @@ impl Statements {
             find: Query {
                 name: "find",
                 sql: format!(
-                    "SELECT {}, {revision} FROM {table} WHERE learning_id = $1",
+                    "SELECT {}, {revision} FROM {table} WHERE {HAS_ID}",
                     COLUMNS.map(|(name, column_type, _)| as_text(name, column_type)).join(", ")
                 ),
                 types: &[Type::TEXT],
@@ -121,10 +125,10 @@ impl Delete {
             delete: Query {
                 name: delete,
                 sql: format!(
-                    "WITH deleted AS (DELETE FROM {table} WHERE learning_id = $1 AND {condition} RETURNING learning_id)
+                    "WITH deleted AS (DELETE FROM {table} WHERE {HAS_ID} AND {condition} RETURNING learning_id)
                      SELECT CASE WHEN EXISTS (SELECT 1 FROM deleted) THEN 'deleted'
-                                 ELSE (SELECT CASE {cases} END FROM {table} WHERE learning_id = $1) END,
-                            (SELECT {xmin} FROM {table} WHERE learning_id = $1),
+                                 ELSE (SELECT CASE {cases} END FROM {table} WHERE {HAS_ID}) END,
+                            (SELECT {xmin} FROM {table} WHERE {HAS_ID}),
                             (txid_current_if_assigned() % 4294967296)::text,
                             EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = '{}'::regclass AND NOT tgisinternal)",
                     table.replace('\'', "''")
@@ -133,7 +137,7 @@ impl Delete {
             },
             state: Query {
                 name: state,
-                sql: format!("SELECT CASE {cases} END, {xmin} FROM {table} WHERE learning_id = $1"),
+                sql: format!("SELECT CASE {cases} END, {xmin} FROM {table} WHERE {HAS_ID}"),
                 types,
             },
         }
@@ -148,8 +152,8 @@ fn revision() -> String {
 
 fn as_text(name: &str, column_type: ColumnType) -> String {
     match column_type {
-        ColumnType::Text | ColumnType::Timestamp => name.to_owned(),
-        ColumnType::Json => format!("{name}::text"),
+        ColumnType::Text | ColumnType::Json => format!("{name}::text"),
+        ColumnType::Timestamp => format!("{name}::bigint"),
     }
 }
 

@@ -34,6 +34,32 @@ pub enum OpenError {
         /// The table.
         table: String,
     },
+    /// The column converts text to numbers, so different ids or owners would be equal.
+    #[error(
+        "the column {column} of the table {table} of {} has the type {column_type}, which is not text, so ids and \
+         owners cannot be compared byte for byte",
+        path.display()
+    )]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+        /// The column.
+        column: &'static str,
+        /// Its declared type.
+        column_type: String,
+    },
+    /// The table, an index or a trigger uses a collation or function that SQLite does not know.
+    #[error("nothing can be deleted from the table {table} of {}: {source}", path.display())]
+    Uncompilable {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+        /// The error of SQLite.
+        source: rusqlite::Error,
+    },
     /// Several rows can have the same id.
     #[error("the table {table} of {} has no unique index on learning_id, so it cannot hold learnings", path.display())]
     NotUnique {

@@ -2,9 +2,10 @@
 
 use super::error::OpenError;
 use super::file::DatabaseFile;
-use crate::storage::columns::{self, COLUMNS, ColumnType, quote};
+use super::statements::Statements;
+use crate::storage::columns::{self, COLUMNS, COMPARED, ColumnType, quote};
 use rusqlite::Connection;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Creates the file and the table if they do not exist, and checks the table.
 pub(super) fn prepare(file: &DatabaseFile) -> Result<(), OpenError> {
@@ -18,13 +19,28 @@ pub(super) fn prepare(file: &DatabaseFile) -> Result<(), OpenError> {
     if !is_ordinary_table(&connection, &table).map_err(open_error)? {
         return Err(OpenError::NotATable { path, table });
     }
-    if let Some((column, ..)) = COLUMNS.iter().find(|(name, ..)| !existing.contains(*name)) {
+    if let Some((column, ..)) = COLUMNS.iter().find(|(name, ..)| !existing.contains_key(*name)) {
         return Err(OpenError::NotLearnings { path, table, column });
+    }
+    for column in COMPARED {
+        if let Some(column_type) = existing.get(column).filter(|column_type| converts_numbers(column_type)) {
+            let column_type = column_type.clone();
+            return Err(OpenError::NotText { path, table, column, column_type });
+        }
     }
     if !has_unique_id(&connection, &table).map_err(open_error)? {
         return Err(OpenError::NotUnique { path, table });
     }
-    Ok(())
+    Statements::new(&table).check(&connection).map_err(|source| OpenError::Uncompilable { path, table, source })
+}
+
+/// Whether a column of this declared type converts text that looks like a number. Then `007` would equal `7`.
+///
+/// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>
+fn converts_numbers(column_type: &str) -> bool {
+    let column_type = column_type.to_ascii_uppercase();
+    let has_any = |parts: &[&str]| parts.iter().any(|part| column_type.contains(part));
+    has_any(&["INT"]) || !(column_type.is_empty() || has_any(&["CHAR", "CLOB", "TEXT", "BLOB"]))
 }
 
 /// Whether it is a table, and neither a view nor a virtual table.
@@ -43,11 +59,11 @@ fn has_unique_id(connection: &Connection, table: &str) -> rusqlite::Result<bool>
     connection.prepare(sql)?.exists([table])
 }
 
-/// The columns of the table; none if it does not exist.
-fn existing_columns(connection: &Connection, table: &str) -> rusqlite::Result<HashSet<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let names = statement.query_map([table], |row| row.get(0))?;
-    names.collect()
+/// The columns of the table and their declared types; none if it does not exist.
+fn existing_columns(connection: &Connection, table: &str) -> rusqlite::Result<HashMap<String, String>> {
+    let mut statement = connection.prepare("SELECT name, type FROM pragma_table_info(?1)")?;
+    let columns = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    columns.collect()
 }
 
 fn create_statements(table: &str) -> String {

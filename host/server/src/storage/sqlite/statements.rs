@@ -25,12 +25,23 @@ impl Statements {
     pub(super) fn new(table: &str) -> Self {
         let table = quote(table);
         let columns = COLUMNS.map(|(name, ..)| name).join(", ");
+        // The first comparison uses the index, with the collation of the column. The second compares byte for byte.
+        let has_id = "learning_id = ?1 AND learning_id = ?1 COLLATE BINARY";
         Self {
-            delete: format!("DELETE FROM {table} WHERE learning_id = ?1"),
-            delete_owned: format!("DELETE FROM {table} WHERE learning_id = ?1 AND user_id = ?2 COLLATE BINARY"),
-            owner: format!("SELECT user_id FROM {table} WHERE learning_id = ?1"),
-            find: format!("SELECT {columns} FROM {table} WHERE learning_id = ?1"),
+            delete: format!("DELETE FROM {table} WHERE {has_id}"),
+            delete_owned: format!("DELETE FROM {table} WHERE {has_id} AND user_id = ?2 COLLATE BINARY"),
+            owner: format!("SELECT user_id FROM {table} WHERE {has_id}"),
+            find: format!("SELECT {columns} FROM {table} WHERE {has_id}"),
         }
+    }
+
+    /// Checks that SQLite can compile the statements: it must know the collations and functions that the table, its
+    /// indexes and its triggers use.
+    pub(super) fn check(&self, connection: &Connection) -> rusqlite::Result<()> {
+        for sql in [&self.delete, &self.delete_owned, &self.owner, &self.find] {
+            connection.prepare(sql)?;
+        }
+        Ok(())
     }
 
     /// Whether the database has triggers, which can retain a record that a statement deleted.
@@ -128,4 +139,26 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<String> {
         context.update(bytes);
     }
     Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statements;
+    use crate::storage::sqlite::{DatabaseFile, SqliteOptions, schema};
+
+    /// A statement that scans the table would take minutes on millions of records.
+    #[test]
+    fn every_statement_finds_the_record_by_the_index() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = DatabaseFile::new(&directory.path().join("a.db"), "t", &SqliteOptions::default());
+        schema::prepare(&file).unwrap();
+        let connection = file.connect().unwrap();
+        let statements = Statements::new("t");
+        for sql in [&statements.delete, &statements.delete_owned, &statements.owner, &statements.find] {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let parameters = vec!["a"; plan.parameter_count()];
+            let step: String = plan.query_row(rusqlite::params_from_iter(parameters), |row| row.get(3)).unwrap();
+            assert!(step.starts_with("SEARCH t USING INDEX sqlite_autoindex_t_1 (learning_id=?)"), "{sql}: {step}");
+        }
+    }
 }
