@@ -9,7 +9,7 @@ use super::{StopOnDrop, token, wait_for_increase};
 use crate::support::cluster::OsUser;
 use crate::support::database::AgnoDatabase;
 use crate::support::load::{HttpClient, TimedResponse, median_and_max};
-use crate::support::optional::has_tools;
+use crate::support::optional::{has_tools, print_skipped};
 use crate::support::server::{Setup, TestServer};
 use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::Connection;
@@ -111,7 +111,7 @@ fn run_as_root(command: &[&str]) -> bool {
 fn full_disk_is_answered_500_until_space_is_freed() {
     let Some(disk) = Disk::mount(16 * 1024) else {
         assert!(std::env::var_os("CI").is_none(), "cannot mount a tmpfs, and CI skips nothing");
-        eprintln!("skipped, because this account cannot mount a tmpfs: SQLite on a full disk");
+        print_skipped("skipped, because this account cannot mount a tmpfs: SQLite on a full disk");
         return;
     };
     let file = create_file(disk.0.path(), 400);

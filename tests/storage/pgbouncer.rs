@@ -4,6 +4,7 @@ use super::store::{Records, table};
 use super::token;
 use crate::support::cluster::{Cluster, OsUser, PASSWORD, ServerProcess, USER, free_port, temp_directory};
 use crate::support::load::HttpClient;
+use crate::support::optional::print_skipped;
 use crate::support::postgres::{self, agno_tables};
 use crate::support::server::Setup;
 use std::ffi::OsStr;
@@ -30,7 +31,7 @@ impl Bouncer {
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from).into_iter().find(|path| path.is_file());
         if program.is_none() {
             assert!(std::env::var_os("CI").is_none(), "pgbouncer is missing, and CI skips nothing");
-            eprintln!("skipped, because pgbouncer is missing: {skipped}");
+            print_skipped(&format!("skipped, because pgbouncer is missing: {skipped}"));
         }
         let account = OsUser::unprivileged();
         let (directory, port) = (temp_directory(account), free_port());

@@ -1,6 +1,7 @@
 //! PostgreSQL clusters that the tests create with the installed programs, in temporary directories and on free ports.
 //! They are stopped and deleted after the tests, also if the test program is killed.
 
+use super::optional::print_skipped;
 use super::postgres::Client;
 use std::ffi::OsStr;
 use std::fs;
@@ -75,7 +76,7 @@ pub fn find_postgres(skipped: &str) -> Option<&'static PostgresPrograms> {
     });
     if found.is_none() {
         assert!(std::env::var_os("CI").is_none(), "PostgreSQL is missing, and CI must not skip tests");
-        eprintln!("skipped, because PostgreSQL is missing: {skipped}");
+        print_skipped(&format!("skipped, because PostgreSQL is missing: {skipped}"));
     }
     found.as_ref()
 }

@@ -1,5 +1,6 @@
 //! Programs that a machine can lack. A test that needs one is skipped without it, and fails if `CI` is set.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Returns the Python with the real Agno, from `AGNO_PYTHON`. If it is not set, prints one line with what is skipped.
@@ -23,7 +24,7 @@ fn python(variable: &str, package: &str, skipped: &str) -> Option<PathBuf> {
     let python = std::env::var_os(variable).map(PathBuf::from);
     if python.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{variable} is not set, and CI must not skip tests");
-        eprintln!("skipped, because {variable} does not name a Python with {package}: {skipped}");
+        print_skipped(&format!("skipped, because {variable} does not name a Python with {package}: {skipped}"));
     }
     python
 }
@@ -40,7 +41,7 @@ pub fn has_tools(names: &[&str], skipped: &str) -> bool {
         return true;
     }
     assert!(std::env::var_os("CI").is_none(), "{missing:?} is missing, and CI must not skip tests");
-    eprintln!("skipped, because {missing:?} is missing: {skipped}");
+    print_skipped(&format!("skipped, because {missing:?} is missing: {skipped}"));
     false
 }
 
@@ -54,4 +55,12 @@ pub fn is_enabled(variable: &str) -> bool {
         Ok("1") => true,
         Ok(other) => panic!("{variable} is {other:?}; it can only be \"1\""),
     }
+}
+
+/// Prints what is skipped. `eprintln!` would not show it, because the test harness captures what passing tests print.
+///
+/// # Panics
+/// If standard error cannot be written to.
+pub fn print_skipped(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error can be written to");
 }

@@ -219,7 +219,8 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
     }
 }
 
-/// The rejection for an absent record, and for a record of another owner, so that no caller learns which ids exist.
+/// The rejection for an absent record, and for a record of another owner, so that no caller learns that
+/// a record of another owner exists.
 fn reject_as_absent(rule: &str) -> Rejection {
     reject(ErrorCode::NotFound, rule, "Learning not found")
 }

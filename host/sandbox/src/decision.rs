@@ -1,4 +1,4 @@
-//! What a run of a policy amounts to: the answer to the caller, what happened to the record, and violations.
+//! The result of running a policy: the answer to the caller, what happened to the record, and violations.
 
 use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorKind};
 use crate::deadline::RunOutcome;
@@ -18,7 +18,7 @@ pub struct Decision {
     pub record: RecordOutcome,
     /// The calls of the policy to its host, in order.
     pub calls: Vec<HostCall>,
-    /// The violation of the contract or of a limit, if there was one.
+    /// Why the policy did not run to a valid result; `None` if it did.
     pub error: Option<PolicyError>,
     /// What the policy wrote to its standard output and standard error. For the log.
     pub output: Option<CapturedOutput>,
@@ -80,7 +80,7 @@ impl Decision {
         })
     }
 
-    /// The decision if no permit was free.
+    /// The decision if no permit was free within the queue timeout.
     pub(crate) fn overloaded() -> Self {
         Self {
             answer: Err(rejection(
@@ -95,7 +95,7 @@ impl Decision {
         }
     }
 
-    /// Validates a run. Success counts only if storage deleted the record, a rejection only if it did not.
+    /// Validates a run. Accepts a success only if storage deleted the record, and a rejection unless storage deleted it.
     pub(crate) fn from_run(outcome: RunOutcome<Result<(), Rejection>>, mut state: HostState) -> Self {
         let calls = state.take_calls();
         let (record, output) = (record_outcome(&calls), state.captured_output());

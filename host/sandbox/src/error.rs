@@ -87,7 +87,7 @@ pub enum CacheError {
     },
 }
 
-/// How a policy violated the contract or a limit. The caller was answered 500.
+/// Why a policy did not run to a valid result. The caller was answered 500, or 503 for [`Overloaded`](Self::Overloaded).
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// It trapped.

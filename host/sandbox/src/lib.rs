@@ -36,7 +36,7 @@
 //!
 //! One request goes through these modules in order: `policy` (permits, the fresh instance), `offload` (a policy that
 //! computes for long moves to a low-priority thread), `deadline` (the timeouts), `host_state` (the calls of the policy),
-//! `decision` (what the run amounts to).
+//! `decision` (validates the result).
 
 mod cache;
 pub mod conformance;

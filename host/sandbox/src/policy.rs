@@ -25,15 +25,16 @@ pub struct Policy {
     component: Arc<PolicyPre<HostState>>,
     deadline: Deadline,
     config: Arc<SharedConfig>,
-    /// As many permits as the pool has instances, so that instantiation never fails for lack of room.
+    /// As many permits as the pool has instances, so that the pool is never exhausted.
     permits: Arc<Semaphore>,
 }
 
 impl Policy {
-    /// Loads a policy that imports the contract and nothing else.
+    /// Loads a policy that imports the contract and nothing else. Compiles the component on the calling thread.
     ///
     /// # Errors
-    /// [`LoadError`] if the bytes are not a component, exceed the limits, or do not implement the contract.
+    /// [`LoadError`] if the bytes are not a component, exceed a limit, import anything but the contract, or do not implement
+    /// it, or if the sandbox cannot be set up.
     pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
         Self::load_with(component, limits, Wasi::default(), None)
     }
@@ -55,6 +56,9 @@ impl Policy {
     ///
     /// Whatever the policy does, this returns an answer and what happened to the record. Do not drop the future: a
     /// delete that has begun would go on, and its outcome would be lost. Spawn it where the caller can go away.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time enabled.
     pub async fn decide(
         &self,
         request: DeleteRequest,

@@ -41,6 +41,7 @@ impl Databases {
         let database = match (db_id, self.0.as_slice()) {
             (Some(id), databases) => databases.iter().find(|database| database.id == id),
             (None, [only]) => Some(only),
+            (None, []) => return error(StorageErrorKind::Unsupported, "there is no database"),
             (None, _) => {
                 return error(StorageErrorKind::DatabaseRequired, "db_id is missing; there are several databases");
             }

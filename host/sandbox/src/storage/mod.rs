@@ -32,6 +32,13 @@ pub trait RecordStorage: Send + Sync + 'static {
 
     /// Deletes the record if the condition holds. Testing and deleting must be one atomic step, and
     /// [`Outcome::Deleted`] must be returned only once the deletion is durable.
+    ///
+    /// Otherwise it returns [`Outcome::Absent`]; for [`Condition::OwnedBy`] also `Unowned` or `OwnedByAnother`; for
+    /// [`Condition::Unchanged`] also `Changed`. The future is dropped after `execution_timeout_ms`; then the outcome is
+    /// reported as unknown.
+    ///
+    /// # Errors
+    /// An error other than `StorageErrorKind::OutcomeUnknown` must mean that nothing was deleted.
     fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>>;
 
     /// Permits for concurrent requests to the store of this record; `None` for no limit.

@@ -1,5 +1,5 @@
-//! The composition root: builds the server from its configuration. It is the only module that opens databases, starts
-//! threads and loads policies.
+//! The composition root: builds the server from its configuration. `config` only validates; this module opens the
+//! databases, the key set and the policy, and passes them to `http` and `auth`.
 //!
 //! # Life of a request
 //!

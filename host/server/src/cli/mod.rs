@@ -19,7 +19,8 @@ type CommandResult = Result<ExitCode, Box<dyn Error>>;
 /// Deletes learnings as a sandboxed policy decides: who may, on which record, in which database.
 ///
 /// Serves `DELETE /learnings/{learning_id}` of the Agno API on the databases of an AgentOS. Every decision is made by a
-/// policy: a WebAssembly component that can only identify the caller and delete the one record that the request names.
+/// policy: a WebAssembly component that can only identify the caller, and read or delete the one record that the request
+/// names.
 #[derive(Parser)]
 #[command(version, after_help = "Start with `delete-learning demo`.")]
 struct Arguments {
@@ -29,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows every documented answer: real server, real database, real requests; leaves nothing behind
+    /// Sends one request for every rule to a real server on temporary databases; leaves nothing behind
     ///
     /// Starts a server on a free port with two databases in a temporary directory, sends it one request for every answer
     /// that the endpoint documents, and prints request, answer and the rule that decided. Exits with 1 if an answer is

@@ -10,10 +10,10 @@ use std::time::Duration;
 pub struct HttpConfig {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// Maximum number of connections served at once. A further one waits in the listener's queue.
+    /// Maximum number of connections served at once. A further one waits in the listen backlog.
     pub max_connections: usize,
-    /// Maximum bytes of a request line and its headers together. More is answered 431, or 414 if the request line alone
-    /// is too long.
+    /// Maximum bytes of a request line and its headers together. More is answered 431. A URI of
+    /// more than 65,534 bytes is answered 414 if it fits this limit.
     pub max_header_bytes: usize,
     /// Milliseconds in which the headers of a request must arrive, from the start of the connection or from the end of
     /// the previous response. Then the connection is closed.

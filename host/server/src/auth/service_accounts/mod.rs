@@ -26,7 +26,7 @@ pub struct Account {
     pub scopes: Vec<String>,
     /// When its token expires, in seconds since 1970-01-01T00:00:00Z; `None` for never.
     pub expires_at: Option<i64>,
-    /// When it was revoked, in the same unit; `None` if it was not.
+    /// When it was revoked, in the same unit; `None` if it is not revoked.
     pub revoked_at: Option<i64>,
 }
 
@@ -40,8 +40,8 @@ impl Account {
 
 /// A store of accounts.
 ///
-/// [`ServiceAccounts`] limits the calls: 64 concurrent lookups, 4 of them for one client, each abandoned after 5 seconds
-/// by dropping its future. A store can stop working on an abandoned lookup.
+/// [`ServiceAccounts`] limits the calls: 64 concurrent lookups, in 16 queues of 4. A client always uses the same queue.
+/// Each lookup is abandoned after 5 seconds, including the wait for its permit, by dropping its future. A store can stop working on an abandoned lookup.
 pub trait AccountStore: Send + Sync + 'static {
     /// Returns the account whose token has this SHA-256 in lower-case hexadecimal, also if it is revoked or expired.
     ///
@@ -49,7 +49,8 @@ pub trait AccountStore: Send + Sync + 'static {
     fn find_by_token_hash(&self, token_hash: String) -> BoxFuture<'_, Result<Option<Account>, String>>;
 
     /// Records that an account was used at this time, in seconds since 1970-01-01T00:00:00Z. Returns at once; an
-    /// overloaded store can skip it. Called at most once a minute for an account.
+    /// overloaded store can skip it. Each server normally calls it at most once a minute for
+    /// an account.
     fn record_use(&self, account_id: String, now: i64);
 }
 
@@ -63,7 +64,7 @@ pub struct ServiceAccounts {
     lookups: ConcurrencyLimiter,
 }
 
-/// What is cached of accounts. Both caches are bounded and evict the least recently used entry. Only a valid token adds an
+/// Cached accounts. Both caches are bounded and evict the least recently used entry. Only a valid token adds an
 /// entry, so nobody else can evict one. Invalid tokens are not cached: a flood uses a new token every time, and a token
 /// that was created a moment ago must work.
 struct Cache {
@@ -110,7 +111,7 @@ impl ServiceAccounts {
     /// # Errors
     /// `invalid` if the token is unknown, revoked or expired; `rate-limited` in place of it if the client has sent too
     /// many such tokens; `unavailable` if the store is unavailable or does not respond within 5 seconds. A valid token is
-    /// never rate limited.
+    /// never rate limited; one that is not cached can be `unavailable` if the queue of its client is full.
     pub async fn verify(&self, token: &str, client: IpAddr) -> Result<Account, IdentityError> {
         let token_hash = token_hash(token);
         let account = match self.cached(&token_hash) {

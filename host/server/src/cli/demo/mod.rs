@@ -1,4 +1,4 @@
-//! `delete-learning demo`: every documented answer, from a real server on real databases.
+//! `delete-learning demo`: one request for every rule, to a real server on temporary databases.
 
 mod cases;
 mod client;

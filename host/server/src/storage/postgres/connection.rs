@@ -34,7 +34,7 @@ pub(super) struct Connector {
     hosts: Vec<Config>,
     preferred_host: AtomicUsize,
     tls: Tls,
-    /// Whether a pooler in transaction mode is between. Then a connection has no settings and no prepared statements.
+    /// Whether the server connects through a pooler in transaction mode. Then a connection has no settings and no prepared statements.
     transaction_pooling: bool,
     connect_timeout: Duration,
     statement_timeout: Duration,

@@ -36,7 +36,7 @@ pub struct PostgresTarget {
     pub url: PostgresUrl,
     /// The schema of the table.
     pub schema: String,
-    /// Whether a pooler in transaction mode is between.
+    /// Whether the server connects through a pooler in transaction mode.
     pub transaction_pooling: bool,
 }
 

@@ -11,10 +11,10 @@ pub struct PostgresOptions {
     pub max_connections: usize,
     /// Milliseconds that a request waits for a connection of the pool before it is answered 503.
     pub acquire_timeout_ms: u64,
-    /// Milliseconds in which each host must accept a connection; then the next host is tried.
+    /// Milliseconds to wait for a connection to one host before the next host is tried.
     pub connect_timeout_ms: u64,
-    /// Milliseconds after which the server cancels a statement: 503, and nothing was deleted. If the server has not
-    /// responded after a quarter more, the outcome is unknown: 500.
+    /// Milliseconds after which the server cancels a statement: 503, and nothing was deleted. If no response has
+    /// arrived after 1.25 times this, the outcome is unknown: 500.
     pub statement_timeout_ms: u64,
 }
 
@@ -37,7 +37,8 @@ impl PostgresOptions {
         .find_map(|(key, is_zero)| is_zero.then_some((key, 1)))
     }
 
-    /// The longest time, in milliseconds, that one statement can take with everything before it.
+    /// The longest time, in milliseconds, that one statement can take with everything before it, on a database with one
+    /// host.
     #[must_use]
     pub const fn max_request_ms(&self) -> u64 {
         let statement = self.statement_timeout_ms.saturating_add(self.statement_timeout_ms / 4);
