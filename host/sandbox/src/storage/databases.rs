@@ -128,3 +128,22 @@ impl RecordStorage for UnresolvedRecord {
         self.error()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Databases, DeleteRequest, StorageErrorKind};
+
+    /// An embedder can have no database. `wit/storage.wit` specifies the error.
+    #[test]
+    fn deployment_without_databases_is_unsupported() {
+        let request = |db_id: Option<&str>| DeleteRequest {
+            learning_id: "a".to_owned(),
+            db_id: db_id.map(str::to_owned),
+            table: None,
+        };
+        let kind = |db_id| Databases(Vec::new()).resolve(&request(db_id)).err().map(|error| error.kind);
+        assert_eq!(kind(None), Some(StorageErrorKind::Unsupported));
+        assert_eq!(kind(Some("")), Some(StorageErrorKind::Unsupported));
+        assert_eq!(kind(Some("main")), Some(StorageErrorKind::UnknownDatabase));
+    }
+}
