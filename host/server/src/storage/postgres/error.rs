@@ -68,16 +68,16 @@ pub enum ConnectError {
     /// The host cannot be reached, or refuses.
     #[error("{}", with_causes(.0))]
     Postgres(#[from] tokio_postgres::Error),
-    /// The connection settings did not reach the server.
+    /// The connection settings did not reach PostgreSQL.
     #[error(
-        "the connection settings do not reach the server: if PgBouncer or another pooler in transaction mode is between, \
-         set transaction_pooling = true for this database"
+        "the connection settings do not reach PostgreSQL: if a pooler in transaction mode, such as PgBouncer, is in \
+         front of it, set transaction_pooling = true for this database"
     )]
     SettingsLost,
     /// The connection settings are refused.
     #[error(
-        "the connection settings are refused ({}): if PgBouncer or another pooler in transaction mode is between, set \
-         transaction_pooling = true for this database",
+        "the connection settings are refused ({}): if a pooler in transaction mode, such as PgBouncer, is in front of \
+         PostgreSQL, set transaction_pooling = true for this database",
         with_causes(.0)
     )]
     SettingsRefused(#[source] tokio_postgres::Error),
