@@ -48,7 +48,7 @@ fn agno_finds_only_the_remaining_records() {
 #[test]
 fn agno_writes_into_a_table_created_by_the_server() {
     let Some(python) = agno_python("writing into a table of the server with the real Agno") else { return };
-    let server = Setup::jwt().start_in(tempfile::TempDir::new().expect("a directory"));
+    let server = Setup::on_created_database().start_in(tempfile::TempDir::new().expect("a directory"));
     let database = server.database("main");
     run_learnings_script(&python, "fill", database.path());
     assert_eq!(ids(&python, database.path()).len(), crate::support::database::RECORD_COUNT);

@@ -1,5 +1,6 @@
 //! An invalid configuration stops the start, and the error names the file, the key and the reason.
 
+use crate::support::database::AgnoDatabase;
 use crate::support::server::{Setup, serve_command};
 use crate::support::token::user;
 use std::fs;
@@ -18,7 +19,7 @@ fn assert_start_fails(text: &str) -> String {
     error
 }
 
-const DATABASES: &str = "[[databases]]\nid = \"main\"\nurl = \"sqlite:main.db\"\n";
+const DATABASES: &str = "[[databases]]\nid = \"main\"\nurl = \"sqlite:main.db\"\ncreate = true\n";
 
 #[test]
 fn invalid_configuration_is_reported_with_its_key() {
@@ -30,12 +31,12 @@ fn invalid_configuration_is_reported_with_its_key() {
         (auth(""), vec!["mode"]),
         (auth("mode = \"open\""), vec!["auth.mode", "unknown variant"]),
         ("[auth]\nmode = \"none\"\n".to_owned(), vec!["databases", "at least one"]),
-        (format!("{DATABASES}{}", auth("mode = \"none\"")), vec!["databases[1].id", "already"]),
+        (format!("{DATABASES}{}", auth("mode = \"none\"")), vec!["databases[1].id", "\"agno_learnings\" already"]),
         (database("url = \"sqlite:x.db\""), vec!["databases[0]", "missing field `id`"]),
         (database("id = \"\"\nurl = \"sqlite:x.db\""), vec!["databases[0].id", "empty"]),
         (database("id = \"a\"\nurl = \"mysql://x\""), vec!["databases[0].url", "sqlite:"]),
         (database("id = \"a\"\nurl = \"sqlite:\""), vec!["databases[0].url", "must name a file"]),
-        (database("id = \"a\"\nurl = \"sqlite:nowhere/x.db\""), vec!["databases[0].url", "cannot open"]),
+        (database("id = \"a\"\nurl = \"sqlite:nowhere/x.db\""), vec!["databases[0].url", "does not exist"]),
         (database("id = \"a\"\nurl = \"sqlite:x.db\"\ntabel = \"t\""), vec!["databases[0]", "unknown field `tabel`"]),
         (without_auth("[sandbox]\nmax_instances = 1"), vec!["sandbox", "unknown field `max_instances`"]),
         (without_auth("[server]\nmax_connections = 0"), vec!["server.max_connections", "at least 1"]),
@@ -157,6 +158,7 @@ fn invalid_policy_is_rejected_with_its_file_name() {
 fn secrets_are_read_from_files_and_the_environment() {
     let directory = TempDir::new().expect("a directory");
     fs::write(directory.path().join("key"), "a key from a file\n").expect("a file can be written");
+    AgnoDatabase::copy_to(directory.path(), "main.db");
     let server = Setup::with_auth("mode = \"security-key\"\nsecurity_key_file = \"key\"\n").start_in(directory);
     assert_eq!(server.delete("/learnings/absent", Some("a key from a file")).status, 404);
 

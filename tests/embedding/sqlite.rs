@@ -2,8 +2,8 @@
 
 use crate::support::database::AgnoDatabase;
 use delete_learning::{Condition, LearningStore, Outcome};
-use delete_learning_server::storage::SqliteStore;
 use delete_learning_server::storage::sqlite::SqliteOptions;
+use delete_learning_server::storage::{LearningsTable, SqliteStore};
 use std::time::Duration;
 
 #[tokio::test]
@@ -12,7 +12,8 @@ async fn abandoned_delete_is_not_started() {
     let database = AgnoDatabase::copy_to(directory.path(), "main.db");
     // One delete in each transaction, so that the abandoned delete waits in the queue behind the first.
     let options = SqliteOptions { max_batch_size: 1, busy_timeout_ms: 9_000, ..SqliteOptions::default() };
-    let table = SqliteStore::open(database.path(), "agno_learnings", &options, 16).expect("the database opens");
+    let table = SqliteStore::open(database.path(), &LearningsTable::existing("agno_learnings"), &options, 16)
+        .expect("the database opens");
     let lock = database.connect();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
 

@@ -71,7 +71,7 @@ fn storage_error_is_500_and_its_cause_is_only_logged() {
     let response = server.delete(ALICE_PROFILE, Some(&user("alice")));
     response.assert_error(500, "Failed to delete learning", "INTERNAL_SERVER_ERROR");
     let line = server.wait_for_log(&["storage failed"]);
-    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("no such table")), "{line}");
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("has no table agno_learnings")), "{line}");
 }
 
 #[test]

@@ -203,6 +203,7 @@ fn changed_jwks_file_is_reloaded_unless_it_is_broken() {
 fn jwks_file_supports_every_key_type() {
     for signer in asymmetric() {
         let directory = tempfile::TempDir::new().expect("a directory");
+        crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
         let set = json!({ "keys": [signer.jwk] });
         std::fs::write(directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
         let auth = format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{}\"\n", signer.algorithm);

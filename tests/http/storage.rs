@@ -61,7 +61,7 @@ fn concurrent_requests_get_their_own_responses() {
 
 #[test]
 fn missing_table_is_created_with_agnos_schema() {
-    let server = Setup::jwt().start_in(tempfile::TempDir::new().expect("a directory"));
+    let server = Setup::on_created_database().start_in(tempfile::TempDir::new().expect("a directory"));
     let schema = |connection: rusqlite::Connection| -> Vec<String> {
         // Agno relies on the names and types of the columns, and on the names of the indexes.
         let sql =

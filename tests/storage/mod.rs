@@ -10,6 +10,7 @@ mod creation;
 mod failover;
 mod fault_injection;
 mod hang;
+mod locked_at_start;
 mod pgbouncer;
 mod races;
 mod reconnect;

@@ -60,3 +60,41 @@ fn request_deletes_only_in_the_database_that_it_names() {
         r#"{"status":"ok","databases":{"ok":5,"failing":0}}"#
     );
 }
+
+/// Agno gives both tables of one database the same id, and selects between them by `table`.
+#[test]
+fn table_selects_among_tables_of_one_database() {
+    let create = |qualified: &str, table: &str| {
+        let columns = "learning_id VARCHAR PRIMARY KEY, learning_type VARCHAR, namespace VARCHAR, user_id VARCHAR,
+                       agent_id VARCHAR, team_id VARCHAR, workflow_id VARCHAR, session_id VARCHAR, entity_id VARCHAR,
+                       entity_type VARCHAR, content JSON, metadata JSON, created_at BIGINT, updated_at BIGINT";
+        let insert =
+            format!("INSERT INTO {qualified} (learning_id, user_id) VALUES ('both', 'alice'), ('in_{table}', 'alice')");
+        (format!("CREATE TABLE {qualified} ({columns})"), insert)
+    };
+    for store in Store::all("two tables in one PostgreSQL database") {
+        let schema = if matches!(store, Store::Sqlite { .. }) { "" } else { "ai." };
+        let mut sections = String::new();
+        for name in ["team_learnings", "other_learnings", "missing_later"] {
+            let (table_sql, insert) = create(&format!("{schema}{name}"), name);
+            store.run(&format!("{table_sql}; {insert}"));
+            sections += &format!("{}table = \"{name}\"\n", store.table("main"));
+        }
+        let server = Setup { databases: vec![], further_databases: sections, ..Setup::jwt() }.start();
+        store.run(&format!("DROP TABLE {schema}missing_later"));
+        let delete = |target: &str| server.delete(target, Some(&token("alice"))).status;
+        let what = store.name();
+        assert_eq!(delete("/learnings/in_other_learnings"), 404, "{what}: the first table is meant");
+        assert_eq!(delete("/learnings/in_other_learnings?db_id=main"), 404, "{what}: the first table is meant");
+        assert_eq!(delete("/learnings/in_team_learnings?db_id=main&table=other_learnings"), 404, "{what}");
+        assert_eq!(delete("/learnings/both?db_id=main&table=agno_learnings"), 404, "{what}: not configured");
+        assert_eq!(delete("/learnings/both?db_id=main&table=missing_later"), 404, "{what}: does not exist");
+        assert_eq!(delete("/learnings/both?table=other_learnings"), 400, "{what}: table without db_id");
+        assert_eq!(delete("/learnings/both?db_id=main&table=other_learnings"), 204, "{what}");
+        assert_eq!(delete("/learnings/both?db_id=main&table=other_learnings"), 404, "{what}: deleted there");
+        assert_eq!(delete("/learnings/both"), 204, "{what}: and still in the first table");
+        assert_eq!(delete("/learnings/in_team_learnings?db_id=main&table=team_learnings"), 204, "{what}");
+        let audit = server.wait_for_log(&["deleted-as-owner", "other_learnings"]);
+        assert_eq!(audit["table"], "other_learnings", "{what}: {audit}");
+    }
+}

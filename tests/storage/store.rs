@@ -93,6 +93,14 @@ impl Store {
         }
     }
 
+    /// Runs statements as another program.
+    pub fn run(&self, sql: &str) {
+        match self {
+            Self::Sqlite { file, .. } => AgnoDatabase::open(file.clone()).execute(sql),
+            Self::Postgres { cluster, database } => cluster.connect(database).run(sql),
+        }
+    }
+
     /// Connects as another program.
     pub fn connect(&self) -> Box<dyn Records> {
         match self {

@@ -5,7 +5,7 @@ use super::{StopOnDrop, shortened_or_full};
 use delete_learning::{Condition, LearningStore, Outcome};
 use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl};
 use delete_learning_server::storage::sqlite::SqliteOptions;
-use delete_learning_server::storage::{PostgresStore, SqliteStore};
+use delete_learning_server::storage::{LearningsTable, PostgresStore, SqliteStore};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -43,16 +43,16 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn open(store: &Store) -> Box<dyn LearningStore> {
-    let url = store.url();
+    let (url, table) = (store.url(), LearningsTable::existing("agno_learnings"));
     match url.strip_prefix("sqlite:") {
         Some(path) => {
-            let opened = SqliteStore::open(Path::new(path), "agno_learnings", &SqliteOptions::default(), 16);
+            let opened = SqliteStore::open(Path::new(path), &table, &SqliteOptions::default(), 16);
             Box::new(opened.expect("the store opens"))
         }
         None => {
             let url = PostgresUrl::parse(&url, Path::new("/")).expect("a URL");
             let target = PostgresTarget { url, schema: "ai".to_owned(), transaction_pooling: false };
-            let opened = block_on(PostgresStore::open(&target, "agno_learnings", &PostgresOptions::default(), 16));
+            let opened = block_on(PostgresStore::open(&target, &table, &PostgresOptions::default(), 16));
             Box::new(opened.expect("the store opens"))
         }
     }

@@ -41,6 +41,12 @@ impl Setup {
         }
     }
 
+    /// Like [`jwt`](Self::jwt), with a database that the server creates.
+    pub fn on_created_database() -> Self {
+        let database = "[[databases]]\nid = \"main\"\nurl = \"sqlite:main.db\"\ncreate = true\n";
+        Self { databases: vec![], further_databases: database.to_owned(), ..Self::jwt() }
+    }
+
     pub fn security_key(key: &str) -> Self {
         Self::with_auth(&format!("mode = \"security-key\"\nsecurity_key = \"{key}\"\n"))
     }

@@ -6,25 +6,26 @@ use crate::contract::{DeleteRequest, Learning, Outcome, StorageError, StorageErr
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// A database with one table of learnings.
+/// A table of learnings in a database.
 #[derive(Clone)]
 pub struct Database {
-    /// Its id, which a request gives as `db_id`.
+    /// The id of the database, which a request gives as `db_id`. Several tables can have the same.
     pub id: String,
-    /// The name of the table, which a request gives as `table`.
+    /// The name of the table, which a request gives as `table`. Unique among those with the same id.
     pub table: String,
     /// The table.
     pub store: Arc<dyn LearningStore>,
 }
 
-/// The databases of a deployment.
+/// The tables of learnings of a deployment. Without `table`, a request means the first one of its database.
 #[derive(Clone)]
 pub struct Databases(pub Vec<Database>);
 
 impl Databases {
     /// Returns the record that a request names. If it names none, every function of the result returns the reason.
     ///
-    /// An empty `db_id` or `table` counts as absent. Without `db_id` the only database is meant.
+    /// An empty `db_id` or `table` counts as absent. Without `db_id` the only database is meant, without `table` the first
+    /// table of the database.
     #[must_use]
     pub fn record(&self, request: &DeleteRequest) -> Arc<dyn RecordStorage> {
         match self.resolve(request) {
@@ -38,20 +39,21 @@ impl Databases {
         let db_id = request.db_id.as_deref().filter(|id| !id.is_empty());
         let table = request.table.as_deref().filter(|table| !table.is_empty());
 
-        let database = match (db_id, self.0.as_slice()) {
-            (Some(id), databases) => databases.iter().find(|database| database.id == id),
-            (None, [only]) => Some(only),
-            (None, []) => return error(StorageErrorKind::Unsupported, "there is no database"),
-            (None, _) => {
-                return error(StorageErrorKind::DatabaseRequired, "db_id is missing; there are several databases");
-            }
+        let Some(first) = self.0.first() else {
+            let kind = if db_id.is_some() { StorageErrorKind::UnknownDatabase } else { StorageErrorKind::Unsupported };
+            return error(kind, "there is no database");
         };
-        let Some(database) = database else {
-            return error(StorageErrorKind::UnknownDatabase, "no database has this db_id");
-        };
-        if table.is_some_and(|table| table != database.table) {
-            return error(StorageErrorKind::UnknownTable, "the table is not the learnings table of this database");
+        if db_id.is_none() && self.0.iter().any(|database| database.id != first.id) {
+            return error(StorageErrorKind::DatabaseRequired, "db_id is missing; there are several databases");
         }
+        let id = db_id.unwrap_or(&first.id);
+        let mut tables = self.0.iter().filter(|database| database.id == id).peekable();
+        if tables.peek().is_none() {
+            return error(StorageErrorKind::UnknownDatabase, "no database has this db_id");
+        }
+        let Some(database) = tables.find(|database| table.is_none_or(|table| table == database.table)) else {
+            return error(StorageErrorKind::UnknownTable, "the table is no learnings table of this database");
+        };
         let learning_id = request.learning_id.clone();
         Ok(Record { database: database.clone(), learning_id, table_requested: table.is_some() })
     }
@@ -131,19 +133,52 @@ impl RecordStorage for UnresolvedRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::{Databases, DeleteRequest, StorageErrorKind};
+    use super::super::MemoryStore;
+    use super::{Database, Databases, DeleteRequest, StorageErrorKind};
+    use std::sync::Arc;
+
+    fn request(db_id: Option<&str>, table: Option<&str>) -> DeleteRequest {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        DeleteRequest { learning_id: "a".to_owned(), db_id: text(db_id), table: text(table) }
+    }
 
     /// An embedder can have no database. `wit/storage.wit` specifies the error.
     #[test]
     fn deployment_without_databases_is_unsupported() {
-        let request = |db_id: Option<&str>| DeleteRequest {
-            learning_id: "a".to_owned(),
-            db_id: db_id.map(str::to_owned),
-            table: None,
-        };
-        let kind = |db_id| Databases(Vec::new()).resolve(&request(db_id)).err().map(|error| error.kind);
+        let kind = |db_id| Databases(Vec::new()).resolve(&request(db_id, None)).err().map(|error| error.kind);
         assert_eq!(kind(None), Some(StorageErrorKind::Unsupported));
         assert_eq!(kind(Some("")), Some(StorageErrorKind::Unsupported));
         assert_eq!(kind(Some("main")), Some(StorageErrorKind::UnknownDatabase));
+    }
+
+    /// As Agno selects the database: the id selects the list, the table its entry, by default the first.
+    #[test]
+    fn table_selects_among_the_tables_of_one_database() {
+        let deployment = |tables: &[(&str, &str)]| {
+            let database = |(id, table): &(&str, &str)| Database {
+                id: (*id).to_owned(),
+                table: (*table).to_owned(),
+                store: Arc::new(MemoryStore::default()),
+            };
+            Databases(tables.iter().map(database).collect())
+        };
+        let resolve = |databases: &Databases, db_id, table| {
+            let record = databases.resolve(&request(db_id, table));
+            record.map(|record| (record.database.id, record.database.table)).map_err(|error| error.kind)
+        };
+        let found = |id: &str, table: &str| Ok((id.to_owned(), table.to_owned()));
+        let one = deployment(&[("main", "a"), ("main", "b")]);
+        let several = deployment(&[("main", "a"), ("other", "a"), ("main", "b"), ("other", "c")]);
+        for databases in [&one, &several] {
+            assert_eq!(resolve(databases, Some("main"), None), found("main", "a"));
+            assert_eq!(resolve(databases, Some("main"), Some("")), found("main", "a"));
+            assert_eq!(resolve(databases, Some("main"), Some("a")), found("main", "a"));
+            assert_eq!(resolve(databases, Some("main"), Some("b")), found("main", "b"));
+            assert_eq!(resolve(databases, Some("main"), Some("c")), Err(StorageErrorKind::UnknownTable));
+            assert_eq!(resolve(databases, Some("third"), Some("a")), Err(StorageErrorKind::UnknownDatabase));
+        }
+        assert_eq!(resolve(&one, None, None), found("main", "a"));
+        assert_eq!(resolve(&several, None, None), Err(StorageErrorKind::DatabaseRequired));
+        assert_eq!(resolve(&several, Some("other"), Some("c")), found("other", "c"));
     }
 }

@@ -26,7 +26,7 @@ pub(super) async fn open(config: &Config) -> Result<Databases, ConfigError> {
                 Arc::new(store.map_err(|reason| error(&reason))?)
             }
         };
-        databases.push(Database { id: database.id.clone(), table: table.clone(), store });
+        databases.push(Database { id: database.id.clone(), table: table.name.clone(), store });
     }
     Ok(Databases(databases))
 }

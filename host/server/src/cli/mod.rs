@@ -76,7 +76,7 @@ const EXAMPLE: &str = r#"The smallest FILE:
 
   [[databases]]
   id = "main"
-  url = "sqlite:agno.db"              # the database of your AgentOS
+  url = "sqlite:agno.db"              # the database of your AgentOS, which exists
 
   [auth]
   mode = "jwt"                        # or "security-key", or "none"

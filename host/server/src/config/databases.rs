@@ -2,16 +2,17 @@
 
 use super::error::ConfigError;
 use super::{Source, file};
+use crate::storage::LearningsTable;
 use crate::storage::postgres::{PostgresTarget, PostgresUrl};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// A database.
 pub struct DatabaseConfig {
-    /// Its id, which a request gives as `db_id`. Unique.
+    /// The id of the database, which a request gives as `db_id`.
     pub id: String,
-    /// The name of its learnings table.
-    pub table: String,
+    /// The learnings table. Several tables can have the same `id`; their names differ.
+    pub table: LearningsTable,
     /// Where it is.
     pub url: DatabaseUrl,
     /// Maximum number of requests that use it at once. A further one waits for a permit, as long as for a sandbox
@@ -41,15 +42,12 @@ pub(super) fn validate(
     if databases.is_empty() {
         return Err(source.error("databases", "there must be at least one [[databases]]"));
     }
-    let mut ids = HashSet::new();
+    let mut names = HashSet::new();
     let mut valid = Vec::with_capacity(databases.len());
     for (index, database) in databases.into_iter().enumerate() {
         let error = |key: &str, reason: String| source.error(format!("databases[{index}].{key}"), reason);
         if database.id.is_empty() {
             return Err(error("id", "must not be empty".to_owned()));
-        }
-        if !ids.insert(database.id.clone()) {
-            return Err(error("id", format!("another database has the id {:?} already", database.id)));
         }
         if database.max_in_flight == 0 {
             return Err(error("max_in_flight", "must be at least 1".to_owned()));
@@ -57,6 +55,10 @@ pub(super) fn validate(
         let table = database.table.unwrap_or_else(|| "agno_learnings".to_owned());
         if !is_name(&table) {
             return Err(error("table", "must be the name of a table".to_owned()));
+        }
+        if !names.insert((database.id.clone(), table.clone())) {
+            let reason = format!("another database has the id {:?} and the table {table:?} already", database.id);
+            return Err(error("id", reason));
         }
         let url = database.url.expose();
         let url = if PostgresUrl::has_scheme(url) {
@@ -84,6 +86,7 @@ pub(super) fn validate(
             }
             DatabaseUrl::Sqlite(source.path(path))
         };
+        let table = LearningsTable { name: table, create: database.create };
         valid.push(DatabaseConfig { id: database.id, table, url, max_in_flight: database.max_in_flight });
     }
     Ok(valid)

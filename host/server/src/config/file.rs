@@ -62,6 +62,8 @@ pub(super) struct Database {
     pub(super) url: Secret,
     pub(super) table: Option<String>,
     pub(super) schema: Option<String>,
+    #[serde(default)]
+    pub(super) create: bool,
     pub(super) transaction_pooling: Option<bool>,
     #[serde(default = "default_max_in_flight")]
     pub(super) max_in_flight: usize,

@@ -174,15 +174,9 @@ impl CallerOf {
     }
 }
 
-/// Makes the table as Agno does and stores the records, as an AgentOS would have.
+/// Stores the records, in the table that the server created.
 pub(super) fn fill(file: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open(file)?;
-    connection.execute_batch(
-        "CREATE TABLE agno_learnings (learning_id VARCHAR NOT NULL, learning_type VARCHAR NOT NULL, namespace VARCHAR,
-         user_id VARCHAR, agent_id VARCHAR, team_id VARCHAR, workflow_id VARCHAR, session_id VARCHAR,
-         entity_id VARCHAR, entity_type VARCHAR, content JSON NOT NULL, metadata JSON, created_at BIGINT NOT NULL,
-         updated_at BIGINT, PRIMARY KEY (learning_id))",
-    )?;
     for (id, owner) in RECORDS {
         connection.execute(
             "INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, created_at)

@@ -34,9 +34,9 @@ async fn show(directory: &Path, rules: &Rules) -> CommandResult {
     let secret = random_secret()?;
     let config = directory.join("delete-learning.toml");
     fs::write(&config, configuration(&secret))?;
-    cases::fill(&directory.join("main.db"))?;
 
     let server = app::bind(Config::read(&config, &|_| None)?).await?;
+    cases::fill(&directory.join("main.db"))?;
     let address = server.address();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async {
@@ -79,10 +79,12 @@ listen = "127.0.0.1:0"
 [[databases]]
 id = "main"
 url = "sqlite:main.db"
+create = true
 
 [[databases]]
 id = "broken"
 url = "sqlite:broken.db"
+create = true
 
 [auth]
 mode = "jwt"

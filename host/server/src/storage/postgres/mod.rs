@@ -18,11 +18,12 @@ pub use error::{ConnectError, PostgresError, TlsError, UrlError};
 pub use options::PostgresOptions;
 pub use url::PostgresUrl;
 
+use super::LearningsTable;
 use connection::{Connector, Query};
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
 use error::{QueryError, storage_error};
 use pool::Pool;
-use schema::Usable;
+use schema::{Defect, Usable};
 use statements::{Delete, State, Statements};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -61,12 +62,12 @@ pub struct PostgresStore {
     /// Set once the table was found or created. Until then every request checks it, and none waits for another.
     statements: OnceLock<Statements>,
     schema: String,
-    table: String,
+    table: LearningsTable,
     permits: Semaphore,
 }
 
 impl PostgresStore {
-    /// Connects, and finds the table or creates it as Agno does. At most `max_in_flight` requests use the store at once.
+    /// Connects and checks the table of learnings. At most `max_in_flight` requests use the store at once.
     ///
     /// If the database cannot be reached now, this logs a warning, and the first request that reaches it does the rest.
     ///
@@ -74,7 +75,7 @@ impl PostgresStore {
     /// [`PostgresError`] if the database refuses, or the table holds something else than learnings.
     pub async fn open(
         target: &PostgresTarget,
-        table: &str,
+        table: &LearningsTable,
         options: &PostgresOptions,
         max_in_flight: usize,
     ) -> Result<Self, PostgresError> {
@@ -83,7 +84,7 @@ impl PostgresStore {
             pool: Pool::new(connector, options.max_connections, options)?,
             statements: OnceLock::new(),
             schema: target.schema.clone(),
-            table: table.to_owned(),
+            table: table.clone(),
             permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)),
         };
         match store.statements().await.map(drop) {
@@ -103,11 +104,14 @@ impl PostgresStore {
         }
         match schema::prepare(&self.pool, &self.schema, &self.table).await {
             Ok(Ok(Usable { can_read_xmin })) => {
-                Ok(self.statements.get_or_init(|| Statements::new(&self.schema, &self.table, can_read_xmin)))
+                Ok(self.statements.get_or_init(|| Statements::new(&self.schema, &self.table.name, can_read_xmin)))
             }
             Ok(Err(defect)) => {
-                let reason = format!("the table {} {defect}", self.qualified());
-                Err(StorageError::new(StorageErrorKind::Internal, reason))
+                let kind = match defect {
+                    Defect::Missing { .. } => StorageErrorKind::UnknownTable,
+                    _ => StorageErrorKind::Internal,
+                };
+                Err(StorageError::new(kind, format!("the table {} {defect}", self.qualified())))
             }
             Err(error) => Err(self.storage_error(&error, false)),
         }
@@ -212,7 +216,7 @@ impl PostgresStore {
     }
 
     fn qualified(&self) -> String {
-        statements::qualify(&self.schema, &self.table)
+        statements::qualify(&self.schema, &self.table.name)
     }
 }
 

@@ -1,15 +1,27 @@
-//! Finds or creates Agno's table of learnings.
+//! Finds, checks or creates Agno's table of learnings.
 
 use super::connection::Connection;
 use super::error::QueryError;
 use super::pool::Pool;
 use super::statements;
 use crate::storage::columns::{self, COLUMNS, COMPARED, ColumnType, quote};
+use crate::storage::{CREATE_ADVICE, LearningsTable, MAX_NAMES, list_names};
 use tokio_postgres::types::{ToSql, Type};
 
 /// Why a table cannot be used. The text continues `the table "schema"."table" …`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Defect {
+    /// It does not exist.
+    #[error(
+        "does not exist; the database {database} has {} with learnings; {CREATE_ADVICE}",
+        list_names("table", tables)
+    )]
+    Missing {
+        /// The database of the connection.
+        database: String,
+        /// Tables with a column `learning_id`, with their schemas.
+        tables: Vec<String>,
+    },
     /// A view, a foreign table or something else.
     #[error("is not an ordinary or partitioned table, so it cannot hold learnings")]
     NotATable,
@@ -48,18 +60,39 @@ pub(super) struct Usable {
     pub(super) can_read_xmin: bool,
 }
 
-/// Creates the schema and the table if they do not exist, and checks the table.
-pub(super) async fn prepare(pool: &Pool, schema: &str, table: &str) -> Result<Result<Usable, Defect>, QueryError> {
-    let inspect = async |connection: &Connection| inspect(connection, schema, table).await;
+/// Checks the table. If it does not exist, creates it and its schema, provided that this is configured.
+pub(super) async fn prepare(
+    pool: &Pool,
+    schema: &str,
+    table: &LearningsTable,
+) -> Result<Result<Usable, Defect>, QueryError> {
+    let LearningsTable { name, create } = table;
+    let inspect = async |connection: &Connection| inspect(connection, schema, name).await;
     if let Some(found) = pool.with(inspect).await? {
         return Ok(found);
     }
+    if !create {
+        return pool.with(async |connection| missing(connection).await).await.map(Err);
+    }
     // Another server can create it at the same moment; then this fails, and the table exists.
-    let created = pool.with(async |connection| connection.execute(&create_statements(schema, table)).await).await;
+    let created = pool.with(async |connection| connection.execute(&create_statements(schema, name)).await).await;
     match pool.with(inspect).await? {
         Some(found) => Ok(found),
         None => Err(created.err().unwrap_or(QueryError::UnexpectedResult)),
     }
+}
+
+/// What the database has in place of the missing table.
+async fn missing(connection: &Connection) -> Result<Defect, tokio_postgres::Error> {
+    const TABLES: &str = "
+        SELECT current_database()::text, ARRAY(
+            SELECT n.nspname || '.' || c.relname
+            FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE a.attname = 'learning_id' AND NOT a.attisdropped AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT $1)";
+    let limit = i64::try_from(MAX_NAMES).unwrap_or(i64::MAX);
+    let rows = connection.query_once(TABLES, &[(&limit, Type::INT8)]).await?;
+    let Some(row) = rows.first() else { return Ok(Defect::Missing { database: String::new(), tables: Vec::new() }) };
+    Ok(Defect::Missing { database: row.try_get(0)?, tables: row.try_get(1)? })
 }
 
 /// Inspects the table; `None` if it does not exist.

@@ -1,6 +1,7 @@
 //! Errors of SQLite databases.
 
 use super::file::DatabaseFile;
+use crate::storage::{CREATE_ADVICE, list_names};
 use delete_learning::{StorageError, StorageErrorKind};
 use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
@@ -15,6 +16,27 @@ pub enum OpenError {
         path: PathBuf,
         /// The error of SQLite.
         source: rusqlite::Error,
+    },
+    /// The file does not exist.
+    #[error("{} does not exist; {}", path.display(), databases.as_ref().map_or_else(
+        || "neither does its directory".to_owned(),
+        |names| format!("its directory has {}; {CREATE_ADVICE}", list_names("database", names)),
+    ))]
+    FileMissing {
+        /// The file.
+        path: PathBuf,
+        /// The databases in its directory; `None` if the directory does not exist either.
+        databases: Option<Vec<String>>,
+    },
+    /// The table does not exist.
+    #[error("{} has no table {table}; it has {}; {CREATE_ADVICE}", path.display(), list_names("table", tables))]
+    TableMissing {
+        /// The file.
+        path: PathBuf,
+        /// The table.
+        table: String,
+        /// The tables of the file that look like learnings, or all of them if none does.
+        tables: Vec<String>,
     },
     /// The table does not hold learnings.
     #[error("the table {table} of {} has no column {column}, so it holds no learnings", path.display())]
@@ -76,6 +98,25 @@ pub enum OpenError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether the file can be opened later, because another process has locked it now.
+    pub(super) fn is_busy(&self) -> bool {
+        let busy = [Some(ErrorCode::DatabaseBusy), Some(ErrorCode::DatabaseLocked)];
+        matches!(self, Self::Open { source, .. } | Self::Uncompilable { source, .. }
+            if busy.contains(&source.sqlite_error_code()))
+    }
+
+    /// Converts the error of a connection that a request needs.
+    pub(super) fn into_storage_error(self, file: &DatabaseFile) -> StorageError {
+        match self {
+            Self::Open { source, .. } => storage_error(file, None, &source),
+            Self::TableMissing { .. } => StorageError::new(StorageErrorKind::UnknownTable, format!("SQLite, {self}")),
+            _ if self.is_busy() => StorageError::new(StorageErrorKind::Unavailable, format!("SQLite, {self}")),
+            _ => StorageError::new(StorageErrorKind::Internal, format!("SQLite, {self}")),
+        }
+    }
 }
 
 /// Converts an error of SQLite. `connection` is the connection that it occurred on, if it is open.

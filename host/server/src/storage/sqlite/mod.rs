@@ -20,10 +20,12 @@ pub use accounts::SqliteAccounts;
 pub use error::OpenError;
 pub use options::SqliteOptions;
 
+use super::LearningsTable;
 use checkpoint::Checkpointer;
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
 use file::DatabaseFile;
 use reader::Read;
+use schema::Schema;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -44,23 +46,38 @@ type Reply<T> = oneshot::Sender<Result<T, StorageError>>;
 const QUEUE_LENGTH: usize = 1024;
 
 impl SqliteStore {
-    /// Opens or creates the file, and finds or creates the table as Agno does. At most `max_in_flight` requests use the
-    /// store at once.
+    /// Opens the file and checks its table of learnings. At most `max_in_flight` requests use the store
+    /// at once.
+    ///
+    /// If another process has locked the file, this logs a warning, and a request that finds it unlocked does the rest.
     ///
     /// # Errors
     /// [`OpenError`] if the file cannot be opened for writing, or the table holds something else than learnings.
-    pub fn open(path: &Path, table: &str, options: &SqliteOptions, max_in_flight: usize) -> Result<Self, OpenError> {
-        let file = DatabaseFile::new(path, table, options);
-        schema::prepare(&file)?;
+    pub fn open(
+        path: &Path,
+        table: &LearningsTable,
+        options: &SqliteOptions,
+        max_in_flight: usize,
+    ) -> Result<Self, OpenError> {
+        let file = DatabaseFile::new(path, &table.name, options);
+        let schema = Schema::new(table.create);
+        match schema.open(&file).map(drop) {
+            Err(error) if error.is_busy() => {
+                tracing::warn!(%error, "database locked by another process; its requests are answered 503");
+            }
+            result => result?,
+        }
         let wal = WalState::new(options.wal_checkpoint_bytes);
         let (checkpointer, requests) = Checkpointer::new(&wal);
         let shared_wal = Arc::clone(&wal);
         spawn(&file, "sqlite-checkpoint", move |file| checkpoint::run(&file, &shared_wal, &requests))?;
         let (writes, queue) = mpsc::channel(QUEUE_LENGTH);
-        let max_batch_size = options.max_batch_size;
-        spawn(&file, "sqlite-write", move |file| writer::run(&file, &wal, checkpointer, queue, max_batch_size))?;
+        let (max_batch_size, shared_schema) = (options.max_batch_size, Arc::clone(&schema));
+        spawn(&file, "sqlite-write", move |file| {
+            writer::run(&file, &shared_schema, &wal, checkpointer, queue, max_batch_size);
+        })?;
         let (reads, queue) = mpsc::channel(QUEUE_LENGTH);
-        spawn(&file, "sqlite-read", move |file| reader::run(&file, queue))?;
+        spawn(&file, "sqlite-read", move |file| reader::run(&file, &schema, queue))?;
         Ok(Self { writes, reads, permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)) })
     }
 }

@@ -3,6 +3,7 @@
 use super::Reply;
 use super::connection::ReopeningConnection;
 use super::file::DatabaseFile;
+use super::schema::Schema;
 use super::statements::Statements;
 use delete_learning::Learning;
 use tokio::sync::mpsc;
@@ -14,9 +15,9 @@ pub(super) enum Read {
 }
 
 /// Executes reads until the queue is closed.
-pub(super) fn run(file: &DatabaseFile, mut queue: mpsc::Receiver<Read>) {
+pub(super) fn run(file: &DatabaseFile, schema: &Schema, mut queue: mpsc::Receiver<Read>) {
     let statements = Statements::new(&file.table);
-    let mut connection = ReopeningConnection::new(file);
+    let mut connection = ReopeningConnection::for_learnings(file, schema);
     while let Some(read) = queue.blocking_recv() {
         match read {
             Read::Find { id, reply } => {

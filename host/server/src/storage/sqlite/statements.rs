@@ -151,8 +151,7 @@ mod tests {
     fn every_statement_finds_the_record_by_the_index() {
         let directory = tempfile::TempDir::new().unwrap();
         let file = DatabaseFile::new(&directory.path().join("a.db"), "t", &SqliteOptions::default());
-        schema::prepare(&file).unwrap();
-        let connection = file.connect().unwrap();
+        let connection = schema::Schema::new(true).open(&file).unwrap();
         let statements = Statements::new("t");
         for sql in [&statements.delete, &statements.delete_owned, &statements.owner, &statements.find] {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -5,6 +5,7 @@ use super::checkpoint::Checkpointer;
 use super::connection::ReopeningConnection;
 use super::error;
 use super::file::DatabaseFile;
+use super::schema::Schema;
 use super::statements::{DeleteResult, Statements};
 use super::wal::WalState;
 use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
@@ -24,6 +25,7 @@ pub(super) struct Write {
 /// Executes deletes until the queue is closed, up to `max_batch_size` in one transaction.
 pub(super) fn run(
     file: &DatabaseFile,
+    schema: &Schema,
     wal: &Arc<WalState>,
     checkpointer: Checkpointer,
     mut queue: mpsc::Receiver<Write>,
@@ -31,7 +33,7 @@ pub(super) fn run(
 ) {
     let mut writer = Writer {
         statements: Statements::new(&file.table),
-        connection: ReopeningConnection::for_writer(file, wal),
+        connection: ReopeningConnection::for_writer(file, schema, wal),
         checkpointer,
         isolated: Isolated::default(),
     };
