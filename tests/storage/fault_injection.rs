@@ -145,6 +145,8 @@ fn full_disk_is_answered_500_until_space_is_freed() {
                 AgnoDatabase::open(file.clone()).contains(&format!("record_{index}")),
                 "answered 500 but deleted: {index}"
             );
+            let audit = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
+            assert_eq!(audit["record"], "not-deleted", "a full disk is detected before the commit: {audit}");
             assert_eq!(delete(&mut client, index).status, 204, "round {round}: space was freed\n{}", host.log());
         }
     }
@@ -172,9 +174,9 @@ fn file_size_limit_is_answered_500_until_limit_is_raised() {
     assert!(!failed.is_empty() && failed.len() < 60, "{failed:?}");
     for index in &failed {
         assert_failed(&replies[*index]);
-        // The commit can be partly written, so the outcome can be unknown.
+        // The commit can be partly written, so its outcome is unknown.
         let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
-        assert!(record["record"] != "deleted", "{record}");
+        assert_eq!(record["record"], "unknown", "{record}");
     }
     assert_logged(&host, "disk I/O error");
     let limit = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &host.process_id().to_string()]).status();

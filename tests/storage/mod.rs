@@ -11,6 +11,7 @@ mod failover;
 mod fault_injection;
 mod hang;
 mod locked_at_start;
+mod outcome_unknown;
 mod pgbouncer;
 mod races;
 mod reconnect;

@@ -18,14 +18,14 @@ const CLIENTS: usize = 16;
 const REQUESTS_PER_CLIENT: usize = 25;
 
 /// A PgBouncer with two connections to the database.
-struct Bouncer {
+pub(super) struct Bouncer {
     port: u16,
     _server: ServerProcess,
     _directory: TempDir,
 }
 
 impl Bouncer {
-    fn start(cluster: &Cluster, settings: &str) -> Option<Self> {
+    pub(super) fn start(cluster: &Cluster, settings: &str) -> Option<Self> {
         let skipped = "PgBouncer";
         let program =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from).into_iter().find(|path| path.is_file());
@@ -60,7 +60,7 @@ impl Bouncer {
         Some(bouncer)
     }
 
-    fn url(&self, database: &str) -> String {
+    pub(super) fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 }

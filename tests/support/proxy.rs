@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Proxy {
     pub port: u16,
     gate: Arc<Gate>,
+    /// The connections of clients.
+    streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 #[derive(Default)]
@@ -40,9 +42,12 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let gate = Arc::new(Gate::default());
         let accept_gate = Arc::clone(&gate);
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let accepted = Arc::clone(&streams);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let gate = Arc::clone(&accept_gate);
+                accepted.lock().expect("no panic while locked").extend(client.try_clone());
                 thread::spawn(move || {
                     // While the gate is closed, the kernel still accepts connections, but they are not forwarded.
                     gate.wait_until_open();
@@ -56,7 +61,14 @@ impl Proxy {
                 });
             }
         });
-        Self { port, gate }
+        Self { port, gate, streams }
+    }
+
+    /// Closes every connection. Bytes in flight are lost.
+    pub fn disconnect(&self) {
+        for stream in self.streams.lock().expect("no panic while locked").drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Stops forwarding in both directions, on every existing and new connection.

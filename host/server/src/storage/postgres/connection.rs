@@ -169,28 +169,36 @@ impl managed::Manager for Connector {
 }
 
 impl Connection {
-    /// Runs a query, prepared if the connection can keep prepared statements.
-    pub(super) async fn query(
-        &self,
-        query: &Query,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let Some(prepared) = &self.prepared else {
-            let typed: Vec<_> = parameters.iter().copied().zip(query.types.iter().cloned()).collect();
-            return self.client.query_typed(&query.sql, &typed).await;
-        };
+    /// Returns the prepared statement of a query; `None` if the connection cannot keep any. Executes nothing.
+    pub(super) async fn prepare(&self, query: &Query) -> Result<Option<Statement>, tokio_postgres::Error> {
+        let Some(prepared) = &self.prepared else { return Ok(None) };
         // A panic cannot leave the map inconsistent, because every change is one call.
         let statements = || prepared.lock().unwrap_or_else(PoisonError::into_inner);
         let known = statements().get(query.name).cloned();
-        let statement = match known {
+        Ok(Some(match known {
             Some(statement) => statement,
             None => {
                 let statement = self.client.prepare_typed(&query.sql, query.types).await?;
                 statements().insert(query.name, statement.clone());
                 statement
             }
-        };
-        self.client.query(&statement, parameters).await
+        }))
+    }
+
+    /// Runs a query with what [`prepare`](Self::prepare) returned for it.
+    pub(super) async fn query(
+        &self,
+        query: &Query,
+        prepared: Option<&Statement>,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        match prepared {
+            Some(statement) => self.client.query(statement, parameters).await,
+            None => {
+                let typed: Vec<_> = parameters.iter().copied().zip(query.types.iter().cloned()).collect();
+                self.client.query_typed(&query.sql, &typed).await
+            }
+        }
     }
 
     /// Runs a query that is not kept as a prepared statement.

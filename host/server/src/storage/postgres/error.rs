@@ -4,7 +4,7 @@ use delete_learning::{StorageError, StorageErrorKind};
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 /// Why a PostgreSQL database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,9 @@ pub(super) enum QueryError {
     /// The result is not one of the statement.
     #[error("an unexpected result")]
     UnexpectedResult,
+    /// The statement could not be prepared, so nothing was executed.
+    #[error(transparent)]
+    NotPrepared(Box<QueryError>),
     /// The server refused, or the connection broke.
     #[error("the statement failed: {}", with_causes(.0))]
     Failed(#[source] tokio_postgres::Error),
@@ -133,12 +136,46 @@ impl ConnectError {
 
 impl QueryError {
     fn has_code(&self, codes: &[SqlState]) -> bool {
-        matches!(self, Self::Failed(error) if error.code().is_some_and(|code| codes.contains(code)))
+        match self {
+            Self::NotPrepared(error) => error.has_code(codes),
+            Self::Failed(error) => error.code().is_some_and(|code| codes.contains(code)),
+            _ => false,
+        }
     }
 
     /// Whether the transaction was rolled back because of another one, and can be retried.
     pub(super) fn is_conflict(&self) -> bool {
         self.has_code(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED])
+    }
+
+    /// Whether the statement can have been executed.
+    pub(super) fn leaves_outcome_unknown(&self) -> bool {
+        match self {
+            // Nothing was sent, or nothing that executes something.
+            Self::Connect(_) | Self::PoolTimeout(_) | Self::NotPrepared(_) => false,
+            // No response, or a response after the commit.
+            Self::ResponseTimeout(_) | Self::NotReplicated | Self::UnexpectedResult => true,
+            Self::Failed(error) => !error.as_db_error().is_some_and(is_rolled_back),
+        }
+    }
+
+    /// The kind of this error for a request whose statement was not executed.
+    fn kind(&self) -> StorageErrorKind {
+        match self {
+            Self::Connect(cause) if !cause.is_transient() => StorageErrorKind::Internal,
+            Self::Connect(_) | Self::PoolTimeout(_) | Self::ResponseTimeout(_) | Self::NotReplicated => {
+                StorageErrorKind::Unavailable
+            }
+            Self::UnexpectedResult => StorageErrorKind::Internal,
+            Self::NotPrepared(error) => error.kind(),
+            Self::Failed(cause) => match cause.code() {
+                // The connection broke.
+                None => StorageErrorKind::Unavailable,
+                Some(code) if is_table_missing(code) => StorageErrorKind::UnknownTable,
+                Some(code) if is_transient(code) => StorageErrorKind::Unavailable,
+                Some(_) => StorageErrorKind::Internal,
+            },
+        }
     }
 
     /// Whether a parameter is a text that the database cannot store, so that no row contains it.
@@ -168,14 +205,20 @@ fn is_transient(code: &SqlState) -> bool {
     matches!(class, "08" | "40" | "53" | "57") || others.contains(code)
 }
 
+/// Whether the server has rolled the statement back, which is its own transaction.
+///
+/// An error that ends the session (`FATAL`, `PANIC`) can follow the commit: the server was waiting for a standby, or could
+/// not write its log. PostgreSQL states the routine of each error; one without it comes from a pooler, which does not
+/// know what became of the statement. The code 40003 is `statement_completion_unknown`.
+fn is_rolled_back(error: &DbError) -> bool {
+    error.parsed_severity() == Some(Severity::Error)
+        && error.routine().is_some()
+        && *error.code() != SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN
+}
+
 /// Whether a table or its schema does not exist.
 fn is_table_missing(code: &SqlState) -> bool {
     [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(code)
-}
-
-/// Whether the server closed the connection by force. It can do so after a commit, while it waits for a standby.
-fn is_forced_disconnect(code: &SqlState) -> bool {
-    [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN].contains(code)
 }
 
 /// Formats an error with its causes, which tokio-postgres does not print.
@@ -191,25 +234,33 @@ pub(super) fn with_causes(error: &tokio_postgres::Error) -> String {
 
 /// Converts an error about this table. `is_delete` is whether the query can have deleted something.
 pub(super) fn storage_error(table: &str, error: &QueryError, is_delete: bool) -> StorageError {
-    let kind = match error {
-        QueryError::Connect(cause) if cause.is_transient() => StorageErrorKind::Unavailable,
-        QueryError::Connect(_) => StorageErrorKind::Internal,
-        QueryError::PoolTimeout(_) => StorageErrorKind::Unavailable,
-        QueryError::ResponseTimeout(_) | QueryError::NotReplicated | QueryError::UnexpectedResult if is_delete => {
-            StorageErrorKind::OutcomeUnknown
-        }
-        QueryError::ResponseTimeout(_) | QueryError::NotReplicated => StorageErrorKind::Unavailable,
-        QueryError::UnexpectedResult => StorageErrorKind::Internal,
-        QueryError::Failed(cause) => match cause.code() {
-            // The connection broke before the result arrived.
-            None if is_delete => StorageErrorKind::OutcomeUnknown,
-            None => StorageErrorKind::Unavailable,
-            Some(code) if is_delete && is_forced_disconnect(code) => StorageErrorKind::OutcomeUnknown,
-            // Each statement is its own transaction, so a failed statement did nothing.
-            Some(code) if is_table_missing(code) => StorageErrorKind::UnknownTable,
-            Some(code) if is_transient(code) => StorageErrorKind::Unavailable,
-            Some(_) => StorageErrorKind::Internal,
-        },
-    };
+    let kind =
+        if is_delete && error.leaves_outcome_unknown() { StorageErrorKind::OutcomeUnknown } else { error.kind() };
     StorageError::new(kind, format!("PostgreSQL, {table}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectError, QueryError, StorageErrorKind, storage_error};
+    use std::time::Duration;
+
+    /// The errors that a test can construct. Those of a connection are tested with a real one.
+    #[test]
+    fn outcome_is_unknown_only_after_the_statement_was_sent() {
+        use StorageErrorKind::{Internal, OutcomeUnknown, Unavailable};
+        let second = Duration::from_secs(1);
+        let not_prepared = || QueryError::NotPrepared(Box::new(QueryError::ResponseTimeout(second)));
+        for (error, delete, read) in [
+            (QueryError::Connect(ConnectError::Timeout(second)), Unavailable, Unavailable),
+            (QueryError::Connect(ConnectError::NotDurable), Internal, Internal),
+            (QueryError::PoolTimeout(second), Unavailable, Unavailable),
+            (not_prepared(), Unavailable, Unavailable),
+            (QueryError::ResponseTimeout(second), OutcomeUnknown, Unavailable),
+            (QueryError::NotReplicated, OutcomeUnknown, Unavailable),
+            (QueryError::UnexpectedResult, OutcomeUnknown, Internal),
+        ] {
+            let kinds = [true, false].map(|is_delete| storage_error("t", &error, is_delete).kind);
+            assert_eq!(kinds, [delete, read], "{error}");
+        }
+    }
 }

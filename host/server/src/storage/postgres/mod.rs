@@ -26,7 +26,7 @@ use pool::Pool;
 use schema::{Defect, Usable};
 use statements::{Delete, State, Statements};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 
@@ -64,6 +64,8 @@ pub struct PostgresStore {
     schema: String,
     table: LearningsTable,
     permits: Semaphore,
+    /// Time after which a conflict is not retried.
+    retry_timeout: Duration,
 }
 
 impl PostgresStore {
@@ -86,6 +88,7 @@ impl PostgresStore {
             schema: target.schema.clone(),
             table: table.clone(),
             permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)),
+            retry_timeout: options.statement_timeout(),
         };
         match store.statements().await.map(drop) {
             Ok(()) => Ok(store),
@@ -120,7 +123,12 @@ impl PostgresStore {
     async fn delete(&self, id: &str, condition: &Condition) -> Result<Outcome, StorageError> {
         let delete = self.statements().await?.for_condition(condition);
         let mut delay = MIN_RETRY_DELAY;
-        for _ in 0..MAX_ATTEMPTS {
+        let start = Instant::now();
+        for attempt in 0..MAX_ATTEMPTS {
+            // Each attempt can wait for locks. Together they must not take longer than the policy is given.
+            if attempt > 0 && start.elapsed() > self.retry_timeout {
+                break;
+            }
             match self.delete_once(delete, id, condition).await? {
                 Attempt::Finished(outcome) => return Ok(outcome),
                 Attempt::Vetoed => {

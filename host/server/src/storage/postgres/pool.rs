@@ -6,6 +6,7 @@ use super::options::PostgresOptions;
 use deadpool::Runtime;
 use deadpool::managed::{self, BuildError, Object, PoolError, Timeouts};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -28,12 +29,20 @@ impl Pool {
 
     /// Runs a query. If the result does not arrive, or the caller stops waiting, the connection is discarded, so that the
     /// next query never waits behind it.
+    ///
+    /// # Errors
+    /// [`QueryError`]. Every error means that the query was not executed, except those of
+    /// [`QueryError::leaves_outcome_unknown`].
     pub(super) async fn query(
         &self,
         query: &Query,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, QueryError> {
-        self.with(async |connection| connection.query(query, parameters).await).await
+        let mut pending = self.acquire().await?;
+        let deadline = Instant::now() + self.response_timeout;
+        let prepared = pending.run(deadline, async |connection| connection.prepare(query).await).await;
+        let prepared = prepared.map_err(|error| QueryError::NotPrepared(Box::new(error)))?;
+        pending.run(deadline, async |connection| connection.query(query, prepared.as_ref(), parameters).await).await
     }
 
     /// Runs `work` on a connection, by the rules of [`Pool::query`].
@@ -41,35 +50,50 @@ impl Pool {
         &self,
         work: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, QueryError> {
+        self.acquire().await?.run(Instant::now() + self.response_timeout, work).await
+    }
+
+    async fn acquire(&self) -> Result<PendingQuery<'_>, QueryError> {
         let timeouts = Timeouts { wait: Some(self.acquire_timeout), create: None, recycle: None };
-        let connection = match self.pool.timeout_get(&timeouts).await {
-            Ok(connection) => connection,
-            Err(PoolError::Backend(error)) => return Err(QueryError::Connect(error)),
+        match self.pool.timeout_get(&timeouts).await {
+            Ok(connection) => Ok(PendingQuery { pool: self, connection, is_complete: true }),
+            Err(PoolError::Backend(error)) => Err(QueryError::Connect(error)),
             // The pool is never closed and has no hooks, so only the timeout is left.
-            Err(_) => return Err(QueryError::PoolTimeout(self.acquire_timeout)),
-        };
-        let mut pending = PendingQuery { connection, is_complete: false };
-        let result = tokio::time::timeout(self.response_timeout, work(&pending.connection)).await;
-        pending.is_complete = result.is_ok();
+            Err(_) => Err(QueryError::PoolTimeout(self.acquire_timeout)),
+        }
+    }
+}
+
+/// A connection for a query. Dropping it before the query is complete discards the connection.
+struct PendingQuery<'a> {
+    pool: &'a Pool,
+    connection: Object<Connector>,
+    is_complete: bool,
+}
+
+impl PendingQuery<'_> {
+    /// Runs `work` until the deadline.
+    async fn run<T>(
+        &mut self,
+        deadline: Instant,
+        work: impl AsyncFnOnce(&Connection) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, QueryError> {
+        self.is_complete = false;
+        let result = tokio::time::timeout_at(deadline, work(&self.connection)).await;
+        self.is_complete = result.is_ok();
         match result {
-            Err(_) => Err(QueryError::ResponseTimeout(self.response_timeout)),
-            Ok(_) if pending.connection.is_unreplicated() => Err(QueryError::NotReplicated),
+            Err(_) => Err(QueryError::ResponseTimeout(self.pool.response_timeout)),
+            Ok(_) if self.connection.is_unreplicated() => Err(QueryError::NotReplicated),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                pending.connection.discard_unless_reusable(&error);
+                self.connection.discard_unless_reusable(&error);
                 Err(QueryError::Failed(error))
             }
         }
     }
 }
 
-/// A connection with a query in flight. Dropping it before the query is complete discards the connection.
-struct PendingQuery {
-    connection: Object<Connector>,
-    is_complete: bool,
-}
-
-impl Drop for PendingQuery {
+impl Drop for PendingQuery<'_> {
     fn drop(&mut self) {
         if !self.is_complete {
             self.connection.cancel_and_discard();

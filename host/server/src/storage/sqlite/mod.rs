@@ -123,3 +123,22 @@ impl LearningStore for SqliteStore {
         Some(&self.permits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, StorageErrorKind, mpsc, request};
+
+    /// A thread ends during a job only if it panics.
+    #[tokio::test(flavor = "current_thread")]
+    async fn outcome_is_unknown_if_the_thread_ends_during_the_delete() {
+        let (jobs, mut queue) = mpsc::channel(1);
+        let thread = tokio::spawn(async move { drop(queue.recv().await) });
+        let kind = async || {
+            let result = request::<_, Outcome>(&jobs, |reply| reply, StorageErrorKind::OutcomeUnknown).await;
+            result.err().map(|error| error.kind)
+        };
+        assert_eq!(kind().await, Some(StorageErrorKind::OutcomeUnknown));
+        thread.await.unwrap();
+        assert_eq!(kind().await, Some(StorageErrorKind::Internal), "the job was not accepted");
+    }
+}
