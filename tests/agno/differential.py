@@ -26,17 +26,13 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 import accounts
-import uvicorn
-from agno.agent import Agent
+import agent_os
 from agno.db.sqlite import SqliteDb
-from agno.models.base import Model
-from agno.os import AgentOS
 from agno.os.authz import Authorization
 from agno.os.config import AuthorizationConfig
 from agno.os.settings import AgnoAPISettings
@@ -277,10 +273,7 @@ def start_agno(c, files):
     if is_jwt and not c["enforce"]:
         # An AgentOS with a key and without authorization verifies tokens and does not enforce scopes.
         os.environ["JWT_VERIFICATION_KEY"] = c["secret"]
-    # An AgentOS uses the databases of its agents. The agents never run, so their model is a stub.
-    stub = type("Stub", (Model,), {name: lambda *_, **__: None for name in Model.__abstractmethods__})
     databases = [SqliteDb(id=id, db_file=str(file)) for id, file in files.items()]
-    agents = [Agent(id=db.id, db=db, model=stub(id="stub"), telemetry=False) for db in databases]
     settings = {"authorization": False, "user_isolation": False}
     if is_jwt:
         config = {"algorithm": c["algorithm"], "admin_scope": c["admin_scope"]}
@@ -297,18 +290,7 @@ def start_agno(c, files):
     # An AgentOS supports service accounts only with its own database.
     if c["accounts"] != "off":
         settings["db"] = databases[0]
-    app = AgentOS(id="os", agents=agents, telemetry=False, **settings).get_app()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-
-    def stop():
-        server.should_exit = True
-        thread.join()
-
-    return f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", stop
+    return agent_os.serve(databases, **settings)
 
 
 class Comparison:

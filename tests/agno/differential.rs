@@ -1,13 +1,13 @@
 //! Sends the same requests to this server and to the real Agno, and compares the responses.
 
+use super::run_script;
 use crate::support::database::repository_path;
 use crate::support::optional::agno_python;
 use crate::support::server::Setup;
 use crate::support::token::SECRET;
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const KEY: &str = "the key of this deployment";
 
@@ -109,18 +109,6 @@ fn agno_responses_match_except_for_listed_differences() {
         described.push(description);
         servers.push(server);
     }
-    let mut script = Command::new(python)
-        .arg(repository_path("tests/agno/differential.py"))
-        .arg(repository_path("host/server/DIFFERENCES.md"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("Python runs");
-    let mut stdin = script.stdin.take().expect("a pipe");
-    stdin.write_all(Value::from(described).to_string().as_bytes()).expect("the descriptions can be written");
-    drop(stdin);
-    let output = script.wait_with_output().expect("the script ends");
-    println!("{}", String::from_utf8_lossy(&output.stdout).trim_end());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let differences = repository_path("host/server/DIFFERENCES.md");
+    println!("{}", run_script(&python, "tests/agno/differential.py", &[&differences], Value::from(described)));
 }

@@ -1,17 +1,43 @@
-//! The real Agno on the same database file, and a differential test against the real Agno.
+//! The real Agno on the same database, and differential tests against the real Agno.
 
+mod deployments;
 mod differential;
 
+use crate::support::database::repository_path;
 use crate::support::optional::agno_python;
 use crate::support::server::Setup;
 use crate::support::token::{admin, user};
+use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+/// Runs a script of the repository with this JSON on its standard input, and returns its output.
+///
+/// # Panics
+/// If the script fails.
+fn run_script(python: &Path, script: &str, arguments: &[&Path], input: Value) -> String {
+    let mut script = Command::new(python)
+        .arg(repository_path(script))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let mut stdin = script.stdin.take().expect("a pipe");
+    stdin.write_all(input.to_string().as_bytes()).expect("the input can be written");
+    drop(stdin);
+    let output = script.wait_with_output().expect("the script ends");
+    let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
 
 /// Runs `learnings.py` and returns its output.
 fn run_learnings_script(python: &Path, command: &str, file: &Path) -> String {
-    let script = crate::support::database::repository_path("tests/agno/learnings.py");
+    let script = repository_path("tests/agno/learnings.py");
     let output = Command::new(python).arg(script).arg(command).arg(file).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")

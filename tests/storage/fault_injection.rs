@@ -339,7 +339,8 @@ fn table_dropped_under_load_is_answered_500_until_recreated() {
 
 /// Starts a second server, which creates the table.
 fn start_second_server(file: &Path) -> TestServer {
-    setup(file).start()
+    let setup = setup(file);
+    Setup { further_databases: setup.further_databases.clone() + "create = true\n", ..setup }.start()
 }
 
 #[test]
@@ -358,7 +359,7 @@ fn deleted_file_is_answered_500_until_replaced() {
     remove();
     // The open file still has the records, but no other program could see a delete in it.
     assert_failed(&delete(&mut client, 1));
-    assert_logged(&host, "unable to open");
+    assert_logged(&host, "learnings.db does not exist");
     assert!(!file.exists(), "the server must not create an empty file, which would hide the deletion");
     assert_eq!(health(&host), 503);
 
