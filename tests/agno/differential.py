@@ -267,7 +267,7 @@ class Server:
 
 def start_agno(c, files):
     """Starts an AgentOS with the configuration of our server. Returns its address and a function that stops it."""
-    for name in ("OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"):
+    for name in ("OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_JWKS"):
         os.environ.pop(name, None)
     is_jwt = c["mode"] == "jwt"
     if is_jwt and not c["enforce"]:

@@ -1,92 +1,15 @@
 //! Credentials: signature algorithms, verified claims, and requirements on keys.
 
+use super::signers::{Signer, asymmetric, ed25519, rsa};
 use crate::support::server::{Setup, TestServer};
 use crate::support::token::{SECRET, now, signed_by, user, with_claims};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair,
-};
-use aws_lc_rs::{encoding::AsDer, encoding::PublicKeyX509Der, hmac};
+use aws_lc_rs::{hmac, signature};
 use base64::Engine;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 const ALICE_PROFILE: &str = "/learnings/user_profile_alice@example.com";
 const ABSENT: &str = "/learnings/absent";
-
-/// Returns the signature of a message.
-type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
-
-/// A key pair, with its public key in PEM and as a JSON Web Key.
-struct Signer {
-    algorithm: &'static str,
-    sign: Sign,
-    pem: String,
-    jwk: Value,
-}
-
-impl Signer {
-    fn token(&self, header: Value) -> String {
-        let mut header = header;
-        header["alg"] = json!(self.algorithm);
-        signed_by(header, json!({ "sub": "alice", "scopes": ["learnings:delete"], "exp": now() + 60 }), |message| {
-            (self.sign)(message)
-        })
-    }
-}
-
-fn public_key_pem(key: &impl AsDer<PublicKeyX509Der<'static>>) -> String {
-    let der = key.as_der().expect("a public key has an encoding");
-    pem::encode(&pem::Pem::new("PUBLIC KEY", der.as_ref()))
-}
-
-fn rsa(algorithm: &'static str, padding: &'static dyn RsaEncoding) -> Signer {
-    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key pair");
-    let pem = public_key_pem(pair.public_key());
-    // PKCS #1 of a key of 2048 bits: two headers, a zero, the modulus, a header, the exponent 65537.
-    let der = pair.public_key().as_ref();
-    let (n, e) = (&der[9..265], &der[der.len() - 3..]);
-    let jwk = json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e) });
-    let sign = move |message: &[u8]| {
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(padding, &SystemRandom::new(), message, &mut signature).expect("a signature");
-        signature
-    };
-    Signer { algorithm, sign: Box::new(sign), pem, jwk }
-}
-
-fn ecdsa(algorithm: &'static str, curve: &'static EcdsaSigningAlgorithm, name: &str) -> Signer {
-    let pair = EcdsaKeyPair::generate(curve).expect("a key pair");
-    let pem = public_key_pem(pair.public_key());
-    let point = &pair.public_key().as_ref()[1..];
-    let (x, y) = point.split_at(point.len() / 2);
-    let jwk = json!({ "kty": "EC", "crv": name, "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
-    let sign = move |message: &[u8]| pair.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec();
-    Signer { algorithm, sign: Box::new(sign), pem, jwk }
-}
-
-fn ed25519() -> Signer {
-    let pair = Ed25519KeyPair::generate().expect("a key pair");
-    let pem = public_key_pem(pair.public_key());
-    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()) });
-    Signer { algorithm: "EdDSA", sign: Box::new(move |message| pair.sign(message).as_ref().to_vec()), pem, jwk }
-}
-
-fn asymmetric() -> Vec<Signer> {
-    vec![
-        rsa("RS256", &signature::RSA_PKCS1_SHA256),
-        rsa("RS384", &signature::RSA_PKCS1_SHA384),
-        rsa("RS512", &signature::RSA_PKCS1_SHA512),
-        rsa("PS256", &signature::RSA_PSS_SHA256),
-        rsa("PS384", &signature::RSA_PSS_SHA384),
-        rsa("PS512", &signature::RSA_PSS_SHA512),
-        ecdsa("ES256", &signature::ECDSA_P256_SHA256_FIXED_SIGNING, "P-256"),
-        ecdsa("ES384", &signature::ECDSA_P384_SHA384_FIXED_SIGNING, "P-384"),
-        ecdsa("ES512", &signature::ECDSA_P521_SHA512_FIXED_SIGNING, "P-521"),
-        ed25519(),
-    ]
-}
 
 fn with_key(algorithm: &str, key: &str) -> Setup {
     Setup::with_auth(&format!(
@@ -96,11 +19,11 @@ fn with_key(algorithm: &str, key: &str) -> Setup {
 }
 
 /// Asserts that a token is accepted: only an authenticated caller gets 404 for an absent record.
-fn assert_accepted(server: &TestServer, token: &str) {
+pub(super) fn assert_accepted(server: &TestServer, token: &str) {
     assert_eq!(server.delete(ABSENT, Some(token)).status, 404, "{}", server.log());
 }
 
-fn assert_rejected(server: &TestServer, token: &str, detail: &str) {
+pub(super) fn assert_rejected(server: &TestServer, token: &str, detail: &str) {
     server.delete(ALICE_PROFILE, Some(token)).assert_error(401, detail, "UNAUTHENTICATED");
 }
 
@@ -148,163 +71,54 @@ fn hmac_algorithm_accepts_only_its_secret_not_a_public_key() {
     assert_rejected(&server, &unsigned, "Invalid token");
 }
 
+/// Environment files have PEM in one line.
 #[test]
-fn jwks_key_is_selected_by_kid_or_else_has_no_kid() {
-    let [first, second, fallback] = [ed25519(), ed25519(), ed25519()];
-    let key = |signer: &Signer, kid: Option<&str>| {
-        let mut jwk = signer.jwk.clone();
-        if let Some(kid) = kid {
-            jwk["kid"] = json!(kid);
+fn verification_key_in_one_line_is_accepted() {
+    for signer in [rsa("RS256", &signature::RSA_PKCS1_SHA256), ed25519()] {
+        let one_line = signer.pem.trim();
+        for pem in [
+            one_line.replace("\r\n", "\n").replace('\n', "\\n"),
+            one_line.replace("\r\n", "\n").replace('\n', "\\r\\n") + "\\n",
+            one_line.replace("\r\n", "\n").replace('\n', " "),
+            one_line.replace("\r\n", "\n").replace('\n', ""),
+            format!("\n  {}  \n", one_line),
+        ] {
+            let auth = format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{}\"\n", signer.algorithm);
+            let environment = vec![("JWT_VERIFICATION_KEY", pem)];
+            let server = Setup { environment, ..Setup::with_auth(&auth) }.start();
+            assert_accepted(&server, &signer.token(json!({})));
         }
-        jwk
-    };
-    let mismatched = rsa("RS256", &signature::RSA_PKCS1_SHA256).jwk;
-    let set = json!({ "keys": [key(&first, Some("1")), mismatched, key(&second, Some("2")), key(&fallback, None)] });
-    let setup = Setup::with_auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n");
-    let directory = tempfile::TempDir::new().expect("a directory");
-    std::fs::write(directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
-    crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
-    let server = setup.start_in(directory);
-
-    assert_accepted(&server, &first.token(json!({ "kid": "1" })));
-    assert_accepted(&server, &second.token(json!({ "kid": "2" })));
-    assert_accepted(&server, &fallback.token(json!({})));
-    assert_accepted(&server, &fallback.token(json!({ "kid": "unknown" })));
-    assert_rejected(&server, &first.token(json!({ "kid": "2" })), "Invalid token");
-    assert_rejected(&server, &first.token(json!({})), "Invalid token");
+    }
 }
 
+/// No request can present such a key.
 #[test]
-fn changed_jwks_file_is_reloaded_unless_it_is_broken() {
-    let [old, new] = [ed25519(), ed25519()];
-    let directory = tempfile::TempDir::new().expect("a directory");
-    crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
-    let file = directory.path().join("jwks.json");
-    let write = |text: &str| std::fs::write(&file, text).expect("the set can be written");
-    write(&json!({ "keys": [old.jwk] }).to_string());
-    let auth = "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_file = \"jwks.json\"\n";
-    let server = Setup::with_auth(auth).start_in(directory);
-    // The same token every time, because a verified token is cached.
-    let old_token = old.token(json!({}));
-    assert_accepted(&server, &old_token);
-    assert_rejected(&server, &new.token(json!({})), "Invalid token");
-
-    write("{\"keys\": [");
-    server.wait_for_log(&["cannot be used", "the last good one stays"]);
-    assert_accepted(&server, &old_token);
-
-    write(&json!({ "keys": [new.jwk, { "kty": "oct", "k": "" }] }).to_string());
-    server.wait_for_log(&["has changed and is in use"]);
-    assert_accepted(&server, &new.token(json!({})));
-    assert_rejected(&server, &old_token, "Invalid token");
-}
-
-#[test]
-fn jwks_file_supports_every_key_type() {
-    for signer in asymmetric() {
+fn security_key_that_never_matches_is_refused_at_startup() {
+    for (key, reason) in [
+        ("schlüssel", "visible ASCII"),
+        ("key\u{7f}", "visible ASCII"),
+        ("a\tb", "visible ASCII"),
+        ("line\nbreak", "visible ASCII"),
+        (" key", "white space"),
+        ("key\n", "white space"),
+        ("", "white space"),
+        ("agno_pat_key", "agno_pat_"),
+    ] {
         let directory = tempfile::TempDir::new().expect("a directory");
-        crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
-        let set = json!({ "keys": [signer.jwk] });
-        std::fs::write(directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
-        let auth = format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{}\"\n", signer.algorithm);
-        // The environment variable of an AgentOS.
-        let set = directory.path().join("jwks.json").display().to_string();
-        let server = Setup { environment: vec![("JWT_JWKS_FILE", set)], ..Setup::with_auth(&auth) }.start_in(directory);
-        assert_accepted(&server, &signer.token(json!({ "kid": "any" })));
+        let auth = format!("mode = \"security-key\"\nsecurity_key = {}\n", Value::from(key));
+        for setup in [
+            Setup::with_auth(&auth.replace('\u{7f}', "\\u007F")),
+            Setup {
+                environment: vec![("OS_SECURITY_KEY", key.to_owned())],
+                ..Setup::with_auth("mode = \"security-key\"\n")
+            },
+        ] {
+            let directory = tempfile::TempDir::new_in(directory.path()).expect("a directory");
+            let error = setup.try_start_in(directory).err().unwrap_or_else(|| panic!("{key:?}: the server started"));
+            assert!(error.contains("auth.security_key") && error.contains(reason), "{key:?}: {error}");
+            assert!(key.len() < 4 || !error.contains(key), "{key:?}: {error}");
+        }
     }
-}
-
-/// Starts a server that verifies with a JWKS file of these keys, or returns its error output.
-fn try_start_with_jwks(algorithm: &str, keys: Value) -> Result<TestServer, String> {
-    let directory = tempfile::TempDir::new().expect("a directory");
-    let set = json!({ "keys": keys });
-    std::fs::write(directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
-    crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
-    Setup::with_auth(&format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"{algorithm}\"\njwks_file = \"jwks.json\"\n"))
-        .try_start_in(directory)
-}
-
-/// Returns the signer's JSON Web Key with added or replaced members.
-fn jwk_with(signer: &Signer, members: Value) -> Value {
-    let mut jwk = signer.jwk.clone();
-    jwk.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
-    jwk
-}
-
-/// Asserts that a JSON Web Key verifies signatures if `member` is `right`, and is skipped if `member` is `wrong`.
-fn assert_member_must_match(member: &str, right: &str, wrong: &str) {
-    let [signer, other] = [(); 2].map(|()| rsa("RS256", &signature::RSA_PKCS1_SHA256));
-    let wrong_key = jwk_with(&signer, json!({ "kid": "1", member: wrong }));
-    let reason = format!("its \"{member}\" is \"{wrong}\", and \"{right}\" is needed");
-
-    // Without another key, the server does not start.
-    let error = try_start_with_jwks("RS256", json!([wrong_key])).err().expect("the server does not start");
-    assert!(error.contains("auth.jwt.jwks_file") && error.contains(&reason), "{error}");
-
-    // With another key, only that key verifies.
-    let other_key = jwk_with(&other, json!({ "kid": "2", member: right }));
-    let server = try_start_with_jwks("RS256", json!([wrong_key, other_key])).expect("the server starts");
-    assert_rejected(&server, &signer.token(json!({ "kid": "1" })), "Invalid token");
-    assert_rejected(&server, &signer.token(json!({ "kid": "2" })), "Invalid token");
-    assert_accepted(&server, &other.token(json!({ "kid": "2" })));
-    let line = server.wait_for_log(&["WARN", "skipped a key of the key set"]);
-    assert_eq!((&line["index"], &line["kid"]), (&json!(0), &json!("1")), "{line}");
-    assert!(line["reason"].as_str().is_some_and(|text| text.contains(&reason)), "{line}");
-
-    // The same key without a `kid`, then with the right value.
-    let server = try_start_with_jwks("RS256", json!([jwk_with(&signer, json!({ member: wrong })), other_key]));
-    assert_rejected(&server.expect("the server starts"), &signer.token(json!({})), "Invalid token");
-    let right_key = jwk_with(&signer, json!({ "kid": "1", member: right }));
-    let server = try_start_with_jwks("RS256", json!([right_key, other_key])).expect("the server starts");
-    assert_accepted(&server, &signer.token(json!({ "kid": "1" })));
-}
-
-#[test]
-fn jwk_with_mismatched_use_or_alg_does_not_verify() {
-    assert_member_must_match("use", "sig", "enc");
-    // RSA keys for both algorithms have the same format, so only `alg` distinguishes them.
-    assert_member_must_match("alg", "RS256", "RS512");
-}
-
-#[test]
-fn malformed_jwks_entry_is_skipped_with_a_warning() {
-    let signer = ed25519();
-    let keys = json!([7, jwk_with(&signer, json!({ "kid": "bad", "x": "AAAA" })), signer.jwk]);
-    let server = try_start_with_jwks("EdDSA", keys).expect("the server starts");
-    assert_accepted(&server, &signer.token(json!({})));
-    server.wait_for_log(&["WARN", "skipped a key of the key set", "\"index\":0", "it is not a JSON object"]);
-    server.wait_for_log(&[
-        "WARN",
-        "skipped a key of the key set",
-        "\"kid\":\"bad\"",
-        "this is not a public key for EdDSA",
-    ]);
-
-    // The warnings are repeated when the file changes.
-    let set = json!({ "keys": [signer.jwk, { "kid": "later" }] });
-    std::fs::write(server.directory.path().join("jwks.json"), set.to_string()).expect("the set can be written");
-    let line = server.wait_for_log(&["WARN", "skipped a key of the key set", "later"]);
-    assert_eq!((&line["index"], &line["kid"]), (&json!(1), &json!("later")), "{line}");
-    assert_eq!(line["reason"], "its \"kty\" is missing");
-    assert_accepted(&server, &signer.token(json!({})));
-}
-
-#[test]
-fn jwk_with_leading_zeros_and_padding_verifies() {
-    let signer = rsa("RS256", &signature::RSA_PKCS1_SHA256);
-    let bytes = |member: &str| {
-        URL_SAFE_NO_PAD.decode(signer.jwk[member].as_str().expect("text")).expect("a member that was encoded here")
-    };
-    for zeros in 0..3 {
-        let padded = |member| URL_SAFE.encode([vec![0; zeros], bytes(member)].concat());
-        let key = jwk_with(&signer, json!({ "n": padded("n"), "e": padded("e") }));
-        let server = try_start_with_jwks("RS256", json!([key])).expect("the server starts");
-        assert_accepted(&server, &signer.token(json!({})));
-    }
-    let signer = ed25519();
-    let x = signer.jwk["x"].as_str().expect("text");
-    let server = try_start_with_jwks("EdDSA", json!([jwk_with(&signer, json!({ "x": format!("{x}=") }))]));
-    assert_accepted(&server.expect("the server starts"), &signer.token(json!({})));
 }
 
 #[test]

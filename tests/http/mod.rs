@@ -2,9 +2,13 @@
 
 mod agno_deviations;
 mod credentials;
+mod identity_providers;
+mod jwks;
+mod jwks_url;
 mod openapi;
 mod postgres_accounts;
 mod protocol;
 mod rule_precedence;
 mod service_accounts;
+mod signers;
 mod storage;

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod cluster;
 pub mod database;
 pub mod fake_storage;
+pub mod https;
 pub mod load;
 pub mod native_policy;
 pub mod optional;

@@ -144,7 +144,7 @@ fn wrap(command: Command, program: &str, arguments: &[String]) -> Command {
 pub fn serve_command(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
     command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE"] {
+    for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_JWKS"] {
         command.env_remove(name);
     }
     // Compiled policies are cached in the target directory, not in the user's cache.

@@ -1,22 +1,25 @@
 //! Builds the authenticator.
 
-use crate::auth::{AuthMode, Authenticator, Authorization, JwksFile, JwtVerifier, ServiceAccounts, TokenCache};
-use crate::config::{AuthConfig, AuthModeConfig, Config, ConfigError};
-use std::sync::Arc;
+use crate::auth::{AuthMode, Authenticator, Authorization, Jwks, JwtVerifier, ServiceAccounts, TokenCache};
+use crate::config::{AuthConfig, AuthModeConfig, Config, ConfigError, JwksSource};
 
-/// Reads the JSON Web Key Set, if one is configured, and starts to watch its file.
-pub(super) fn open_jwks(config: &Config) -> Result<Option<Arc<JwksFile>>, ConfigError> {
+/// Reads or fetches the JSON Web Key Set, if one is configured, and starts to watch it.
+pub(super) async fn open_jwks(config: &Config) -> Result<Option<Jwks>, ConfigError> {
     let AuthModeConfig::Jwt(jwt) = &config.auth.mode else { return Ok(None) };
-    let Some(jwks) = &jwt.jwks else { return Ok(None) };
-    let file = JwksFile::watch(&jwks.file, jwt.algorithm);
-    file.map(Some).map_err(|error| config.error(jwks.key, error.to_string()))
+    let Some((key, source)) = &jwt.jwks else { return Ok(None) };
+    let jwks = match source {
+        JwksSource::File(path) => Jwks::watch_file(path, jwt.algorithm),
+        JwksSource::Url(url) => Jwks::fetch(url.clone(), jwt.algorithm).await,
+        JwksSource::Document(document) => Jwks::from_document(document, jwt.algorithm),
+    };
+    jwks.map(Some).map_err(|error| config.error(*key, error.to_string()))
 }
 
 /// Combines the configuration with what was opened for it.
 pub(super) fn build(
     auth: AuthConfig,
     authorization: Authorization,
-    jwks: Option<Arc<JwksFile>>,
+    jwks: Option<Jwks>,
     service_accounts: Option<ServiceAccounts>,
 ) -> Authenticator {
     let mode = match auth.mode {
@@ -26,8 +29,7 @@ pub(super) fn build(
             algorithm: jwt.algorithm,
             keys: jwt.keys,
             jwks,
-            audience: jwt.audience,
-            issuer: jwt.issuer,
+            claims: jwt.claims,
             leeway_seconds: jwt.leeway_seconds,
             token_cache: TokenCache::default(),
         })),

@@ -48,7 +48,7 @@ pub async fn bind(config: Config) -> Result<Server, StartError> {
 pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Server, StartError> {
     let databases = databases::open(&config).await?;
     let service_accounts = databases::open_service_accounts(&config)?;
-    let jwks = authentication::open_jwks(&config)?;
+    let jwks = authentication::open_jwks(&config).await?;
     let authenticator = authentication::build(config.auth, config.authorization, jwks, service_accounts);
     let service = Service::new(authenticator, databases, policy, &config.http, config.sqlite.busy_timeout());
     let address = config.http.listen;

@@ -50,7 +50,7 @@ impl Authenticator {
                 Err(IdentityError::new(IdentityErrorKind::Invalid, expected, "not the security key"))
             }
             AuthMode::Jwt(verifier) => {
-                let claims = verifier.verify(token)?;
+                let claims = verifier.verify(token).await?;
                 Ok(self.caller(Credential::Jwt, claims.subject, claims.scopes))
             }
             AuthMode::SecurityKey(_) | AuthMode::None => Ok(self.caller(expected, None, Vec::new())),

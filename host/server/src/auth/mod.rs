@@ -9,6 +9,9 @@ mod service_accounts;
 
 pub use authenticator::{AuthMode, Authenticator};
 pub use authorization::Authorization;
-pub use jwt::{Algorithm, JwksFile, JwksFileError, JwtVerifier, KeyError, TokenCache, VerificationKey, VerifiedClaims};
-pub use security_key::SecurityKey;
+pub use jwt::{
+    Algorithm, ClaimPath, ClaimRules, Jwks, JwksError, JwksUrl, JwtVerifier, KeyError, TokenCache, VerificationKey,
+    VerifiedClaims,
+};
+pub use security_key::{SecurityKey, SecurityKeyError};
 pub use service_accounts::{Account, AccountStore, ServiceAccounts};

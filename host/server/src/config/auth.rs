@@ -2,8 +2,9 @@
 
 use super::databases::{DatabaseConfig, is_name};
 use super::error::ConfigError;
+use super::file::Names;
 use super::{Environment, Source, file};
-use crate::auth::{Algorithm, SecurityKey, VerificationKey};
+use crate::auth::{Algorithm, ClaimRules, JwksUrl, SecurityKey, VerificationKey};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,22 +32,22 @@ pub struct JwtConfig {
     pub algorithm: Algorithm,
     /// The keys without a key set.
     pub keys: Vec<VerificationKey>,
-    /// The key set.
-    pub jwks: Option<JwksSource>,
-    /// The audience that a token must have.
-    pub audience: Option<String>,
-    /// The issuer that a token must have.
-    pub issuer: Option<String>,
+    /// The key set, and the key or the environment variable that names it, for error messages.
+    pub jwks: Option<(&'static str, JwksSource)>,
+    /// What is required of the claims, and what they mean.
+    pub claims: ClaimRules,
     /// By how many seconds the clocks of issuer and server can differ.
     pub leeway_seconds: u64,
 }
 
-/// A JSON Web Key Set.
-pub struct JwksSource {
-    /// The key or the environment variable that names the file, for error messages.
-    pub key: &'static str,
-    /// The file.
-    pub file: PathBuf,
+/// Where a JSON Web Key Set is.
+pub enum JwksSource {
+    /// In a file.
+    File(PathBuf),
+    /// At a URL.
+    Url(JwksUrl),
+    /// The set itself.
+    Document(String),
 }
 
 /// The store of service accounts.
@@ -112,10 +113,7 @@ fn validate_security_key(
         (None, None) => environment("OS_SECURITY_KEY")
             .ok_or_else(|| source.error(KEY, "is missing; set it, security_key_file or OS_SECURITY_KEY"))?,
     };
-    if key.trim() != key || key.is_empty() {
-        return Err(source.error(KEY, "must not be empty, nor begin or end with white space"));
-    }
-    Ok(SecurityKey::new(&key))
+    SecurityKey::new(&key).map_err(|error| source.error(KEY, error.to_string()))
 }
 
 fn validate_jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<JwtConfig, ConfigError> {
@@ -123,21 +121,50 @@ fn validate_jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -
         let names = Algorithm::ALL.map(Algorithm::name).join(", ");
         source.error("auth.jwt.algorithm", format!("must be one of {names}"))
     })?;
-    if jwt.audience.as_deref() == Some("") || jwt.issuer.as_deref() == Some("") {
+    let audiences = jwt.audience.clone().map_or_else(Vec::new, Names::into_vec);
+    let has_no_audience = jwt.audience.is_some() && audiences.is_empty();
+    if has_no_audience || audiences.iter().any(String::is_empty) || jwt.issuer.as_deref() == Some("") {
         return Err(source.error("auth.jwt", "audience and issuer must not be empty; leave them out to ask for none"));
     }
     let keys = verification_keys(&jwt, algorithm, source, environment)?;
-    let jwks = match jwt.jwks_file {
-        Some(path) => Some(("auth.jwt.jwks_file", path)),
-        None => environment("JWT_JWKS_FILE").filter(|path| !path.is_empty()).map(|path| ("JWT_JWKS_FILE", path)),
-    };
-    let jwks = jwks.map(|(key, path)| JwksSource { key, file: source.path(&path) });
+    let jwks = jwks_source(&jwt, source, environment)?;
     if keys.is_empty() && jwks.is_none() {
-        let reason = "is missing; set it, verification_key_files, jwks_file, JWT_VERIFICATION_KEY or JWT_JWKS_FILE";
+        let reason = "is missing; set it, verification_key_files, jwks_file, jwks_url, JWT_VERIFICATION_KEY, JWT_JWKS_FILE \
+                      or JWT_JWKS";
         return Err(source.error("auth.jwt.verification_keys", reason));
     }
-    let (audience, issuer, leeway_seconds) = (jwt.audience, jwt.issuer, jwt.leeway_seconds);
-    Ok(JwtConfig { algorithm, keys, jwks, audience, issuer, leeway_seconds })
+    let claims = ClaimRules {
+        user_id_claim: jwt.user_id_claim,
+        scopes_claim: jwt.scopes_claim,
+        scope_prefix: jwt.scope_prefix,
+        audience_claim: jwt.audience_claim,
+        audiences,
+        issuer: jwt.issuer,
+    };
+    Ok(JwtConfig { algorithm, keys, jwks, claims, leeway_seconds: jwt.leeway_seconds })
+}
+
+/// The key set of the configuration; of the environment if there is none.
+fn jwks_source(
+    jwt: &file::Jwt,
+    source: &Source,
+    environment: Environment<'_>,
+) -> Result<Option<(&'static str, JwksSource)>, ConfigError> {
+    const URL: &str = "auth.jwt.jwks_url";
+    let variable = |name| environment(name).filter(|value: &String| !value.trim().is_empty());
+    Ok(match (&jwt.jwks_file, &jwt.jwks_url) {
+        (Some(_), Some(_)) => return Err(source.error(URL, "give either jwks_file or jwks_url")),
+        (Some(path), None) => Some(("auth.jwt.jwks_file", JwksSource::File(source.path(path)))),
+        (None, Some(url)) => {
+            let reason = "must be an https:// URL without user and password";
+            let url = JwksUrl::parse(url.expose()).ok_or_else(|| source.error(URL, reason))?;
+            Some((URL, JwksSource::Url(url)))
+        }
+        (None, None) => match variable("JWT_JWKS_FILE") {
+            Some(path) => Some(("JWT_JWKS_FILE", JwksSource::File(source.path(&path)))),
+            None => variable("JWT_JWKS").map(|document| ("JWT_JWKS", JwksSource::Document(document))),
+        },
+    })
 }
 
 /// The keys of the configuration and of the files that it names; of the environment if there are none.

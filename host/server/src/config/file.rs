@@ -1,7 +1,7 @@
 //! The configuration file as TOML. Every key of it is defined here or in a section's own type.
 
 use super::secret::{Secret, Secrets};
-use crate::auth::Authorization;
+use crate::auth::{Authorization, ClaimPath, ClaimRules};
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
@@ -95,20 +95,31 @@ pub(super) struct Jwt {
     pub(super) verification_keys: Secrets,
     pub(super) verification_key_files: Vec<String>,
     pub(super) jwks_file: Option<String>,
-    pub(super) audience: Option<String>,
+    pub(super) jwks_url: Option<Secret>,
+    pub(super) audience: Option<Names>,
+    pub(super) audience_claim: ClaimPath,
     pub(super) issuer: Option<String>,
+    pub(super) user_id_claim: ClaimPath,
+    pub(super) scopes_claim: ClaimPath,
+    pub(super) scope_prefix: String,
     pub(super) leeway_seconds: u64,
 }
 
 impl Default for Jwt {
     fn default() -> Self {
+        let claims = ClaimRules::default();
         Self {
             algorithm: "RS256".to_owned(),
             verification_keys: Secrets::default(),
             verification_key_files: Vec::new(),
             jwks_file: None,
+            jwks_url: None,
             audience: None,
+            audience_claim: claims.audience_claim,
             issuer: None,
+            user_id_claim: claims.user_id_claim,
+            scopes_claim: claims.scopes_claim,
+            scope_prefix: claims.scope_prefix,
             leeway_seconds: 10,
         }
     }
@@ -122,6 +133,23 @@ pub(super) struct ServiceAccounts {
     pub(super) table: String,
     #[serde(default = "default_cache_seconds")]
     pub(super) cache_seconds: u64,
+}
+
+/// A name, or an array of names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a name, or an array of names")]
+pub(super) enum Names {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Names {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Many(names) => names,
+        }
+    }
 }
 
 const fn default_max_in_flight() -> usize {

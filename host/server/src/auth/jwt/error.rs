@@ -1,4 +1,4 @@
-//! Errors: a key or a JWKS file that cannot be used, and a token that is refused.
+//! Errors: a key or a key set that cannot be used, and a token that is refused.
 
 use delete_learning::{Credential, IdentityError, IdentityErrorKind};
 use std::io;
@@ -76,10 +76,10 @@ pub enum KeyError {
     },
 }
 
-/// An error about a JWKS file.
+/// An error about a JSON Web Key Set.
 #[derive(Debug, thiserror::Error)]
-pub enum JwksFileError {
-    /// The file cannot be read, or the thread that watches it cannot be started.
+pub enum JwksError {
+    /// The file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     Read {
         /// The file.
@@ -87,14 +87,22 @@ pub enum JwksFileError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file's content cannot be used.
-    #[error("{}: {source}", path.display())]
+    /// The document cannot be used.
+    #[error("{origin}: {source}")]
     Keys {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with the content.
+        /// Where it is from.
+        origin: String,
+        /// What is wrong with it.
         source: KeyError,
     },
+    /// The thread that reads or fetches the set cannot be started.
+    #[error("cannot start a thread for the key set: {0}")]
+    Thread(#[source] io::Error),
+    /// This machine has no trusted certificate authority.
+    #[error(
+        "this machine trusts no certificate authority, so the key set cannot be fetched; SSL_CERT_FILE can name a file"
+    )]
+    NoRootCertificates,
 }
 
 /// Returns an [`IdentityErrorKind::Invalid`] error with this reason. The reason must not contain a part of the token.

@@ -36,7 +36,7 @@ impl VerificationKey {
             return Self::from_secret(algorithm, text.as_bytes());
         }
         let error = |reason| KeyError::Pem { algorithm: algorithm.name(), reason };
-        let block = pem::parse(text).map_err(|_| error("it is not PEM"))?;
+        let block = pem::parse(restore_lines(text)).map_err(|_| error("it is not PEM"))?;
         match block.tag() {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_public(algorithm, block.contents()),
             tag if tag.ends_with("PRIVATE KEY") => {
@@ -83,4 +83,16 @@ impl VerificationKey {
             Key::Public(key) => key.verify_sig(message, signature).is_ok(),
         }
     }
+}
+
+/// Restores the lines of PEM that was written in one line: with the characters `\n` in place of line breaks, as in
+/// environment files, or with spaces.
+fn restore_lines(text: &str) -> String {
+    let text = text.replace("\\r", "").replace("\\n", "\n");
+    let Some((begin, rest)) = text.trim().strip_prefix("-----").and_then(|rest| rest.split_once("-----")) else {
+        return text;
+    };
+    let Some((body, end)) = rest.split_once("-----") else { return text };
+    let body: Vec<&str> = body.split_ascii_whitespace().collect();
+    format!("-----{begin}-----\n{}\n-----{end}\n", body.join("\n"))
 }

@@ -5,27 +5,28 @@
 //! strictness of the claim checks must match the real AgentOS, because both services accept the same tokens.
 
 mod algorithm;
+mod claim_path;
 mod claims;
 mod error;
-mod jwk_set;
-mod jwks_file;
+mod jwks;
 mod keys;
 mod token_cache;
 
 pub use algorithm::Algorithm;
-pub use claims::VerifiedClaims;
-pub use error::{JwksFileError, KeyError};
-pub use jwks_file::JwksFile;
+pub use claim_path::ClaimPath;
+pub use claims::{ClaimRules, VerifiedClaims};
+pub use error::{JwksError, KeyError};
+pub use jwks::{Jwks, JwksUrl};
 pub use keys::VerificationKey;
 pub use token_cache::TokenCache;
 
 use super::digest::TokenDigest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claims::{ClaimsSet, TimeClaims, check_audience, check_issuer, read_claims};
-use delete_learning::IdentityError;
-use error::invalid_token;
-use jwk_set::JwkSet;
+use claims::{ClaimsSet, TimeClaims};
+use delete_learning::{IdentityError, IdentityErrorKind};
+use error::{invalid_token, token_error};
+use jwks::JwkSet;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::sync::Arc;
@@ -37,12 +38,10 @@ pub struct JwtVerifier {
     pub algorithm: Algorithm,
     /// Static keys. Each is tried in order, after the key that `jwks` selects.
     pub keys: Vec<VerificationKey>,
-    /// A JWKS file. The token's `kid` selects one of its keys.
-    pub jwks: Option<Arc<JwksFile>>,
-    /// The required audience (`aud`), if any.
-    pub audience: Option<String>,
-    /// The required issuer (`iss`), if any.
-    pub issuer: Option<String>,
+    /// A key set. The token's `kid` selects one of its keys.
+    pub jwks: Option<Jwks>,
+    /// What is required of the claims, and what they mean.
+    pub claims: ClaimRules,
     /// The tolerated clock difference between issuer and host, in seconds.
     pub leeway_seconds: u64,
     /// Tokens that were verified before.
@@ -74,36 +73,71 @@ impl JwtVerifier {
     /// Verifies a token's signature, then its claims, and returns the claims that authorization needs.
     ///
     /// # Errors
-    /// [`Invalid`], [`Expired`], [`WrongAudience`] or [`ReservedSubject`], with the reason for the log.
+    /// [`Invalid`], [`Expired`], [`WrongAudience`] or [`ReservedSubject`], with the reason for the log; [`Unavailable`] if
+    /// the key set could not be fetched yet.
     ///
     /// [`Invalid`]: delete_learning::IdentityErrorKind::Invalid
     /// [`Expired`]: delete_learning::IdentityErrorKind::Expired
     /// [`WrongAudience`]: delete_learning::IdentityErrorKind::WrongAudience
     /// [`ReservedSubject`]: delete_learning::IdentityErrorKind::ReservedSubject
-    pub fn verify(&self, token: &str) -> Result<VerifiedClaims, IdentityError> {
+    /// [`Unavailable`]: delete_learning::IdentityErrorKind::Unavailable
+    pub async fn verify(&self, token: &str) -> Result<VerifiedClaims, IdentityError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let jwks = self.jwks.as_ref().map(|file| file.keys());
+        let mut keys = self.jwks.as_ref().map(Jwks::keys);
         let digest = TokenDigest::new(token);
-        if let Some((verified, times)) = self.token_cache.get(&digest, jwks.as_ref()) {
+        if let Some((verified, times)) = self.token_cache.get(&digest, keys.as_ref()) {
             return times.check(now, self.leeway_seconds).map(|()| verified);
         }
-        let claims = self.verify_signature(token, jwks.as_deref())?;
+        let token = SignedToken::parse(token, self.algorithm)?;
+        let mut is_signed = self.has_signature(&token, keys.as_deref());
+        if !is_signed
+            && let (Some(jwks), Some(set)) = (&self.jwks, &keys)
+            && (set.is_empty() || token.kid.as_ref().is_some_and(|kid| !set.contains(kid)))
+        {
+            // The issuer can have begun to sign with a key that it published after the last fetch.
+            jwks.refresh().await;
+            let refreshed = jwks.keys();
+            is_signed = !Arc::ptr_eq(set, &refreshed) && self.has_signature(&token, Some(&refreshed));
+            keys = Some(refreshed);
+        }
+        if !is_signed {
+            return Err(match &keys {
+                Some(set) if set.is_empty() => {
+                    token_error(IdentityErrorKind::Unavailable, "the key set has not been fetched yet")
+                }
+                _ => invalid_token("no key verifies the signature"),
+            });
+        }
+        let claims = token.claims()?;
         let times = TimeClaims::read(&claims)?;
         times.check(now, self.leeway_seconds)?;
-        check_audience(&claims, self.audience.as_deref())?;
-        check_issuer(&claims, self.issuer.as_deref())?;
-        let verified = read_claims(&claims)?;
-        self.token_cache.insert(digest, jwks.as_ref(), verified.clone(), times);
+        let verified = self.claims.apply(&claims)?;
+        self.token_cache.insert(digest, keys.as_ref(), verified.clone(), times);
         Ok(verified)
     }
 
-    /// Verifies the signature and returns the claims. The payload is not parsed before its signature is verified.
-    fn verify_signature(&self, token: &str, jwks: Option<&JwkSet>) -> Result<ClaimsSet, IdentityError> {
+    /// Returns whether one of the keys verifies the signature.
+    fn has_signature(&self, token: &SignedToken<'_>, jwks: Option<&JwkSet>) -> bool {
+        let mut keys = jwks.iter().filter_map(|set| set.pick(token.kid.as_deref())).chain(&self.keys);
+        keys.any(|key| key.verify(token.signing_input.as_bytes(), &token.signature))
+    }
+}
+
+/// The parts of a token whose header is acceptable.
+struct SignedToken<'a> {
+    signing_input: &'a str,
+    payload: &'a str,
+    signature: Vec<u8>,
+    kid: Option<String>,
+}
+
+impl<'a> SignedToken<'a> {
+    fn parse(token: &'a str, algorithm: Algorithm) -> Result<Self, IdentityError> {
         let (signing_input, signature) = token.rsplit_once('.').ok_or_else(|| invalid_token("not three parts"))?;
         let (header, payload) = signing_input.split_once('.').ok_or_else(|| invalid_token("not three parts"))?;
         let header: Header =
             serde_json::from_slice(&decode(header)?).map_err(|_| invalid_token("the header is malformed"))?;
-        if header.alg != self.algorithm.name() {
+        if header.alg != algorithm.name() {
             return Err(invalid_token("the algorithm (alg) is not the configured one"));
         }
         if header.crit.is_some() {
@@ -112,13 +146,12 @@ impl JwtVerifier {
         if header.b64 == Some(Value::Bool(false)) {
             return Err(invalid_token("an unencoded payload (b64) is not supported"));
         }
-        let signature = decode(signature)?;
+        Ok(Self { signing_input, payload, signature: decode(signature)?, kid: header.kid })
+    }
 
-        let mut keys = jwks.iter().filter_map(|set| set.pick(header.kid.as_deref())).chain(&self.keys);
-        if !keys.any(|key| key.verify(signing_input.as_bytes(), &signature)) {
-            return Err(invalid_token("no key verifies the signature"));
-        }
-        serde_json::from_slice(&decode(payload)?).map_err(|_| invalid_token("the claims are not a JSON object"))
+    /// Parses the payload. Its signature must have been verified before.
+    fn claims(&self) -> Result<ClaimsSet, IdentityError> {
+        serde_json::from_slice(&decode(self.payload)?).map_err(|_| invalid_token("the claims are not a JSON object"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A cache of verified tokens, so that only a token's first request costs a signature verification.
 
 use super::claims::{TimeClaims, VerifiedClaims};
-use super::jwk_set::JwkSet;
+use super::jwks::JwkSet;
 use crate::auth::digest::TokenDigest;
 use hashlink::LruCache;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -48,12 +48,15 @@ fn unusable_entries_are_skipped_with_position_kid_and_reason() {
             ed25519(json!({ "kid": "enc", "use": "enc" })),
             ed25519(json!({ "kid": "alg", "alg": "ES256" })),
             ed25519(json!({ "kid": "x", "x": 7 })),
+            ed25519(json!({ "kid": "sign", "key_ops": ["sign"] })),
+            ed25519(json!({ "kid": "ops", "key_ops": "verify" })),
             { "kty": "RSA", "kid": "rsa", "n": RSA_N, "e": "AQAB" },
         ]),
     )
     .expect("one entry is usable");
     assert!(set.pick(Some("good")).is_some());
-    for kid in [None, Some(""), Some("7"), Some("enc"), Some("alg"), Some("x"), Some("rsa")] {
+    for kid in [None, Some(""), Some("7"), Some("enc"), Some("alg"), Some("x"), Some("sign"), Some("ops"), Some("rsa")]
+    {
         assert!(set.pick(kid).is_none(), "{kid:?}");
     }
     assert_eq!(
@@ -64,7 +67,9 @@ fn unusable_entries_are_skipped_with_position_kid_and_reason() {
             "key 3 (kid \"enc\"): its \"use\" is \"enc\", and \"sig\" is needed",
             "key 4 (kid \"alg\"): its \"alg\" is \"ES256\", and \"EdDSA\" is needed",
             "key 5 (kid \"x\"): its \"x\" is not a string",
-            "key 6 (kid \"rsa\"): its \"kty\" is \"RSA\", and \"OKP\" is needed",
+            "key 6 (kid \"sign\"): its \"key_ops\" does not contain \"verify\"",
+            "key 7 (kid \"ops\"): its \"key_ops\" is not an array",
+            "key 8 (kid \"rsa\"): its \"kty\" is \"RSA\", and \"OKP\" is needed",
         ]
     );
 }
@@ -74,7 +79,7 @@ fn absent_null_and_matching_members_are_accepted() {
     for members in [
         json!({}),
         json!({ "kid": null, "use": null, "alg": null }),
-        json!({ "kid": "", "use": "sig", "alg": "EdDSA", "x5c": 7, "key_ops": 7 }),
+        json!({ "kid": "", "use": "sig", "alg": "EdDSA", "x5c": 7, "key_ops": ["verify", 7] }),
         json!({ "x": format!("{ED25519_X}=") }),
     ] {
         let set = parse(Algorithm::EdDSA, json!([ed25519(members.clone())]));

@@ -1,8 +1,8 @@
 //! JSON Web Key Sets (RFC 7517).
 
-use super::algorithm::{Algorithm, KeyType};
-use super::error::KeyError;
-use super::keys::VerificationKey;
+use crate::auth::jwt::algorithm::{Algorithm, KeyType};
+use crate::auth::jwt::error::KeyError;
+use crate::auth::jwt::keys::VerificationKey;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use base64::Engine;
@@ -14,7 +14,7 @@ use std::fmt;
 
 /// The keys of a JSON Web Key Set that verify signatures of one algorithm.
 #[derive(Default)]
-pub(super) struct JwkSet {
+pub(in crate::auth::jwt) struct JwkSet {
     by_kid: HashMap<String, VerificationKey>,
     without_kid: Option<VerificationKey>,
     skipped: Vec<SkippedKey>,
@@ -43,7 +43,7 @@ impl JwkSet {
     ///
     /// # Errors
     /// The document is not a set, or no entry can be used.
-    pub(super) fn from_json(algorithm: Algorithm, document: &[u8]) -> Result<Self, KeyError> {
+    pub(in crate::auth::jwt) fn from_json(algorithm: Algorithm, document: &[u8]) -> Result<Self, KeyError> {
         let document: Value = serde_json::from_slice(document)?;
         let keys = document.get("keys").and_then(Value::as_array).ok_or(KeyError::NotAKeySet)?;
         let mut set = Self::default();
@@ -57,7 +57,7 @@ impl JwkSet {
                 }
             }
         }
-        if set.by_kid.is_empty() && set.without_kid.is_none() {
+        if set.is_empty() {
             let reasons = set.skipped.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             return Err(KeyError::NoUsableKey { keys: keys.len(), algorithm: algorithm.name(), reasons });
         }
@@ -65,8 +65,18 @@ impl JwkSet {
     }
 
     /// Returns the key with the token's `kid`, or else the key without a `kid`.
-    pub(super) fn pick(&self, kid: Option<&str>) -> Option<&VerificationKey> {
+    pub(in crate::auth::jwt) fn pick(&self, kid: Option<&str>) -> Option<&VerificationKey> {
         kid.and_then(|kid| self.by_kid.get(kid)).or(self.without_kid.as_ref())
+    }
+
+    /// Returns whether the set has a key with this `kid`.
+    pub(in crate::auth::jwt) fn contains(&self, kid: &str) -> bool {
+        self.by_kid.contains_key(kid)
+    }
+
+    /// Returns whether the set has no key: it was never fetched.
+    pub(in crate::auth::jwt) fn is_empty(&self) -> bool {
+        self.by_kid.is_empty() && self.without_kid.is_none()
     }
 
     /// Returns the entries that cannot be used.
@@ -88,6 +98,7 @@ struct Jwk<'a>(&'a Map<String, Value>);
 impl<'a> Jwk<'a> {
     fn key(&self, algorithm: Algorithm) -> Result<VerificationKey, KeyError> {
         self.expect_if_present("use", "sig")?;
+        self.expect_operation("verify")?;
         self.expect_if_present("alg", algorithm.name())?;
         match algorithm.key_type() {
             KeyType::Secret { .. } => {
@@ -144,6 +155,17 @@ impl<'a> Jwk<'a> {
         match self.optional(member)? {
             Some(value) if value != expected => Err(KeyError::Mismatch { member, value: value.to_owned(), expected }),
             _ => Ok(()),
+        }
+    }
+
+    /// Checks the operations for which the key is intended, if the key has any (RFC 7517, section 4.3).
+    fn expect_operation(&self, expected: &'static str) -> Result<(), KeyError> {
+        const MEMBER: &str = "key_ops";
+        match self.0.get(MEMBER) {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::Array(operations)) if operations.iter().any(|operation| operation == expected) => Ok(()),
+            Some(Value::Array(_)) => Err(KeyError::Member { member: MEMBER, reason: "does not contain \"verify\"" }),
+            Some(_) => Err(KeyError::Member { member: MEMBER, reason: "is not an array" }),
         }
     }
 

@@ -1,0 +1,66 @@
+//! A key set in a file that is read again, so that keys are rotated without a restart.
+
+use super::{Current, MAX_BYTES};
+use crate::auth::jwt::algorithm::Algorithm;
+use crate::auth::jwt::error::JwksError;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// The time between two reads. The contents are compared, because the size and the modification time of a file can stay
+/// the same when it is replaced.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reads the file and starts a thread that reads it again until the returned value is dropped.
+pub(super) fn watch(path: &Path, algorithm: Algorithm) -> Result<Arc<Current>, JwksError> {
+    let path = path.to_owned();
+    let read_error = |source| JwksError::Read { path: path.clone(), source };
+    let document = read(&path).map_err(read_error)?;
+    let current = Arc::new(Current::new(path.display().to_string(), algorithm));
+    current.replace(&document)?;
+    let weak = Arc::downgrade(&current);
+    let mut watcher = Watcher { path: path.clone(), last: Ok(document) };
+    let run = move || {
+        loop {
+            thread::sleep(POLL_INTERVAL);
+            let Some(current) = weak.upgrade() else { return };
+            watcher.poll(&current);
+        }
+    };
+    thread::Builder::new().name("jwks-watch".to_owned()).spawn(run).map_err(JwksError::Thread)?;
+    Ok(current)
+}
+
+struct Watcher {
+    path: PathBuf,
+    /// The last contents of the file, or why it could not be read.
+    last: Result<Vec<u8>, io::ErrorKind>,
+}
+
+impl Watcher {
+    /// Reads the file, and uses its contents if they differ from the last ones.
+    fn poll(&mut self, current: &Current) {
+        let document = read(&self.path);
+        match (&document, &self.last) {
+            (Ok(document), Ok(last)) if document == last => return,
+            (Err(error), Err(last)) if error.kind() == *last => return,
+            (Ok(document), _) => current.reload(document),
+            (Err(error), _) => {
+                tracing::error!(origin = current.origin, %error, "the key set cannot be read; the last good one stays");
+            }
+        }
+        self.last = document.map_err(|error| error.kind());
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut document = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut document)?;
+    if document.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_BYTES} bytes")));
+    }
+    Ok(document)
+}

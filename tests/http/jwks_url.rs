@@ -1,0 +1,149 @@
+//! A JSON Web Key Set at a URL: rotation, outages, and a server that misbehaves.
+
+use super::credentials::{assert_accepted, assert_rejected};
+use super::signers::{Signer, ed25519};
+use crate::support::https::{Answer, HttpsServer};
+use crate::support::optional::has_tools;
+use crate::support::server::{Setup, TestServer};
+use serde_json::json;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The server fetches again for an unknown `kid` only after this time.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Returns the answer with these keys, whose `kid`s are their positions.
+fn keys(signers: &[&Signer]) -> Answer {
+    let keys = signers.iter().map(|signer| {
+        let mut key = signer.jwk.clone();
+        key["kid"] = json!(kid(signer));
+        key
+    });
+    Answer::Body(String::new(), json!({ "keys": keys.collect::<Vec<_>>() }).to_string())
+}
+
+fn kid(signer: &Signer) -> String {
+    signer.jwk["x"].as_str().expect("text").chars().take(8).collect()
+}
+
+fn token(signer: &Signer) -> String {
+    signer.token(json!({ "kid": kid(signer) }))
+}
+
+/// Starts a server that fetches from this host and trusts this authority.
+fn start(host: &str, https: &HttpsServer) -> TestServer {
+    let authority = https.authority.display().to_string();
+    start_with(host, https, vec![("SSL_CERT_FILE", authority)])
+}
+
+fn start_with(host: &str, https: &HttpsServer, environment: Vec<(&'static str, String)>) -> TestServer {
+    let url = format!("https://{host}:{}/keys?client=secret-of-the-query", https.port);
+    let auth = format!("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"EdDSA\"\njwks_url = \"{url}\"\n");
+    Setup { environment, ..Setup::with_auth(&auth) }.start()
+}
+
+fn status(server: &TestServer, token: &str) -> u16 {
+    server.delete("/learnings/absent", Some(token)).status
+}
+
+#[test]
+fn rotated_key_at_a_url_is_used_and_an_outage_survived() {
+    if !has_tools(&["openssl"], "a key set at a URL") {
+        return;
+    }
+    let [first, second, third] = [ed25519(), ed25519(), ed25519()];
+    let https = HttpsServer::start(keys(&[&first]));
+    let server = start("localhost", &https);
+    let first_token = token(&first);
+    assert_accepted(&server, &first_token);
+    assert_eq!(https.requests(), 1);
+
+    // A new key is fetched when the first token with its `kid` arrives.
+    https.set_answer(keys(&[&first, &second]));
+    thread::sleep(REFRESH_INTERVAL);
+    assert_accepted(&server, &token(&second));
+    assert_eq!(https.requests(), 2);
+    assert_accepted(&server, &first_token);
+
+    // Invented `kid`s cause few fetches, whoever sends them.
+    for index in 0..50 {
+        assert_rejected(&server, &third.token(json!({ "kid": format!("invented-{index}") })), "Invalid token");
+    }
+    assert_rejected(&server, &third.token(json!({})), "Invalid token");
+    assert!(https.requests() <= 3, "{}", https.requests());
+
+    // An outage: known keys stay, an unknown one is refused.
+    for answer in [Answer::Disconnect, Answer::Status("500 Internal Server Error".to_owned()), keys(&[])] {
+        https.set_answer(answer);
+        thread::sleep(REFRESH_INTERVAL);
+        let before = https.requests();
+        assert_rejected(&server, &token(&third), "Invalid token");
+        assert_eq!(https.requests(), before + 1);
+        assert_accepted(&server, &first_token);
+        assert_accepted(&server, &token(&second));
+    }
+    server.wait_for_log(&["cannot fetch the key set", "500"]);
+    server.wait_for_log(&["the key set has changed and cannot be used", "last good one stays"]);
+
+    // A key that is removed verifies nothing any more, and cached tokens end with it.
+    https.set_answer(keys(&[&third]));
+    thread::sleep(REFRESH_INTERVAL);
+    assert_accepted(&server, &token(&third));
+    assert_rejected(&server, &first_token, "Invalid token");
+    assert!(!server.log().contains("secret-of-the-query"));
+}
+
+/// The start takes as long as one fetch, and tokens are answered 503 until one succeeds.
+#[test]
+fn server_starts_without_its_key_set_and_answers_503() {
+    if !has_tools(&["openssl"], "a key set at a URL that misbehaves") {
+        return;
+    }
+    let signer = ed25519();
+    thread::scope(|scope| {
+        for (host, answer, reason) in [
+            ("localhost", Answer::Silence, "timeout"),
+            ("localhost", Answer::Endless, "limit"),
+            ("localhost", Answer::Disconnect, "cannot fetch the key set"),
+            ("localhost", Answer::Status("302 Found\r\nLocation: https://localhost/".to_owned()), "is a redirect"),
+            ("localhost", Answer::Status("404 Not Found".to_owned()), "404"),
+            ("localhost", Answer::Body(String::new(), "<html>".to_owned()), "not a JSON Web Key Set"),
+            // The certificate is for `localhost`.
+            ("127.0.0.1", keys(&[&signer]), "certificate"),
+        ] {
+            let signer = &signer;
+            scope.spawn(move || {
+                let https = HttpsServer::start(answer);
+                let begin = Instant::now();
+                let server = start(host, &https);
+                assert!(begin.elapsed() < Duration::from_secs(10), "{reason}: {:?}", begin.elapsed());
+                let response = server.delete("/learnings/absent", Some(&token(signer)));
+                assert_eq!((response.status, response.header("retry-after")), (503, Some("1")), "{reason}");
+                let line = server.wait_for_log(&["ERROR", reason]).to_string();
+                assert!(line.contains(&format!("https://{host}:")), "the log names the URL: {line}");
+                assert!(!server.log().contains("secret-of-the-query"), "{reason}");
+                if host == "localhost" {
+                    https.set_answer(keys(&[signer]));
+                    let end = Instant::now() + Duration::from_secs(20);
+                    while status(&server, &token(signer)) != 404 {
+                        assert!(Instant::now() < end, "{reason}: {}", server.log());
+                        thread::sleep(Duration::from_millis(200));
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn key_set_of_an_untrusted_authority_is_not_used() {
+    if !has_tools(&["openssl"], "a key set at a URL with an untrusted certificate") {
+        return;
+    }
+    let signer = ed25519();
+    let (https, other) = (HttpsServer::start(keys(&[&signer])), HttpsServer::start(keys(&[])));
+    let server = start_with("localhost", &https, vec![("SSL_CERT_FILE", other.authority.display().to_string())]);
+    assert_eq!(status(&server, &token(&signer)), 503);
+    server.wait_for_log(&["cannot fetch the key set", "certificate"]);
+    assert_eq!(https.requests(), 0);
+}
