@@ -7,10 +7,14 @@ import uvicorn
 from agno.agent import Agent
 from agno.models.base import Model
 from agno.os import AgentOS
+from agno.os.middleware import JWTMiddleware
 
 
-def serve(databases, **settings):
-    """Starts an AgentOS with these databases. Returns its address and a function that stops it."""
+def serve(databases, middleware=None, **settings):
+    """Starts an AgentOS with these databases. Returns its address and a function that stops it.
+
+    `middleware` is the configuration of a JWT middleware, whose claims an AgentOS itself cannot configure.
+    """
     # An AgentOS uses the databases of its agents. The agents never run, so their model is a stub.
     stub = type("Stub", (Model,), {name: lambda *_, **__: None for name in Model.__abstractmethods__})
     agents = [
@@ -18,6 +22,8 @@ def serve(databases, **settings):
         for index, database in enumerate(databases)
     ]
     app = AgentOS(id="os", agents=agents, telemetry=False, **settings).get_app()
+    if middleware:
+        app.add_middleware(JWTMiddleware, **middleware)
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -38,7 +38,7 @@ from agno.os.config import AuthorizationConfig
 from agno.os.settings import AgnoAPISettings
 from exchange import Request, Response, has_account_token, token_json
 from rules import ALWAYS, OTHER_TESTS, RULES
-from tokens import bearer, malicious, token
+from tokens import bearer, configured_claims, malicious, token
 
 TABLE = "agno_learnings"
 # The number of sampled requests of a kind, unless a configuration gets all of them.
@@ -275,7 +275,11 @@ def start_agno(c, files):
         os.environ["JWT_VERIFICATION_KEY"] = c["secret"]
     databases = [SqliteDb(id=id, db_file=str(file)) for id, file in files.items()]
     settings = {"authorization": False, "user_isolation": False}
-    if is_jwt:
+    middleware = None
+    if "claims" in c:
+        middleware = c["claims"] | {"algorithm": c["algorithm"], "verification_keys": [c["secret"]], "authorization": True}
+        middleware |= {"user_isolation": True, "verify_audience": "audience" in c["claims"]}
+    elif is_jwt:
         config = {"algorithm": c["algorithm"], "admin_scope": c["admin_scope"]}
         config |= {"jwks_file": c["jwks"]} if c.get("jwks") else {"verification_keys": [c.get("public") or c["secret"]]}
         settings["user_isolation"] = c["isolation"]
@@ -290,7 +294,7 @@ def start_agno(c, files):
     # An AgentOS supports service accounts only with its own database.
     if c["accounts"] != "off":
         settings["db"] = databases[0]
-    return agent_os.serve(databases, **settings)
+    return agent_os.serve(databases, middleware, **settings)
 
 
 class Comparison:
@@ -376,6 +380,10 @@ def requests_by_kind(c, sample, number, rng):
     if len(c["databases"]) == 1:
         odd = odd_requests(c)
         requests["odd"] = odd if "odd requests" in c["complete"] else sample(odd, SAMPLE_SIZE // 2)
+    if c["group"] == "claims":
+        headers = configured_claims(c)
+        requests["configured claims"] = [Request("/learnings/" + id, "", one) for one in headers for id in ("a", "shared")]
+        return requests
     if c["mode"] == "jwt" and c["group"] == "authentication":
         tokens = [Request("/learnings/a", "", headers) for headers in malicious(c)]
         requests["malicious tokens"] = tokens if "malicious tokens" in c["complete"] else sample(tokens)

@@ -76,6 +76,31 @@ fn authentication_configurations(directory: &Path) -> Vec<Configuration> {
     all
 }
 
+/// Returns configurations that name other claims than Agno's.
+fn claims_configurations() -> Vec<Configuration> {
+    let configurations = [
+        (
+            "user_id_claim = \"email\"\nscopes_claim = \"permissions\"",
+            json!({ "user_id_claim": "email", "scopes_claim": "permissions" }),
+        ),
+        (
+            "user_id_claim = \"uid\"\nscopes_claim = \"scope\"",
+            json!({ "user_id_claim": "uid", "scopes_claim": "scope" }),
+        ),
+        (
+            "audience_claim = \"client_id\"\naudience = [\"os-1\", \"os-2\"]\nscopes_claim = \"permissions\"",
+            json!({ "audience_claim": "client_id", "audience": ["os-1", "os-2"], "scopes_claim": "permissions" }),
+        ),
+    ];
+    let configuration = |(lines, claims): (&str, Value)| {
+        let setup = Setup::jwt();
+        let described = json!({ "mode": "jwt", "algorithm": "HS256", "secret": SECRET, "enforce": true, "isolation": true,
+            "admin_scope": "agent_os:admin", "accounts": "off", "group": "claims", "complete": [], "claims": claims });
+        (Setup { auth: format!("{}{lines}\n", setup.auth), ..setup }, described)
+    };
+    configurations.into_iter().map(configuration).collect()
+}
+
 #[test]
 fn every_row_of_differences_has_a_rule_or_a_test() {
     // `differential.py` also checks the opposite direction. This test runs on machines without the real Agno.
@@ -97,9 +122,9 @@ fn agno_responses_match_except_for_listed_differences() {
         Command::new(&python).arg(repository_path("tests/agno/tokens.py")).arg("keys").arg(keys.path()).output();
     let output = output.expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for (setup, mut description) in
-        authorization_configurations().into_iter().chain(authentication_configurations(keys.path()))
-    {
+    let configurations =
+        [authorization_configurations(), authentication_configurations(keys.path()), claims_configurations()];
+    for (setup, mut description) in configurations.into_iter().flatten() {
         let names = setup.databases.clone();
         let server = setup.start();
         let file = |name: &str| server.directory.path().join(format!("{name}.db")).display().to_string();

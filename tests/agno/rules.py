@@ -52,6 +52,11 @@ def is_utf8(content):
         return False
 
 
+def configured_claim(c, request, option):
+    """Returns the claim of the token that an option of the configuration names, or None."""
+    return token_json(request, 1).get(c.get("claims", {}).get(option))
+
+
 def token_scopes(request):
     scopes = token_json(request, 1).get("scopes")
     return scopes if isinstance(scopes, list) else []
@@ -170,6 +175,17 @@ RULES = [
         and ours.deleted == [],
     ),
     (
+        "a scopes claim other than `scopes` that is a string with spaces",
+        lambda c, request, ours, agnos: " " in str(configured_claim(c, request, "scopes_claim"))
+        and isinstance(configured_claim(c, request, "scopes_claim"), str)
+        and is_refusal(agnos, 403, "Insufficient permissions. Required scope(s): learnings:delete"),
+    ),
+    (
+        "a configured claim that names the user and is not a string",
+        lambda c, request, ours, agnos: not isinstance(configured_claim(c, request, "user_id_claim"), str | None)
+        and is_refusal(ours, 401, "Invalid token"),
+    ),
+    (
         "scopes of a service account that are not a list of strings",
         lambda c, request, ours, agnos: account_scopes(request) is not None
         and not is_list_of_strings(account_scopes(request))
@@ -209,7 +225,10 @@ OTHER_TESTS = {
     "a database that stays locked, is unreachable, or is read-only": "locked_database_is_503_after_the_busy_timeout",
     "a database that receives a delete and does not respond": "hanging_storage_times_out_with_unknown_outcome",
     "PostgreSQL with `synchronous_commit = off`": "synchronous_commit_off_is_overridden_or_prevents_startup",
-    "JWKS entries with another `use` than `sig`, or another `alg` than configured": "jwk_with_mismatched_use_or_alg_does_not_verify",
+    "JWKS entries with another `use` than `sig`, another `alg` than configured, or `key_ops` without `verify`": "jwk_with_mismatched_use_or_alg_does_not_verify",
+    "a JWKS file that changes": "changed_jwks_file_is_reloaded_unless_it_is_broken",
+    "`JWT_JWKS`": "key_set_of_the_environment_verifies_tokens",
+    "a security key that no request can present": "security_key_that_never_matches_is_refused_at_startup",
     "a secret or key that is too short for its algorithm": "short_or_mismatched_key_is_rejected",
     "scopes and user isolation, by default": "missing_scope_is_403_before_the_record_is_resolved",
     "no authentication configured": "invalid_configuration_is_reported_with_its_key",

@@ -74,6 +74,28 @@ def bearer(value):
     return [("Authorization", f"Bearer {value}")]
 
 
+def configured_claims(c):
+    """Returns headers with tokens whose claims vary, for configurations of the names of the claims."""
+    valid = {
+        "sub": "1", "email": "alice", "uid": "alice", "permissions": ["learnings:delete"], "scope": "learnings:delete",
+        "client_id": "os-2", "aud": "another",
+    }  # fmt: skip
+    users = [None, "", "alice", "bob", "sa:bot", "sa:", "__scheduler__", "__oauth__:x", 7, True, ["alice"], {}]
+    scopes = [
+        None, "", "learnings:delete", "agent_os:admin", "learnings:read learnings:delete", " learnings:delete ", [], 7, {},
+        ["learnings:delete"], ["learnings:read", "learnings:*:delete"], ["agent_os:admin"], ["learnings:delete", 7],
+        ["learnings:read learnings:delete"], {"learnings:delete": True},
+    ]  # fmt: skip
+    audiences = [None, "", "os-1", "os-2", "os-3", ["os-1"], ["os-3", "os-2"], ["os-3"], [], 7, [7], {}]
+    variants = [{}, {"scopes": ["agent_os:admin"]}, {"sub": 7}, {"sub": "sa:bot"}, {"sub": None}]
+    variants += [{name: value} for name in ("email", "uid") for value in users]
+    variants += [{name: value} for name in ("permissions", "scope", "scopes") for value in scopes]
+    variants += [{name: value} for name in ("client_id", "aud") for value in audiences]
+    claims = [valid | variant for variant in variants]
+    claims += [{key: value for key, value in valid.items() if key != name} for name in valid]
+    return [bearer(token(c, each)) for each in claims]
+
+
 # --- malicious tokens ------------------------------------------------------------------------------------------------
 
 # The claims of a valid token, and those that an attacker wants.
