@@ -65,7 +65,7 @@ fn rotated_key_at_a_url_is_used_and_an_outage_survived() {
     assert_eq!(https.requests(), 2);
     assert_accepted(&server, &first_token);
 
-    // Invented `kid`s cause few fetches, whoever sends them.
+    // Invented `kid`s cause few fetches.
     for index in 0..50 {
         assert_rejected(&server, &third.token(json!({ "kid": format!("invented-{index}") })), "Invalid token");
     }
