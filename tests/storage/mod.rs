@@ -21,6 +21,7 @@ mod synchronous_commit;
 mod tls;
 mod two_hosts;
 mod unchanged;
+mod urls;
 
 use crate::support::optional::is_enabled;
 use crate::support::token::{now, with_claims};
