@@ -4,7 +4,9 @@
 //! result.
 
 mod byte_comparison;
+mod channel_binding;
 mod checkpoint;
+mod client_certificates;
 mod crash;
 mod creation;
 mod failover;
