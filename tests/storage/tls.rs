@@ -1,6 +1,6 @@
 //! TLS to PostgreSQL for every `sslmode`, and passwords.
 
-use super::store::table;
+use super::store::{LONG_TIMEOUTS, table};
 use super::token;
 use crate::support::certificates::{Certificates, EC_256};
 use crate::support::cluster::{Cluster, PASSWORD, USER, find_postgres};
@@ -60,13 +60,19 @@ impl TlsDatabase {
     /// Starts a server whose URL has this user information, host and port, and parameters.
     pub(super) fn try_start(&self, user: &str, host: &str, parameters: &str) -> Result<TestServer, String> {
         let url = format!("postgres://{user}@{host}/postgres?{parameters}");
-        let setup = Setup { databases: vec![], further_databases: table("tls_database", &url), ..Setup::jwt() };
+        let (further_databases, settings) = (table("tls_database", &url), LONG_TIMEOUTS.to_owned());
+        let setup = Setup { databases: vec![], further_databases, settings, ..Setup::jwt() };
         setup.try_start_in(TempDir::new().expect("a temporary directory"))
     }
 
     /// Asserts that the server deletes, and returns whether PostgreSQL reports its connections as encrypted.
     pub(super) fn assert_serves(&self, what: &str, started: Result<TestServer, String>) -> Option<bool> {
         let host = started.unwrap_or_else(|error| panic!("{what}: {error}"));
+        // So that the request opens a connection.
+        self.client
+            .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'delete-learning'");
+        self.wait_for_no_connection();
+        self.client.run("SELECT pg_sleep(0.1)");
         self.client.run(
             "INSERT INTO ai.agno_learnings (learning_id, learning_type, user_id, content, created_at)
              VALUES ('r', 'user_memory', 'alice', '{}', 1)",
@@ -79,15 +85,22 @@ impl TlsDatabase {
         assert!(!host.log().contains(PASSWORD), "{what}");
         println!("{what}: served, encrypted: {is_encrypted:?}");
         drop(host);
+        self.wait_for_no_connection();
+        is_encrypted
+    }
+
+    fn wait_for_no_connection(&self) {
         self.client
             .wait_for("SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'delete-learning')");
-        is_encrypted
     }
 }
 
 /// Asserts that the server did not start, and that the error has this reason and names the database.
 pub(super) fn assert_refused(started: Result<TestServer, String>, what: &str, reason: &str) {
-    let error = started.err().unwrap_or_else(|| panic!("{what}: the server started"));
+    let error = match started {
+        Ok(server) => panic!("{what}: the server started: {}", server.log()),
+        Err(error) => error,
+    };
     println!("{what}: {}", error.trim());
     assert_eq!(error.matches(reason).count(), 1, "{what}: the error has the reason once: {error}");
     assert!(

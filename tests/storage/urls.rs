@@ -1,6 +1,6 @@
 //! Database URLs as an AgentOS has them: every form deletes a record, and what is not supported is refused by name.
 
-use super::store::table;
+use super::store::{LONG_TIMEOUTS, table};
 use super::token;
 use crate::support::cluster::{Cluster, OsUser, PASSWORD, USER, find_postgres, free_port, temp_directory};
 use crate::support::load::HttpClient;
@@ -55,7 +55,8 @@ impl Database {
     /// Starts a server with this URL, these environment variables and these further lines of `[[databases]]`.
     fn try_start(&self, url: &str, variables: &[(&'static str, String)], lines: &str) -> Result<TestServer, String> {
         let further_databases = format!("{}{lines}\n", table("main", &self.url(url)));
-        let setup = Setup { databases: vec![], further_databases, environment: variables.to_vec(), ..Setup::jwt() };
+        let (environment, settings) = (variables.to_vec(), LONG_TIMEOUTS.to_owned());
+        let setup = Setup { databases: vec![], further_databases, settings, environment, ..Setup::jwt() };
         setup.try_start_in(TempDir::new().expect("a temporary directory"))
     }
 

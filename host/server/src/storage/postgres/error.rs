@@ -63,9 +63,12 @@ pub enum UrlError {
         |name| format!(", {name}")
     ))]
     UnknownParameter(Option<String>),
-    /// A parameter or its value is not supported.
-    #[error("{0} is not supported with this value: {1}")]
+    /// A parameter is not supported. The text is what to do.
+    #[error("{0} is not supported: {1}")]
     Unsupported(Origin, &'static str),
+    /// A value of a parameter is not supported. The text is what to do.
+    #[error("this value of {0} is not supported: {1}")]
+    UnsupportedValue(Origin, &'static str),
     /// A parameter has an invalid value.
     #[error("the value of {0} must be {1}")]
     InvalidValue(Origin, &'static str),

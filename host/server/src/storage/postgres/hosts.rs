@@ -113,8 +113,9 @@ fn ports(parameters: &Parameters, count: usize, are_default: bool) -> Result<Vec
     }
 }
 
-/// Splits the hosts before the '/' of a URL into the values of `host` and `port`.
-pub(super) fn split_authority(hosts: &str) -> Result<(String, String), UrlError> {
+/// Splits the hosts before the '/' of a URL into the values of `host` and `port`. In SQLAlchemy, a single port at the end is
+/// the port of all.
+pub(super) fn split_authority(hosts: &str, names_driver: bool) -> Result<(String, String), UrlError> {
     let (mut names, mut ports) = (Vec::new(), Vec::new());
     for host in hosts.split(',') {
         let (name, port) = split_port(host).ok_or(UrlError::Syntax)?;
@@ -128,7 +129,12 @@ pub(super) fn split_authority(hosts: &str) -> Result<(String, String), UrlError>
         names.push(name);
         ports.push(port);
     }
-    let ports = if ports.iter().all(|port| port.is_empty()) { String::new() } else { ports.join(",") };
+    let ports = match ports.as_slice() {
+        [others @ .., last] if others.iter().all(|port| port.is_empty()) && (names_driver || last.is_empty()) => {
+            (*last).to_owned()
+        }
+        ports => ports.join(","),
+    };
     Ok((names.join(","), ports))
 }
 

@@ -234,7 +234,7 @@ impl Parameters {
             Treatment::IgnoredIf(values, advice)
                 if !value.text.is_empty() && !values.iter().any(|one| one.eq_ignore_ascii_case(&value.text)) =>
             {
-                return Err(UrlError::Unsupported(value.origin, advice));
+                return Err(UrlError::UnsupportedValue(value.origin, advice));
             }
             _ => {}
         }

@@ -78,7 +78,7 @@ impl TlsSettings {
                 "require" => {
                     let advice =
                         "set clientcert=verify-full in pg_hba.conf, so that PostgreSQL requires the certificate";
-                    return Err(UrlError::Unsupported(value.origin, advice));
+                    return Err(UrlError::UnsupportedValue(value.origin, advice));
                 }
                 _ => return Err(value.invalid("allow or disable")),
             },

@@ -82,7 +82,7 @@ impl PostgresUrl {
         let names_driver = scheme.contains('+');
         let parts = Parts::split(url.strip_prefix(scheme).unwrap_or(url), names_driver)?;
         let mut parameters = Parameters::parse(parts.query, names_driver)?;
-        let (names, ports) = split_authority(parts.hosts)?;
+        let (names, ports) = split_authority(parts.hosts, names_driver)?;
         parameters.set_default("host", names);
         parameters.set_default("port", ports);
         parameters.set_default("dbname", decode(parts.database)?);
@@ -141,7 +141,6 @@ impl PostgresUrl {
 }
 
 /// The parts of a URL after its scheme, percent-encoded.
-#[derive(Debug, PartialEq, Eq)]
 struct Parts<'a> {
     user: &'a str,
     password: &'a str,
@@ -171,7 +170,7 @@ fn split_user_info(text: &str, names_driver: bool) -> Result<((&str, &str), &str
         with_password.and_then(|(user, rest)| rest.split_once('@').map(|(password, rest)| ((user, password), rest)));
     let rest = by_libpq.map_or(text, |(_, rest)| rest);
     let hosts = rest.split(['/', '?']).next().unwrap_or_default();
-    if split_authority(hosts).is_err() {
+    if split_authority(hosts, names_driver).is_err() {
         return Ok(by_sqlalchemy.or(by_libpq).unwrap_or((("", ""), text)));
     }
     let before_query = text.split('?').next().unwrap_or_default();
@@ -229,7 +228,7 @@ fn target_session(value: &Value) -> Result<TargetSessionAttrs, UrlError> {
         "any" => Ok(TargetSessionAttrs::Any),
         "read-write" | "primary" => Ok(TargetSessionAttrs::ReadWrite),
         "read-only" | "standby" | "prefer-standby" => {
-            Err(UrlError::Unsupported(value.origin, "only the primary accepts deletes; write read-write"))
+            Err(UrlError::UnsupportedValue(value.origin, "only the primary accepts deletes; write read-write"))
         }
         _ => Err(value.invalid("any, read-write or primary")),
     }
@@ -345,6 +344,8 @@ mod tests {
             ("postgres://u@one:1,two:2/d", "one:1 two:2"),
             ("postgres://u@one,two/d", "one:5432 two:5432"),
             ("postgres://u@one,two:6000/d", "one:5432 two:6000"),
+            ("postgresql+psycopg://u@one,two:6000/d", "one:6000 two:6000"),
+            ("postgresql+psycopg://u@one:1,two:2/d", "one:1 two:2"),
             ("postgres://u@one,two/d?port=6000", "one:6000 two:6000"),
             ("postgres://u@one,two/d?port=1,", "one:1 two:5432"),
             ("postgres://one:1,two:2/d?user=a@b", "one:1 two:2"),
