@@ -141,6 +141,10 @@ fn tls_follows_sslmode_and_refusals_have_a_reason() {
     assert_serves("prefer", on_localhost("sslmode=prefer"), true);
     assert_serves("require", on_localhost("sslmode=require"), true);
     assert_serves("require with the trusted authority", on_localhost(&format!("sslmode=require&{trusted}")), true);
+    let by_hostaddr = format!("hostaddr=127.0.0.1&port={port}&sslmode=require");
+    assert_serves("an address only", database.try_start(&format!("{USER}:{PASSWORD}"), "", &by_hostaddr), true);
+    // The name has an address, and no certificate can be for it.
+    assert_refused(start(PASSWORD, "127.1", "sslmode=require"), "an invalid name", "invalid dns name");
     assert_serves("verify-ca", on_localhost(&format!("sslmode=verify-ca&{trusted}")), true);
     assert_serves("verify-full", on_localhost(&format!("sslmode=verify-full&{trusted}")), true);
     let untrusted = authority("other.pem");
@@ -175,4 +179,12 @@ fn tls_follows_sslmode_and_refusals_have_a_reason() {
         "password authentication failed",
     );
     assert_serves("the right password", on_localhost("sslmode=require"), true);
+
+    // PostgreSQL's documentation creates such a certificate, of X.509 version 1.
+    certificates.openssl("x509 -req -in server.csr -CA authority.pem -CAkey authority.key -days 2 -out server.pem");
+    database.enable_tls("server");
+    assert_serves("version 1, prefer", on_localhost("sslmode=prefer"), true);
+    assert_serves("version 1, require", on_localhost("sslmode=require&channel_binding=require"), true);
+    let verified = on_localhost(&format!("sslmode=verify-full&{trusted}"));
+    assert_refused(verified, "version 1, verify-full", "UnsupportedCertVersion");
 }

@@ -6,13 +6,15 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
 /// Creates what makes connections to PostgreSQL encrypted. It reads the files of certificates.
 pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, TlsError> {
@@ -135,10 +137,24 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let verified = rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms);
+        // rustls rejects certificates of X.509 version 1, which `openssl x509 -req` creates without extensions, as in
+        // PostgreSQL's documentation. If nothing in the certificate is checked, its key is enough.
+        match public_key(cert) {
+            Some(key) if verified.is_err() && self.authorities.is_none() => {
+                rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, dss, algorithms)
+            }
+            _ => verified,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate.subject_public_key_info.to_der().ok()?.into())
 }
