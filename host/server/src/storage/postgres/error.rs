@@ -79,7 +79,9 @@ pub enum UrlError {
     #[error("{0}")]
     Conflict(&'static str),
     /// The numbers of hosts, addresses and ports differ.
-    #[error("there must be as many of host, hostaddr and port, or one port for all")]
+    #[error(
+        "there must be as many of host, hostaddr and port, or one port for all (PGHOST, PGHOSTADDR and PGPORT count too)"
+    )]
     MismatchedHosts,
     /// There is no user.
     #[error("has no user, and the user of this process has no name; write one into the URL")]

@@ -87,9 +87,11 @@ impl TlsSettings {
             let certificate = file("sslcert").or_else(|| default("postgresql.crt"));
             match (certificate, file("sslkey").or_else(|| default("postgresql.key"))) {
                 (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
-                (Some(_), None) => return Err(UrlError::Conflict("sslcert needs sslkey, its private key")),
+                (Some(_), None) => {
+                    return Err(UrlError::Conflict("sslcert (or PGSSLCERT) needs sslkey, its private key"));
+                }
                 (None, Some(_)) if parameters.get("sslkey").is_some() => {
-                    return Err(UrlError::Conflict("sslkey needs sslcert, its certificate"));
+                    return Err(UrlError::Conflict("sslkey (or PGSSLKEY) needs sslcert, its certificate"));
                 }
                 (None, _) => None,
             }

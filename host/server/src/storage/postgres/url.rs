@@ -97,8 +97,12 @@ impl PostgresUrl {
         let home = home.as_deref().map(Path::new);
         let hosts = Hosts::from_parameters(parameters)?;
         let tls = TlsSettings::from_parameters(parameters, context.directory, home)?;
-        if tls.channel_binding == ChannelBinding::Require && hosts.list.iter().any(Host::is_socket) {
-            return Err(UrlError::Conflict("channel_binding=require needs TLS, which a Unix socket does not have"));
+        if let Some(binding) = parameters.get("channel_binding")
+            && tls.channel_binding == ChannelBinding::Require
+            && hosts.list.iter().any(Host::is_socket)
+        {
+            let advice = "channel binding needs TLS, which a Unix socket does not have; name a host";
+            return Err(UrlError::UnsupportedValue(binding.origin, advice));
         }
         // libpq's default is the user of the operating system too.
         let user = match parameters.text("user") {
@@ -278,7 +282,8 @@ impl Passwords {
         match (PasswordFile::read(&path), named_by) {
             (Ok(file), _) => Ok(Self::File(file)),
             // `/dev/null` is the usual way to name none.
-            (Err(Unusable::NotAFile), Some(_)) | (Err(Unusable::Missing), None) => Ok(Self::None),
+            (Err(Unusable::NotAFile), Some(_)) if path == Path::new("/dev/null") => Ok(Self::None),
+            (Err(Unusable::Missing), None) => Ok(Self::None),
             (Err(reason), Some(origin)) => Err(UrlError::PasswordFile(origin, reason.to_string())),
             (Err(reason), None) => {
                 warnings.push(format!("the password file ~/.pgpass is not used: it {reason}"));

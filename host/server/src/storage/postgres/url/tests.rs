@@ -184,6 +184,10 @@ fn environment_has_the_defaults() {
         ("PGPASSFILE", "secret"),
         ("PGCONNECT_TIMEOUT", "secret"),
         ("PGGSSENCMODE", "require"),
+        ("PGPASSFILE", "/"),
+        ("PGSSLCERT", "secret"),
+        ("PGHOSTADDR", "192.0.2.1,192.0.2.2"),
+        ("PGCHANNELBINDING", "secret"),
     ] {
         let error = parse_in("postgres://u@h/d", &[(name, value)]).err().expect(name).to_string();
         assert!(error.contains(name) && !error.contains("secret"), "{name}: {error}");
