@@ -4,7 +4,9 @@
 //! result.
 
 mod byte_comparison;
+mod channel_binding;
 mod checkpoint;
+mod client_certificates;
 mod crash;
 mod creation;
 mod failover;
@@ -22,6 +24,7 @@ mod synchronous_commit;
 mod tls;
 mod two_hosts;
 mod unchanged;
+mod urls;
 
 use crate::support::optional::is_enabled;
 use crate::support::token::{now, with_claims};

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Long timeouts for a busy machine. Tests with them check that answers are right, and only print times.
-const LONG_TIMEOUTS: &str = "sqlite.busy_timeout_ms = 8000\npostgres.connect_timeout_ms = 8000\npostgres.acquire_timeout_ms = 8000\n\
-                       postgres.statement_timeout_ms = 8000\nsandbox.execution_timeout_ms = 40000\nsandbox.queue_timeout_ms = 8000\n";
+pub const LONG_TIMEOUTS: &str = "sqlite.busy_timeout_ms = 8000\npostgres.connect_timeout_ms = 8000\npostgres.acquire_timeout_ms = 8000\n\
+                       postgres.statement_timeout_ms = 8000\nsandbox.execution_timeout_ms = 60000\nsandbox.queue_timeout_ms = 8000\n";
 
 /// The database of a test.
 pub enum Store {

@@ -3,7 +3,7 @@
 use super::store::Store;
 use super::{StopOnDrop, shortened_or_full};
 use delete_learning::{Condition, LearningStore, Outcome};
-use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl};
+use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl, UrlContext};
 use delete_learning_server::storage::sqlite::SqliteOptions;
 use delete_learning_server::storage::{LearningsTable, PostgresStore, SqliteStore};
 use std::path::Path;
@@ -50,7 +50,8 @@ fn open(store: &Store) -> Box<dyn LearningStore> {
             Box::new(opened.expect("the store opens"))
         }
         None => {
-            let url = PostgresUrl::parse(&url, Path::new("/")).expect("a URL");
+            let context = UrlContext { directory: Path::new("/"), environment: &|_| None, password: None };
+            let url = PostgresUrl::parse(&url, &context).expect("a URL");
             let target = PostgresTarget { url, schema: "ai".to_owned(), transaction_pooling: false };
             let opened = block_on(PostgresStore::open(&target, &table, &PostgresOptions::default(), 16));
             Box::new(opened.expect("the store opens"))

@@ -1,6 +1,7 @@
 //! Support code for the tests: a running server, tokens and service accounts, databases, and HTTP clients.
 
 pub mod accounts;
+pub mod certificates;
 pub mod cluster;
 pub mod database;
 pub mod fake_storage;
@@ -11,4 +12,5 @@ pub mod optional;
 pub mod postgres;
 pub mod proxy;
 pub mod server;
+pub mod tls_proxy;
 pub mod token;

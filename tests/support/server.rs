@@ -147,6 +147,11 @@ pub fn serve_command(config: &Path) -> Command {
     for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_JWKS"] {
         command.env_remove(name);
     }
+    // libpq's variables would be defaults of a URL, and so would its files in the home directory.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+        command.env_remove(name);
+    }
+    command.env_remove("HOME");
     // Compiled policies are cached in the target directory, not in the user's cache.
     command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command

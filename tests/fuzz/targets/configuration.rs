@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
-/// Replaces `@` in the values of `SECRET_KEYS`.
-const SECRET: &str = "hunter2-and-more-than-32-bytes-of-it";
+/// Replaces `@` in the values of `SECRET_KEYS`. It is longer than the longest name of a parameter that an error repeats.
+const SECRET: &str = "hunter2-and-more-bytes-than-an-error-repeats";
 const SECRET_KEYS: [&str; 3] = ["security_key", "verification_keys", "url"];
 
 /// A directory with files that a configuration can name; in memory if the system supports that.

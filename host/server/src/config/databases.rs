@@ -1,9 +1,9 @@
 //! Validates the databases.
 
 use super::error::ConfigError;
-use super::{Source, file};
+use super::{Environment, Source, file};
 use crate::storage::LearningsTable;
-use crate::storage::postgres::{PostgresTarget, PostgresUrl};
+use crate::storage::postgres::{PostgresTarget, PostgresUrl, UrlContext};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -29,14 +29,18 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseConfig {
-    pub(super) const fn is_postgres(&self) -> bool {
-        matches!(self.url, DatabaseUrl::Postgres(_))
+    pub(super) const fn postgres_url(&self) -> Option<&PostgresUrl> {
+        match &self.url {
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Postgres(target) => Some(&target.url),
+        }
     }
 }
 
 pub(super) fn validate(
     databases: Vec<file::Database>,
     source: &Source,
+    environment: Environment<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<DatabaseConfig>, ConfigError> {
     if databases.is_empty() {
@@ -62,7 +66,14 @@ pub(super) fn validate(
         }
         let url = database.url.expose();
         let url = if PostgresUrl::has_scheme(url) {
-            let url = PostgresUrl::parse(url, &source.directory).map_err(|reason| error("url", reason.to_string()))?;
+            let password = database.password_file.as_deref().map(|path| {
+                let key = format!("databases[{index}].password_file");
+                let password = source.read_secret(&key, path)?;
+                if password.is_empty() { Err(source.error(key, "must contain a password")) } else { Ok(password) }
+            });
+            let context = UrlContext { directory: &source.directory, environment, password: password.transpose()? };
+            let url = PostgresUrl::parse(url, &context).map_err(|reason| error("url", reason.to_string()))?;
+            warnings.extend(url.warnings.iter().map(|warning| format!("database {:?}: {warning}", database.id)));
             if url.is_unverified() {
                 warnings.push(format!(
                     "database {:?}: the server's certificate is not checked; add sslmode=verify-full to its url",
@@ -76,10 +87,12 @@ pub(super) fn validate(
             let transaction_pooling = database.transaction_pooling.unwrap_or_default();
             DatabaseUrl::Postgres(Box::new(PostgresTarget { url, schema, transaction_pooling }))
         } else {
-            let path = sqlite_path(url).map_err(|reason| error("url", reason.to_owned()))?;
-            for (key, is_given) in
-                [("schema", database.schema.is_some()), ("transaction_pooling", database.transaction_pooling.is_some())]
-            {
+            let path = sqlite_path(url).map_err(|reason| error("url", reason))?;
+            for (key, is_given) in [
+                ("schema", database.schema.is_some()),
+                ("password_file", database.password_file.is_some()),
+                ("transaction_pooling", database.transaction_pooling.is_some()),
+            ] {
                 if is_given {
                     return Err(error(key, "applies to PostgreSQL only".to_owned()));
                 }
@@ -97,19 +110,49 @@ pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0')
 }
 
-/// The file of `sqlite:FILE`, or of SQLAlchemy's form `sqlite:///FILE`, which has a fourth slash if FILE is absolute.
-fn sqlite_path(url: &str) -> Result<&str, &'static str> {
-    let path = url.strip_prefix("sqlite:").ok_or("must begin with sqlite: or postgres://")?;
+/// The file of `sqlite:FILE`, or of SQLAlchemy's form `sqlite:///FILE`, which has a fourth slash if FILE is absolute and
+/// can name a driver of Python.
+fn sqlite_path(url: &str) -> Result<&str, String> {
+    let forms = "must be sqlite:FILE or sqlite:///FILE";
+    let with_driver = ["sqlite+pysqlite:", "sqlite+aiosqlite:"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    let path = match (with_driver, url.strip_prefix("sqlite:")) {
+        (Some(path), _) if path.starts_with("///") => path,
+        (Some(_), _) => return Err(forms.to_owned()),
+        (None, Some(path)) => path,
+        (None, None) => return Err("must begin with sqlite: or postgres://".to_owned()),
+    };
     let path = match path.strip_prefix("///") {
         Some(path) => path,
-        None if path.starts_with("//") => return Err("must be sqlite:FILE or sqlite:///FILE"),
+        None if path.starts_with("//") => return Err(forms.to_owned()),
         None => path,
     };
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        validate_sqlite_parameter(pair.split('=').next().unwrap_or_default())?;
+    }
     match path {
-        "" | ":memory:" => Err("must name a file: an in-memory database cannot be shared with an AgentOS"),
-        path if path.contains('?') => Err("takes no parameters after '?'"),
+        "" | ":memory:" => Err("must name a file: an in-memory database cannot be shared with an AgentOS".to_owned()),
+        path if path.starts_with("file:") => Err("must have the path of the file instead of file:".to_owned()),
         path => Ok(path),
     }
+}
+
+/// Accepts the parameters of Python's `sqlite3.connect`, which do not change the file.
+fn validate_sqlite_parameter(name: &str) -> Result<(), String> {
+    let advice = match name {
+        "timeout" | "check_same_thread" | "isolation_level" | "detect_types" | "cached_statements" => return Ok(()),
+        "mode" => "remove it; the server opens the file for reading and writing, and creates it with create = true",
+        "uri" => "remove it, and write the path of the file instead of file:",
+        "cache" => "remove it; the server shares no cache with another program",
+        "vfs" => "remove it; the server uses the operating system's files",
+        "nolock" => "remove it; without locks, two programs would corrupt the file",
+        "immutable" => "remove it; nothing can be deleted from an immutable file",
+        name if name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+            return Err(format!("has an unknown parameter, {name}; remove it"));
+        }
+        _ => return Err("has an unknown parameter after '?'; remove it".to_owned()),
+    };
+    Err(format!("cannot have the parameter {name}: {advice}"))
 }
 
 #[cfg(test)]
@@ -124,13 +167,36 @@ mod tests {
             ("sqlite:/var/lib/learnings.db", "/var/lib/learnings.db"),
             ("sqlite:///learnings.db", "learnings.db"),
             ("sqlite:////var/lib/learnings.db", "/var/lib/learnings.db"),
+            ("sqlite+pysqlite:///learnings.db", "learnings.db"),
+            ("sqlite+aiosqlite:////var/lib/learnings.db", "/var/lib/learnings.db"),
+            ("sqlite+pysqlite:///a.db?timeout=5&check_same_thread=false&isolation_level=", "a.db"),
+            ("sqlite:///a.db?detect_types=1&cached_statements=0&", "a.db"),
         ] {
-            assert_eq!(sqlite_path(url), Ok(path), "{url}");
+            assert_eq!(sqlite_path(url).as_deref(), Ok(path), "{url}");
         }
-        for url in
-            ["sqlite:", "sqlite://learnings.db", "sqlite::memory:", "sqlite:///", "sqlite:a.db?mode=ro", "learnings.db"]
-        {
+        for url in [
+            "sqlite:",
+            "sqlite://learnings.db",
+            "sqlite::memory:",
+            "sqlite:///",
+            "sqlite+pysqlite:learnings.db",
+            "sqlite+aiosqlite://",
+            "sqlite+pysqlcipher:///a.db",
+            "sqlite:file:a.db",
+            "sqlite:///file:a.db?uri=true",
+            "learnings.db",
+        ] {
             assert!(sqlite_path(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn sqlite_parameter_that_changes_the_file_is_refused_by_name() {
+        for name in ["mode", "uri", "cache", "vfs", "nolock", "immutable", "factory"] {
+            let error = sqlite_path(&format!("sqlite:///a.db?timeout=5&{name}=1")).expect_err(name);
+            assert!(error.contains(name) && error.contains("remove"), "{error}");
+        }
+        let error = sqlite_path("sqlite:///a.db?not a name=1").expect_err("it is not a name");
+        assert!(!error.contains("not a name"), "{error}");
     }
 }

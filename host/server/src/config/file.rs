@@ -60,6 +60,7 @@ impl Default for Cache {
 pub(super) struct Database {
     pub(super) id: String,
     pub(super) url: Secret,
+    pub(super) password_file: Option<String>,
     pub(super) table: Option<String>,
     pub(super) schema: Option<String>,
     #[serde(default)]

@@ -102,10 +102,8 @@ impl Config {
     fn validate(file: file::File, source: Source, environment: Environment<'_>) -> Result<Self, ConfigError> {
         validate_limits(&file, &source)?;
         let mut warnings = Vec::new();
-        let databases = databases::validate(file.databases, &source, &mut warnings)?;
-        if databases.iter().any(DatabaseConfig::is_postgres) {
-            validate_postgres_timeouts(&file.postgres, &file.sandbox, &source)?;
-        }
+        let databases = databases::validate(file.databases, &source, environment, &mut warnings)?;
+        validate_postgres_timeouts(&databases, &file.postgres, &file.sandbox, &source)?;
         if file.authorization.admin_scope.is_empty() {
             return Err(source.error("authorization.admin_scope", "must not be empty"));
         }
@@ -183,17 +181,21 @@ fn validate_limits(file: &file::File, source: &Source) -> Result<(), ConfigError
 }
 
 fn validate_postgres_timeouts(
+    databases: &[DatabaseConfig],
     postgres: &PostgresOptions,
     sandbox: &Limits,
     source: &Source,
 ) -> Result<(), ConfigError> {
-    let needed = postgres.max_request_ms();
+    let urls = databases.iter().filter_map(DatabaseConfig::postgres_url);
+    let Some(max_connect_ms) = urls.map(|url| url.max_connect_ms(postgres)).max() else { return Ok(()) };
+    let needed = postgres.max_request_ms(max_connect_ms);
     if needed < sandbox.execution_timeout_ms {
         return Ok(());
     }
     let reason = format!(
-        "must be more than postgres.acquire_timeout_ms, postgres.connect_timeout_ms and five quarters of \
-         postgres.statement_timeout_ms together ({needed}), so that a policy is not stopped while it waits for storage"
+        "must be more than {needed}: postgres.acquire_timeout_ms, postgres.connect_timeout_ms for each host of a database \
+         and five quarters of postgres.statement_timeout_ms together, so that a policy is not stopped while it waits for \
+         storage"
     );
     Err(source.error("sandbox.execution_timeout_ms", reason))
 }

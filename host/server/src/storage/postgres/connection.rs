@@ -3,7 +3,8 @@
 use super::PostgresTarget;
 use super::error::{ConnectError, TlsError, with_causes};
 use super::options::PostgresOptions;
-use super::tls::{CertificateCheck, Tls};
+use super::tls;
+use super::tls_settings::{CertificateCheck, TlsSettings};
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -14,6 +15,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A query that runs often. Each has its own name.
 #[derive(Clone)]
@@ -29,11 +32,13 @@ const IDLE_TEST_AFTER: Duration = Duration::from_secs(30);
 /// Timeout of a cancel request, whose result nobody waits for.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens connections, first to the host that accepted the last one.
+/// Opens connections, first to the host that accepted the last one, or to a random one.
 pub(super) struct Connector {
     hosts: Vec<Config>,
+    has_default_hosts: bool,
+    is_random: bool,
     preferred_host: AtomicUsize,
-    tls: Tls,
+    tls: MakeRustlsConnect,
     /// Whether the server connects through a pooler in transaction mode. Then a connection has no settings and no prepared statements.
     transaction_pooling: bool,
     connect_timeout: Duration,
@@ -43,7 +48,7 @@ pub(super) struct Connector {
 /// A connection.
 pub(super) struct Connection {
     client: Client,
-    tls: Tls,
+    tls: MakeRustlsConnect,
     /// Prepared statements by the names of their queries; `None` if the connection cannot keep any.
     prepared: Option<Mutex<HashMap<&'static str, Statement>>>,
     /// Set once the server has reported that it stopped waiting for a standby.
@@ -65,19 +70,24 @@ impl Connector {
             }
         }
         let is_encrypted = hosts.iter().any(|host| host.get_ssl_mode() != SslMode::Disable);
-        let check = if is_encrypted { url.certificate_check } else { CertificateCheck::None };
+        // Without TLS, the files of certificates need not exist.
+        let unused = TlsSettings { check: CertificateCheck::None, client: None, ..url.tls.clone() };
         Ok(Self {
             hosts,
+            has_default_hosts: url.has_default_hosts,
+            is_random: url.is_random,
             preferred_host: AtomicUsize::new(0),
-            tls: Tls::new(check, url.root_certificates.as_deref())?,
+            tls: tls::connector(if is_encrypted { &url.tls } else { &unused })?,
             transaction_pooling: target.transaction_pooling,
-            connect_timeout: options.connect_timeout(),
+            connect_timeout: url.connect_timeout(options),
             statement_timeout,
         })
     }
 
     async fn connect(&self, host: &Config) -> Result<Connection, ConnectError> {
-        let connected = host.connect(self.tls.clone()).await;
+        let (config, tls) = (host.clone(), self.tls.clone());
+        // In a task of its own: a request runs on the stack of its sandbox, which is too small for a TLS handshake.
+        let connected = AbortOnDropHandle::new(tokio::spawn(async move { config.connect(tls).await })).await?;
         let (client, mut driver) = connected.map_err(|error| match error.code() {
             // PgBouncer's error for parameters that it does not pass on.
             Some(&SqlState::PROTOCOL_VIOLATION) if !self.transaction_pooling => ConnectError::SettingsRefused(error),
@@ -127,21 +137,30 @@ impl Connector {
     }
 }
 
+/// Returns a random number, or zero if there is none: then the first host is first.
+fn random() -> usize {
+    let mut bytes = [0; size_of::<usize>()];
+    let filled = aws_lc_rs::rand::fill(&mut bytes);
+    filled.map_or(0, |()| usize::from_ne_bytes(bytes))
+}
+
 impl managed::Manager for Connector {
     type Type = Connection;
     type Error = ConnectError;
 
     async fn create(&self) -> Result<Connection, ConnectError> {
-        let first = self.preferred_host.load(Ordering::Relaxed);
+        let first = if self.is_random { random() } else { self.preferred_host.load(Ordering::Relaxed) };
         let mut errors = Vec::new();
         for step in 0..self.hosts.len() {
-            let index = (first + step) % self.hosts.len();
+            let index = (first % self.hosts.len() + step) % self.hosts.len();
             let Some(host) = self.hosts.get(index) else { continue };
             match tokio::time::timeout(self.connect_timeout, self.connect(host)).await {
                 Ok(Ok(connection)) => {
                     self.preferred_host.store(index, Ordering::Relaxed);
                     return Ok(connection);
                 }
+                // The default hosts are one server, so another of them would not accept either.
+                Ok(Err(error)) if self.has_default_hosts && !error.is_transient() => return Err(error),
                 Ok(Err(error)) => errors.push(error),
                 Err(_) => errors.push(ConnectError::Timeout(self.connect_timeout)),
             }

@@ -1,7 +1,9 @@
 //! Errors of PostgreSQL databases, and what they mean for a request.
 
 use delete_learning::{StorageError, StorageErrorKind};
+use rustls::pki_types::InvalidDnsNameError;
 use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -20,21 +22,73 @@ pub enum PostgresError {
     Refused(String),
 }
 
-/// Why a URL is not one of a PostgreSQL database. No message repeats a part of the URL, which contains a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Where a value of a URL comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The part before '?'.
+    Authority(&'static str),
+    /// A parameter after '?'.
+    Parameter(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+}
+
+impl Origin {
+    pub(super) const fn is_parameter(self) -> bool {
+        matches!(self, Self::Parameter(_))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authority(name) | Self::Parameter(name) => formatter.write_str(name),
+            Self::Variable(name) => write!(formatter, "the environment variable {name}"),
+        }
+    }
+}
+
+/// Why a URL is not one of a PostgreSQL database. No message repeats a value, because it can be a part of a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// It cannot be parsed.
     #[error("must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded")]
     Syntax,
-    /// It has a parameter other than these.
-    #[error("can have after '?' only {}", .0.join(", "))]
-    UnknownParameter(&'static [&'static str]),
+    /// It can be parsed in two ways.
+    #[error("can be read in two ways; write '/' in the password as %2F, or '@' in the database as %40")]
+    Ambiguous,
+    /// It has a parameter that is not known. There is no name if it can be a part of a password.
+    #[error("has an unknown parameter{}; DATABASE_URLS.md lists the known ones", .0.as_ref().map_or_else(
+        || " after '?' (special characters of a password must be percent-encoded)".to_owned(),
+        |name| format!(", {name}")
+    ))]
+    UnknownParameter(Option<String>),
+    /// A parameter is not supported. The text is what to do.
+    #[error("{0} is not supported: {1}")]
+    Unsupported(Origin, &'static str),
+    /// A value of a parameter is not supported. The text is what to do.
+    #[error("this value of {0} is not supported: {1}")]
+    UnsupportedValue(Origin, &'static str),
     /// A parameter has an invalid value.
-    #[error("has an invalid value for {0}; {1}")]
-    InvalidValue(&'static str, &'static str),
-    /// It has no host.
-    #[error("must name a host")]
-    NoHost,
+    #[error("the value of {0} must be {1}")]
+    InvalidValue(Origin, &'static str),
+    /// A parameter is given more than once, with different values.
+    #[error("{0} is given twice with different values; remove one")]
+    Repeated(&'static str),
+    /// Two parameters contradict each other.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The numbers of hosts, addresses and ports differ.
+    #[error(
+        "there must be as many of host, hostaddr and port, or one port for all (PGHOST, PGHOSTADDR and PGPORT count too)"
+    )]
+    MismatchedHosts,
+    /// There is no user.
+    #[error("has no user, and the user of this process has no name; write one into the URL")]
+    NoUser,
+    /// The password file that a parameter names cannot be used.
+    #[error("the file of {0} {1}")]
+    PasswordFile(Origin, String),
 }
 
 /// Why TLS cannot be used.
@@ -54,9 +108,16 @@ pub enum TlsError {
     /// rustls cannot be configured.
     #[error("TLS cannot be set up: {0}")]
     Rustls(#[from] rustls::Error),
-    /// No certificate can be issued for the name of the host.
-    #[error("a certificate cannot be for this host name")]
-    InvalidHostName,
+    /// The client certificate or its private key cannot be used.
+    #[error("{parameter} {} cannot be used: {reason}", path.display())]
+    ClientCertificate {
+        /// The parameter that names the file.
+        parameter: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason and what to do.
+        reason: String,
+    },
 }
 
 /// Why there is no connection.
@@ -68,6 +129,9 @@ pub enum ConnectError {
     /// The host cannot be reached, or refuses.
     #[error("{}", with_causes(.0))]
     Postgres(#[from] tokio_postgres::Error),
+    /// The task that connects ended early: it panicked, or the server is shutting down.
+    #[error("the attempt to connect was given up: {0}")]
+    Task(#[from] tokio::task::JoinError),
     /// The connection settings did not reach PostgreSQL.
     #[error(
         "the connection settings do not reach PostgreSQL: if a pooler in transaction mode, such as PgBouncer, is in \
@@ -123,7 +187,7 @@ impl ConnectError {
     /// lasts until somebody changes the configuration.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout(_) => true,
+            Self::Timeout(_) | Self::Task(_) => true,
             Self::SettingsLost | Self::SettingsRefused(_) | Self::NotDurable => false,
             Self::AllHosts(errors) => errors.iter().any(Self::is_transient),
             Self::Postgres(error) => match error.as_db_error() {
@@ -190,7 +254,8 @@ fn is_io_error(error: &tokio_postgres::Error) -> bool {
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             let inner = io.get_ref();
-            return !inner.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<TlsError>());
+            // The second is a name of a host for which there is no certificate.
+            return !inner.is_some_and(|inner| inner.is::<rustls::Error>() || inner.is::<InvalidDnsNameError>());
         }
         source = cause.source();
     }

@@ -6,17 +6,21 @@
 mod accounts;
 mod connection;
 mod error;
+mod hosts;
 mod options;
+mod parameters;
+mod password_file;
 mod pool;
 mod schema;
 mod statements;
 mod tls;
+mod tls_settings;
 mod url;
 
 pub use accounts::PostgresAccounts;
-pub use error::{ConnectError, PostgresError, TlsError, UrlError};
+pub use error::{ConnectError, Origin, PostgresError, TlsError, UrlError};
 pub use options::PostgresOptions;
-pub use url::PostgresUrl;
+pub use url::{PostgresUrl, UrlContext};
 
 use super::LearningsTable;
 use connection::{Connector, Query};

@@ -37,12 +37,12 @@ impl PostgresOptions {
         .find_map(|(key, is_zero)| is_zero.then_some((key, 1)))
     }
 
-    /// The longest time, in milliseconds, that one statement can take with everything before it, on a database with one
-    /// host.
+    /// The longest time, in milliseconds, that one statement can take with everything before it. A connection takes at most
+    /// `max_connect_ms`.
     #[must_use]
-    pub const fn max_request_ms(&self) -> u64 {
+    pub const fn max_request_ms(&self, max_connect_ms: u64) -> u64 {
         let statement = self.statement_timeout_ms.saturating_add(self.statement_timeout_ms / 4);
-        self.acquire_timeout_ms.saturating_add(self.connect_timeout_ms).saturating_add(statement)
+        self.acquire_timeout_ms.saturating_add(max_connect_ms).saturating_add(statement)
     }
 
     pub(super) const fn acquire_timeout(&self) -> Duration {

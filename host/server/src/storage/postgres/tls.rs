@@ -1,57 +1,78 @@
 //! TLS to PostgreSQL, with the certificate checks of `sslmode`.
 
 use super::error::TlsError;
+use super::tls_settings::{CertificateCheck, TlsSettings};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use std::io;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::Socket;
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream as RustlsStream;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
-/// How a server's certificate is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CertificateCheck {
-    /// Not at all.
-    None,
-    /// A trusted certificate authority must have signed it.
-    VerifyCa,
-    /// In addition, it must be for the name of the host.
-    VerifyFull,
+/// Creates what makes connections to PostgreSQL encrypted. It reads the files of certificates.
+pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, TlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let authorities = match settings.check {
+        CertificateCheck::None => None,
+        CertificateCheck::VerifyCa | CertificateCheck::VerifyFull => {
+            let roots = Arc::new(root_store(settings.roots.as_deref())?);
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            Some(builder.build().map_err(|_| TlsError::NoRootCertificates)?)
+        }
+    };
+    let verifier = Verifier { check: settings.check, authorities, provider: Arc::clone(&provider) };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match &settings.client {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            let (chain, key) = (client_chain(&client.certificate)?, client_key(&client.key)?);
+            builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::ClientCertificate {
+                parameter: "sslcert",
+                path: client.certificate.clone(),
+                reason: format!("{error}; it must be the certificate of the key {}", client.key.display()),
+            })?
+        }
+    };
+    config.enable_sni = settings.has_sni;
+    Ok(MakeRustlsConnect::new(config))
 }
 
-/// Makes connections to PostgreSQL encrypted.
-#[derive(Clone)]
-pub(super) struct Tls(TlsConnector);
+/// Reads a certificate, followed by those of intermediate authorities.
+fn client_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |reason| TlsError::ClientCertificate { parameter: "sslcert", path: path.to_owned(), reason };
+    let pem = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.map_err(|error| failed(error.to_string()))?;
+    if chain.is_empty() { Err(failed("it contains no certificate in PEM".to_owned())) } else { Ok(chain) }
+}
 
-impl Tls {
-    pub(super) fn new(check: CertificateCheck, roots: Option<&Path>) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let authorities = match check {
-            CertificateCheck::None => None,
-            CertificateCheck::VerifyCa | CertificateCheck::VerifyFull => {
-                let builder =
-                    WebPkiServerVerifier::builder_with_provider(Arc::new(root_store(roots)?), Arc::clone(&provider));
-                Some(builder.build().map_err(|_| TlsError::NoRootCertificates)?)
-            }
-        };
-        let verifier = Verifier { check, authorities, provider: Arc::clone(&provider) };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+/// Reads a private key. As libpq does, it refuses a key that other users can read.
+fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let failed = |reason| TlsError::ClientCertificate { parameter: "sslkey", path: path.to_owned(), reason };
+    let metadata = fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+    // The group of a key of root can read it.
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    if metadata.mode() & forbidden != 0 {
+        let reason = "other users can access it; run chmod 600 (640 is enough if root owns it)";
+        return Err(failed(reason.to_owned()));
     }
+    let pem = fs::read(path).map_err(|error| failed(error.to_string()))?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            failed("it contains no private key in PEM that is not encrypted; decrypt it with openssl pkey".to_owned())
+        }
+        error => failed(error.to_string()),
+    })
 }
 
 fn root_store(roots: Option<&Path>) -> Result<RootCertStore, TlsError> {
@@ -59,7 +80,7 @@ fn root_store(roots: Option<&Path>) -> Result<RootCertStore, TlsError> {
     match roots {
         Some(path) => {
             let failed = |reason: String| TlsError::RootCertificates { path: path.to_owned(), reason };
-            let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+            let pem = fs::read(path).map_err(|error| failed(error.to_string()))?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| failed(error.to_string()))?;
                 store.add(certificate).map_err(|error| failed(error.to_string()))?;
@@ -116,7 +137,16 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        let verified = rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms);
+        // rustls rejects certificates of X.509 version 1, which `openssl x509 -req` creates without extensions, as in
+        // PostgreSQL's documentation. If nothing in the certificate is checked, its key is enough.
+        match public_key(cert) {
+            Some(key) if verified.is_err() && self.authorities.is_none() => {
+                rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, dss, algorithms)
+            }
+            _ => verified,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -124,63 +154,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-impl MakeTlsConnect<Socket> for Tls {
-    type Stream = Encrypted;
-    type TlsConnect = Handshake;
-    type Error = TlsError;
-
-    fn make_tls_connect(&mut self, domain: &str) -> Result<Handshake, TlsError> {
-        // Also called for Unix sockets, which are not encrypted; there the name is empty.
-        let name = ServerName::try_from(domain.to_owned()).ok();
-        Ok(Handshake { connector: self.0.clone(), name })
-    }
-}
-
-/// A handshake that has not begun.
-pub(super) struct Handshake {
-    connector: TlsConnector,
-    name: Option<ServerName<'static>>,
-}
-
-impl TlsConnect<Socket> for Handshake {
-    type Stream = Encrypted;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted>> + Send>>;
-
-    fn connect(self, stream: Socket) -> Self::Future {
-        Box::pin(async move {
-            let name =
-                self.name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, TlsError::InvalidHostName))?;
-            Ok(Encrypted(Box::new(self.connector.connect(name, stream).await?)))
-        })
-    }
-}
-
-/// An encrypted connection.
-pub(super) struct Encrypted(Box<RustlsStream<Socket>>);
-
-impl TlsStream for Encrypted {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for Encrypted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buf)
-    }
-}
-
-impl AsyncWrite for Encrypted {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
+fn public_key(certificate: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate.subject_public_key_info.to_der().ok()?.into())
 }

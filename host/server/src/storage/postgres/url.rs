@@ -1,21 +1,41 @@
 //! The URL of a PostgreSQL database in the forms of libpq and SQLAlchemy.
 
-use super::error::UrlError;
-use super::tls::CertificateCheck;
-use percent_encoding::percent_decode_str;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use super::error::{Origin, UrlError};
+use super::hosts::{Host, Hosts, split_authority};
+use super::options::PostgresOptions;
+use super::parameters::{Parameters, Value, decode};
+use super::password_file::{PasswordFile, Unusable};
+use super::tls_settings::{CertificateCheck, TlsSettings};
+use std::path::Path;
+use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 
 /// The hosts of a PostgreSQL database and how to connect to them.
 #[derive(Clone)]
 pub struct PostgresUrl {
     /// One configuration for each host, in the order of the URL.
     pub(super) hosts: Vec<Config>,
-    pub(super) certificate_check: CertificateCheck,
-    /// The file of trusted root certificates; `None` for those that the machine trusts.
-    pub(super) root_certificates: Option<PathBuf>,
+    /// Whether the hosts are the default ones, which are one server.
+    pub(super) has_default_hosts: bool,
+    /// Whether each connection starts at a random host.
+    pub(super) is_random: bool,
+    pub(super) tls: TlsSettings,
+    /// The timeout of the URL for a connection to one host.
+    connect_timeout: Option<Duration>,
+    is_unverified: bool,
+    /// What to log at startup.
+    pub warnings: Vec<String>,
+}
+
+/// What a URL depends on besides its text.
+pub struct UrlContext<'a> {
+    /// The path of a file in a URL is relative to this directory.
+    pub directory: &'a Path,
+    /// An environment variable by name. libpq's variables are defaults.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The password, if it is not in the URL.
+    pub password: Option<String>,
 }
 
 /// The schemes of PostgreSQL: libpq's two, and SQLAlchemy's, which name a driver.
@@ -28,27 +48,6 @@ const SCHEMES: [&str; 6] = [
     "postgresql+asyncpg://",
 ];
 
-/// The accepted parameters, which are libpq's.
-const PARAMETERS: &[&str] = &[
-    "host",
-    "hostaddr",
-    "port",
-    "user",
-    "password",
-    "dbname",
-    "application_name",
-    "options",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
-    "load_balance_hosts",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-];
-
 impl PostgresUrl {
     /// Whether the URL has a scheme of PostgreSQL.
     #[must_use]
@@ -58,228 +57,249 @@ impl PostgresUrl {
 
     /// Whether an attacker could impersonate the database: its certificate is not checked, and it is on another machine.
     #[must_use]
-    pub fn is_unverified(&self) -> bool {
-        let is_local = |host: &Config| {
-            host.get_hosts().iter().all(|host| match host {
-                Host::Unix(_) => true,
-                Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
-            }) && host.get_hostaddrs().iter().all(IpAddr::is_loopback)
-        };
-        self.certificate_check == CertificateCheck::None && !self.hosts.iter().all(is_local)
+    pub const fn is_unverified(&self) -> bool {
+        self.is_unverified
     }
 
-    /// Parses a URL. The relative path of a file in it is relative to `directory`.
+    /// The longest time, in milliseconds, that a connection can take if every host but the last does not respond.
+    #[must_use]
+    pub fn max_connect_ms(&self, options: &PostgresOptions) -> u64 {
+        let timeout = self.connect_timeout(options).as_millis();
+        u64::try_from(timeout.saturating_mul(self.hosts.len() as u128)).unwrap_or(u64::MAX)
+    }
+
+    /// The timeout of a connection to one host.
+    pub(super) fn connect_timeout(&self, options: &PostgresOptions) -> Duration {
+        self.connect_timeout.map_or(options.connect_timeout(), |timeout| timeout.min(options.connect_timeout()))
+    }
+
+    /// Parses a URL.
     ///
     /// # Errors
-    /// [`UrlError`], which never contains a part of the URL.
-    pub fn parse(url: &str, directory: &Path) -> Result<Self, UrlError> {
-        let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)).ok_or(UrlError::Syntax)?;
-        let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut tls = TlsParameters { mode: "prefer".to_owned(), root: None };
-        let (mut target, mut others) = (None, Vec::new());
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').ok_or(UrlError::Syntax)?;
-            let text = percent_decode_str(value).decode_utf8().map_err(|_| UrlError::Syntax)?.into_owned();
-            match PARAMETERS.iter().find(|known| **known == name) {
-                None => return Err(UrlError::UnknownParameter(PARAMETERS)),
-                Some(&"sslmode") => tls.mode = text,
-                Some(&"sslrootcert") => tls.root = Some(text),
-                Some(&"target_session_attrs") => target = Some(target_session(&text)?),
-                Some(_) => others.push(pair),
-            }
-        }
-        let url = format!("postgres://{base}?{}", others.join("&"));
-        let mut config: Config = url.parse().map_err(|_| UrlError::Syntax)?;
-        let (mode, certificate_check) = tls.resolve()?;
-        config.ssl_mode(mode);
-        if config.get_application_name().is_none() {
-            config.application_name("delete-learning");
-        }
-        let names = config.get_hosts().len().max(config.get_hostaddrs().len());
-        // Of several hosts one is the primary, and only the primary accepts deletes.
-        let several = if names > 1 { TargetSessionAttrs::ReadWrite } else { TargetSessionAttrs::Any };
-        config.target_session_attrs(target.unwrap_or(several));
-        let root_certificates = tls.root.filter(|root| root != "system").map(|root| directory.join(root));
-        let hosts = split_hosts(&config)?;
-        Ok(Self { hosts, certificate_check, root_certificates })
+    /// [`UrlError`], which contains no secret.
+    pub fn parse(url: &str, context: &UrlContext<'_>) -> Result<Self, UrlError> {
+        let scheme = SCHEMES.into_iter().find(|scheme| url.starts_with(scheme)).ok_or(UrlError::Syntax)?;
+        let names_driver = scheme.contains('+');
+        let parts = Parts::split(url.strip_prefix(scheme).unwrap_or(url), names_driver)?;
+        let mut parameters = Parameters::parse(parts.query, names_driver)?;
+        let (names, ports) = split_authority(parts.hosts, names_driver)?;
+        parameters.set_default("host", names);
+        parameters.set_default("port", ports);
+        parameters.set_default("dbname", decode(parts.database)?);
+        parameters.set_default("user", decode(parts.user)?);
+        parameters.set_default("password", decode(parts.password)?);
+        parameters.add_environment(context.environment)?;
+        Self::from_parameters(&parameters, context)
     }
-}
 
-/// The parameters `sslmode` and `sslrootcert`.
-struct TlsParameters {
-    mode: String,
-    root: Option<String>,
-}
-
-impl TlsParameters {
-    /// The meaning of the mode in libpq: `require` checks the certificate if `sslrootcert` is given, the `verify-` modes
-    /// always.
-    fn resolve(&self) -> Result<(SslMode, CertificateCheck), UrlError> {
-        Ok(match (self.mode.as_str(), &self.root) {
-            ("disable", _) => (SslMode::Disable, CertificateCheck::None),
-            ("prefer" | "allow", _) => (SslMode::Prefer, CertificateCheck::None),
-            ("require", None) => (SslMode::Require, CertificateCheck::None),
-            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, CertificateCheck::VerifyCa),
-            ("verify-full", _) => (SslMode::Require, CertificateCheck::VerifyFull),
-            _ => {
-                let modes = "it is disable, prefer, require, verify-ca or verify-full";
-                return Err(UrlError::InvalidValue("sslmode", modes));
+    fn from_parameters(parameters: &Parameters, context: &UrlContext<'_>) -> Result<Self, UrlError> {
+        let home = (context.environment)("HOME").filter(|home| !home.is_empty());
+        let home = home.as_deref().map(Path::new);
+        let hosts = Hosts::from_parameters(parameters)?;
+        let tls = TlsSettings::from_parameters(parameters, context.directory, home)?;
+        if let Some(binding) = parameters.get("channel_binding")
+            && tls.channel_binding == ChannelBinding::Require
+            && hosts.list.iter().any(Host::is_socket)
+        {
+            let advice = "channel binding needs TLS, which a Unix socket does not have; name a host";
+            return Err(UrlError::UnsupportedValue(binding.origin, advice));
+        }
+        // libpq's default is the user of the operating system too.
+        let user = match parameters.text("user") {
+            Some(user) => user.to_owned(),
+            None => whoami::username().map_err(|_| UrlError::NoUser)?,
+        };
+        let common = common_config(parameters, &hosts, &tls, &user)?;
+        let mut warnings = Vec::new();
+        let passwords = Passwords::find(parameters, context, home, &mut warnings)?;
+        let database = parameters.text("dbname").unwrap_or(&user);
+        let configs = hosts.list.iter().map(|host| {
+            let mut config = common.clone();
+            match host.name.strip_prefix('@') {
+                Some(name) => config.host_path(format!("\0{name}")),
+                None => config.host(&host.name),
+            };
+            if host.is_socket() {
+                config.ssl_mode(SslMode::Disable);
             }
+            if let Some(address) = host.address {
+                config.hostaddr(address);
+            }
+            if let Some(password) = passwords.for_host(host, database, &user) {
+                config.password(password);
+            }
+            config.port(host.port);
+            config
+        });
+        let is_unverified = tls.check == CertificateCheck::None && !hosts.list.iter().all(Host::is_local);
+        Ok(Self {
+            hosts: configs.collect(),
+            has_default_hosts: hosts.are_default,
+            is_random: common.get_load_balance_hosts() == LoadBalanceHosts::Random,
+            tls,
+            connect_timeout: seconds(parameters, "connect_timeout")?,
+            is_unverified,
+            warnings,
         })
     }
 }
 
-fn target_session(text: &str) -> Result<TargetSessionAttrs, UrlError> {
-    match text {
+/// The parts of a URL after its scheme, percent-encoded.
+struct Parts<'a> {
+    user: &'a str,
+    password: &'a str,
+    hosts: &'a str,
+    database: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &'a str, names_driver: bool) -> Result<Self, UrlError> {
+        let ((user, password), rest) = split_user_info(text, names_driver)?;
+        let (target, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (hosts, database) = target.split_once('/').unwrap_or((target, ""));
+        Ok(Self { user, password, hosts, database, query })
+    }
+}
+
+/// Splits off user and password. They are followed by '@', which hosts can contain too.
+fn split_user_info(text: &str, names_driver: bool) -> Result<((&str, &str), &str), UrlError> {
+    // libpq: they end at the first '@' before the first '/'.
+    let authority = text.split('/').next().unwrap_or_default();
+    let by_libpq = text.split_once('@').filter(|_| authority.contains('@'));
+    let by_libpq = by_libpq.map(|(info, rest)| (info.split_once(':').unwrap_or((info, "")), rest));
+    // SQLAlchemy: a password can contain '/' too, and a user '@'.
+    let with_password = text.split_once(':').filter(|(user, _)| !user.contains('/'));
+    let by_sqlalchemy =
+        with_password.and_then(|(user, rest)| rest.split_once('@').map(|(password, rest)| ((user, password), rest)));
+    let rest = by_libpq.map_or(text, |(_, rest)| rest);
+    let hosts = rest.split(['/', '?']).next().unwrap_or_default();
+    if split_authority(hosts, names_driver).is_err() {
+        return Ok(by_sqlalchemy.or(by_libpq).unwrap_or((("", ""), text)));
+    }
+    let before_query = text.split('?').next().unwrap_or_default();
+    match (by_libpq, by_sqlalchemy) {
+        // `name:1/2@host` is a host, a port and a database, or a user, a password and a host.
+        (None, Some(_)) if before_query.contains('@') && !names_driver => Err(UrlError::Ambiguous),
+        (None, Some(split)) if before_query.contains('@') => Ok(split),
+        (split, _) => Ok(split.unwrap_or((("", ""), text))),
+    }
+}
+
+/// The configuration that all hosts share.
+fn common_config(parameters: &Parameters, hosts: &Hosts, tls: &TlsSettings, user: &str) -> Result<Config, UrlError> {
+    let mut config = Config::new();
+    config.user(user).ssl_mode(tls.mode).channel_binding(tls.channel_binding);
+    if let Some(name) = parameters.text("dbname") {
+        config.dbname(name);
+    }
+    if let Some(options) = parameters.text("options") {
+        config.options(options);
+    }
+    let name = parameters.text("application_name").or(parameters.text("fallback_application_name"));
+    config.application_name(name.unwrap_or("delete-learning"));
+    // Of several hosts one is the primary, and only the primary accepts deletes.
+    let is_one = hosts.are_default || hosts.list.len() == 1;
+    let default = if is_one { TargetSessionAttrs::Any } else { TargetSessionAttrs::ReadWrite };
+    config.target_session_attrs(parameters.get("target_session_attrs").map_or(Ok(default), target_session)?);
+    if let Some(value) = parameters.get("load_balance_hosts") {
+        config.load_balance_hosts(match value.text.as_str() {
+            "disable" => LoadBalanceHosts::Disable,
+            "random" => LoadBalanceHosts::Random,
+            _ => return Err(value.invalid("disable or random")),
+        });
+    }
+    if let Some(timeout) = positive(parameters, "tcp_user_timeout")? {
+        config.tcp_user_timeout(Duration::from_millis(timeout));
+    }
+    if let Some(is_enabled) = parameters.get("keepalives").map(Value::boolean).transpose()? {
+        config.keepalives(is_enabled);
+    }
+    if let Some(idle) = seconds(parameters, "keepalives_idle")? {
+        config.keepalives_idle(idle);
+    }
+    if let Some(interval) = seconds(parameters, "keepalives_interval")? {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = positive(parameters, "keepalives_count")? {
+        config.keepalives_retries(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+    Ok(config)
+}
+
+fn target_session(value: &Value) -> Result<TargetSessionAttrs, UrlError> {
+    match value.text.as_str() {
         "any" => Ok(TargetSessionAttrs::Any),
         "read-write" | "primary" => Ok(TargetSessionAttrs::ReadWrite),
-        _ => Err(UrlError::InvalidValue("target_session_attrs", "it is read-write or any")),
+        "read-only" | "standby" | "prefer-standby" => {
+            Err(UrlError::UnsupportedValue(value.origin, "only the primary accepts deletes; write read-write"))
+        }
+        _ => Err(value.invalid("any, read-write or primary")),
     }
 }
 
-/// Splits a configuration into one for each host, so that each has its own connect timeout.
-fn split_hosts(config: &Config) -> Result<Vec<Config>, UrlError> {
-    let (names, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
-    let count = names.len().max(addresses.len());
-    if count == 0 {
-        return Err(UrlError::NoHost);
-    }
-    let fits = |length: usize| length <= 1 || length == count;
-    if !fits(ports.len()) || (!names.is_empty() && !addresses.is_empty() && names.len() != addresses.len()) {
-        return Err(UrlError::InvalidValue(
-            "host",
-            "there are as many of host, hostaddr and port, or one port for all",
-        ));
-    }
-    (0..count)
-        .map(|index| {
-            let mut one = Config::new();
-            match names.get(index) {
-                Some(Host::Tcp(name)) => drop(one.host(name)),
-                Some(Host::Unix(path)) => drop(one.host_path(path)),
-                None => {}
-            }
-            if let Some(address) = addresses.get(index) {
-                one.hostaddr(*address);
-            }
-            if let Some(port) = ports.get(index).or(ports.first()) {
-                one.port(*port);
-            }
-            copy_common(config, &mut one);
-            Ok(one)
-        })
-        .collect()
+/// Parses an integer whose zero and negative values stand for the default.
+fn positive(parameters: &Parameters, name: &'static str) -> Result<Option<u64>, UrlError> {
+    let value = parameters.get(name).map(Value::integer).transpose()?;
+    Ok(value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0))
 }
 
-fn copy_common(from: &Config, to: &mut Config) {
-    if let Some(user) = from.get_user() {
-        to.user(user);
+fn seconds(parameters: &Parameters, name: &'static str) -> Result<Option<Duration>, UrlError> {
+    Ok(positive(parameters, name)?.map(Duration::from_secs))
+}
+
+/// Where the passwords of the hosts are.
+enum Passwords {
+    One(String),
+    File(PasswordFile),
+    None,
+}
+
+impl Passwords {
+    /// Finds the password as libpq does: in the URL or the environment, else in the password file. The configuration's
+    /// own file comes before the environment.
+    fn find(
+        parameters: &Parameters,
+        context: &UrlContext<'_>,
+        home: Option<&Path>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, UrlError> {
+        let value = parameters.get("password");
+        let is_in_url = value.is_some_and(|value| !matches!(value.origin, Origin::Variable(_)));
+        match (&context.password, value) {
+            (Some(_), _) if is_in_url => {
+                return Err(UrlError::Conflict("a password is in password_file too; remove one"));
+            }
+            (Some(password), _) => return Ok(Self::One(password.clone())),
+            (None, Some(value)) => return Ok(Self::One(value.text.clone())),
+            (None, None) => {}
+        }
+        let (path, named_by) = match (parameters.get("passfile"), home) {
+            (Some(file), _) => (context.directory.join(&file.text), Some(file.origin)),
+            (None, Some(home)) => (home.join(".pgpass"), None),
+            (None, None) => return Ok(Self::None),
+        };
+        match (PasswordFile::read(&path), named_by) {
+            (Ok(file), _) => Ok(Self::File(file)),
+            // `/dev/null` is the usual way to name none.
+            (Err(Unusable::NotAFile), Some(_)) if path == Path::new("/dev/null") => Ok(Self::None),
+            (Err(Unusable::Missing), None) => Ok(Self::None),
+            (Err(reason), Some(origin)) => Err(UrlError::PasswordFile(origin, reason.to_string())),
+            (Err(reason), None) => {
+                warnings.push(format!("the password file ~/.pgpass is not used: it {reason}"));
+                Ok(Self::None)
+            }
+        }
     }
-    if let Some(password) = from.get_password() {
-        to.password(password);
+
+    fn for_host(&self, host: &Host, database: &str, user: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::One(password) => Some(password.clone().into_bytes()),
+            Self::File(file) => file.find(host, database, user),
+            Self::None => None,
+        }
     }
-    if let Some(name) = from.get_dbname() {
-        to.dbname(name);
-    }
-    if let Some(options) = from.get_options() {
-        to.options(options);
-    }
-    if let Some(name) = from.get_application_name() {
-        to.application_name(name);
-    }
-    if let Some(timeout) = from.get_tcp_user_timeout() {
-        to.tcp_user_timeout(*timeout);
-    }
-    if let Some(interval) = from.get_keepalives_interval() {
-        to.keepalives_interval(interval);
-    }
-    if let Some(retries) = from.get_keepalives_retries() {
-        to.keepalives_retries(retries);
-    }
-    to.keepalives(from.get_keepalives())
-        .keepalives_idle(from.get_keepalives_idle())
-        .load_balance_hosts(from.get_load_balance_hosts())
-        .target_session_attrs(from.get_target_session_attrs())
-        .ssl_mode(from.get_ssl_mode());
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{CertificateCheck, PostgresUrl, UrlError};
-    use std::path::Path;
-    use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-
-    fn parse(url: &str) -> Result<PostgresUrl, UrlError> {
-        PostgresUrl::parse(url, Path::new("/etc/host"))
-    }
-
-    #[test]
-    fn every_host_has_its_own_configuration() {
-        let url = parse("postgres://u:p%40w@one:6000,two:6001/agno").expect("a URL");
-        let named: Vec<_> =
-            url.hosts.iter().map(|host| (host.get_hosts().to_vec(), host.get_ports().to_vec())).collect();
-        let tcp = |name: &str| vec![Host::Tcp(name.to_owned())];
-        assert_eq!(named, [(tcp("one"), vec![6000]), (tcp("two"), vec![6001])]);
-        for host in &url.hosts {
-            assert_eq!((host.get_user(), host.get_password()), (Some("u"), Some(&b"p@w"[..])));
-            assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite, "only a primary deletes");
-        }
-        let one = parse("postgresql+psycopg://u@one/agno").expect("as Agno's Python has it");
-        assert_eq!(one.hosts[0].get_target_session_attrs(), TargetSessionAttrs::Any);
-        let socket = parse("postgres:///agno?host=/run/postgresql&user=u").expect("a socket");
-        assert_eq!(socket.hosts[0].get_hosts(), [Host::Unix("/run/postgresql".into())]);
-    }
-
-    #[test]
-    fn sslmode_selects_the_certificate_check() {
-        use CertificateCheck::{None, VerifyCa, VerifyFull};
-        for (query, mode, check) in [
-            ("", SslMode::Prefer, None),
-            ("?sslmode=disable", SslMode::Disable, None),
-            ("?sslmode=prefer", SslMode::Prefer, None),
-            ("?sslmode=require", SslMode::Require, None),
-            ("?sslmode=require&sslrootcert=ca.pem", SslMode::Require, VerifyCa),
-            ("?sslmode=verify-ca", SslMode::Require, VerifyCa),
-            ("?sslrootcert=ca.pem&sslmode=verify-full", SslMode::Require, VerifyFull),
-        ] {
-            let url = parse(&format!("postgres://u@h/d{query}")).expect(query);
-            assert_eq!((url.hosts[0].get_ssl_mode(), url.certificate_check), (mode, check), "{query}");
-        }
-        let root = parse("postgres://u@h/d?sslmode=verify-full&sslrootcert=ca.pem").expect("a URL").root_certificates;
-        assert_eq!(root.as_deref(), Some(Path::new("/etc/host/ca.pem")));
-        assert!(matches!(parse("postgres://u@h/d?sslmode=on"), Err(UrlError::InvalidValue("sslmode", _))));
-    }
-
-    #[test]
-    fn remote_database_without_certificate_check_is_unverified() {
-        for (url, is_unverified) in [
-            ("postgres://u@db.example/d", true),
-            ("postgres://u@db.example/d?sslmode=require", true),
-            ("postgres://u@db.example/d?sslmode=verify-ca", false),
-            ("postgres://u@127.0.0.1,[::1],localhost/d", false),
-            ("postgres://u@127.0.0.1,db.example/d", true),
-            ("postgres:///d?host=/run/postgresql", false),
-            ("postgres://u@localhost/d?hostaddr=192.0.2.1", true),
-        ] {
-            assert_eq!(parse(url).expect(url).is_unverified(), is_unverified, "{url}");
-        }
-    }
-
-    #[test]
-    fn errors_contain_no_part_of_the_url() {
-        for url in [
-            "postgres://u:se?cret@h/d",
-            "postgres://u:secret@h:port/d",
-            "postgres://u:secret@h/d?secret=1",
-            "postgres://u:secret@h/d?sslmode=secret",
-            "postgres://u:secret@h/d?connect_timeout=secret",
-            "postgres://u:secret@h/d?keepalives=secret",
-            "postgres://u:secret@/d",
-            "postgres://u:secret@a,b,c:1,2/d?port=1,2",
-            "postgres://u:%ff@h/d",
-        ] {
-            let error = parse(url).err().map(|error| error.to_string()).unwrap_or_default();
-            assert!(!error.contains("cret"), "{url}: {error}");
-        }
-    }
-}
+mod tests;
