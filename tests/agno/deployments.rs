@@ -5,7 +5,7 @@ use super::run_script;
 use crate::support::cluster::{Cluster, PASSWORD, USER, find_postgres, free_port, temp_directory};
 use crate::support::database::AgnoDatabase;
 use crate::support::optional::agno_python;
-use crate::support::server::{Setup, TestServer};
+use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -30,7 +30,8 @@ impl Deployment {
         };
         let further_databases = TABLES.map(section).concat();
         let environment = self.environment.clone();
-        let setup = Setup { databases: vec![], further_databases, environment, ..Setup::without_auth() };
+        let settings = LONG_TIMEOUTS.to_owned();
+        let setup = Setup { databases: vec![], further_databases, environment, settings, ..Setup::without_auth() };
         let server = setup.try_start_in(directory).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let environment: BTreeMap<&str, String> = self.environment.into_iter().collect();
         let described = json!({ "name": self.name, "url": self.url, "direct": self.direct, "tables": TABLES,

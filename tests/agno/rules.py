@@ -235,6 +235,7 @@ OTHER_TESTS = {
     "which client exceeded the limit of failed tokens": "ipv6_network_and_mapped_ipv4_address_are_one_client",
     "a missing table of service accounts": "missing_account_table_is_503",
     "a column of ids or owners with a collation that ignores case or trailing spaces": "sqlite_collation_does_not_make_other_ids_or_owners_equal",
+    "a parameter of a database URL that is unknown or cannot be honored": "unsupported_parameter_is_refused_by_name_at_startup",
     "a file or table of learnings that does not exist": "missing_sqlite_file_is_refused_with_the_databases_beside_it",
     "a view, a table without unique ids, or a column of ids or owners that is not text": "sqlite_column_that_converts_text_to_numbers_is_refused_at_startup",
 }

@@ -75,10 +75,10 @@ fn rotated_key_at_a_url_is_used_and_an_outage_survived() {
     // An outage: known keys stay, an unknown one is refused.
     for answer in [Answer::Disconnect, Answer::Status("500 Internal Server Error".to_owned()), keys(&[])] {
         https.set_answer(answer);
-        thread::sleep(REFRESH_INTERVAL);
         let before = https.requests();
+        thread::sleep(REFRESH_INTERVAL);
         assert_rejected(&server, &token(&third), "Invalid token");
-        assert_eq!(https.requests(), before + 1);
+        assert!(https.requests() > before, "the set was fetched again");
         assert_accepted(&server, &first_token);
         assert_accepted(&server, &token(&second));
     }

@@ -3,16 +3,12 @@
 use crate::support::cluster::Cluster;
 use crate::support::database::AgnoDatabase;
 use crate::support::postgres::{Client, agno_tables};
-use crate::support::server::Setup;
+use crate::support::server::{LONG_TIMEOUTS, Setup};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// Long timeouts for a busy machine. Tests with them check that answers are right, and only print times.
-pub const LONG_TIMEOUTS: &str = "sqlite.busy_timeout_ms = 8000\npostgres.connect_timeout_ms = 8000\npostgres.acquire_timeout_ms = 8000\n\
-                       postgres.statement_timeout_ms = 8000\nsandbox.execution_timeout_ms = 60000\nsandbox.queue_timeout_ms = 8000\n";
 
 /// The database of a test.
 pub enum Store {

@@ -1,13 +1,13 @@
 //! TLS to PostgreSQL for every `sslmode`, and passwords.
 
-use super::store::{LONG_TIMEOUTS, table};
+use super::store::table;
 use super::token;
 use crate::support::certificates::{Certificates, EC_256};
 use crate::support::cluster::{Cluster, PASSWORD, USER, find_postgres};
 use crate::support::load::HttpClient;
 use crate::support::optional::has_tools;
 use crate::support::postgres::{Client, agno_tables};
-use crate::support::server::{Setup, TestServer};
+use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
 use tempfile::TempDir;
 
 /// A cluster with Agno's tables, and certificates.

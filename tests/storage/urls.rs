@@ -1,11 +1,11 @@
 //! Database URLs as an AgentOS has them: every form deletes a record, and what is not supported is refused by name.
 
-use super::store::{LONG_TIMEOUTS, table};
+use super::store::table;
 use super::token;
 use crate::support::cluster::{Cluster, OsUser, PASSWORD, USER, find_postgres, free_port, temp_directory};
 use crate::support::load::HttpClient;
 use crate::support::postgres::{Client, agno_tables};
-use crate::support::server::{Setup, TestServer};
+use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
 use delete_learning_server::Config;
 use std::fs;
 use std::net::TcpListener;

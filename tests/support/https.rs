@@ -1,17 +1,16 @@
 //! An HTTPS server for `localhost` whose answers a test chooses.
 
+use super::certificates::{Certificates, EC_256};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -35,17 +34,17 @@ pub struct HttpsServer {
     pub authority: PathBuf,
     answer: Arc<Mutex<Answer>>,
     requests: Arc<AtomicUsize>,
-    _directory: TempDir,
+    _certificates: Certificates,
 }
 
 impl HttpsServer {
     /// Starts a server. Needs `openssl`.
     pub fn start(answer: Answer) -> Self {
-        let directory = TempDir::new().expect("a directory");
-        create_certificate(directory.path());
-        let path = |name: &str| directory.path().join(name);
-        let certificate = CertificateDer::from_pem_file(path("server.pem")).expect("a certificate");
-        let key = PrivateKeyDer::from_pem_file(path("server.key")).expect("a key");
+        let certificates = Certificates::new();
+        certificates.create_authority("authority", EC_256, "sha256");
+        certificates.issue("server", "localhost", "authority", EC_256, "sha256");
+        let certificate = CertificateDer::from_pem_file(certificates.path("server.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(certificates.path("server.key")).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("protocol versions")
@@ -64,7 +63,7 @@ impl HttpsServer {
                 thread::spawn(move || serve(stream, config, &answer, &requests));
             }
         });
-        Self { port, authority: path("authority.pem"), answer, requests, _directory: directory }
+        Self { port, authority: certificates.path("authority.pem"), answer, requests, _certificates: certificates }
     }
 
     pub fn set_answer(&self, answer: Answer) {
@@ -111,18 +110,4 @@ fn serve(
     }
     stream.conn.send_close_notify();
     stream.flush()
-}
-
-/// Creates a certificate authority and a certificate for `localhost`.
-fn create_certificate(directory: &Path) {
-    let openssl = |arguments: &str| {
-        let output =
-            Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().expect("openssl runs");
-        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -days 2 -subj /CN=authority -keyout authority.key -out authority.pem"));
-    openssl(&format!("req {key} -subj /CN=localhost -keyout server.key -out server.csr"));
-    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost\n").expect("the file is written");
-    openssl("x509 -req -in server.csr -CA authority.pem -CAkey authority.key -days 2 -extfile names -out server.pem");
 }

@@ -13,6 +13,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// Long timeouts for a busy machine. Tests with them check that answers are right, and only print times.
+pub const LONG_TIMEOUTS: &str = "sqlite.busy_timeout_ms = 8000\npostgres.connect_timeout_ms = 8000\npostgres.acquire_timeout_ms = 8000\n\
+                       postgres.statement_timeout_ms = 8000\nsandbox.execution_timeout_ms = 60000\nsandbox.queue_timeout_ms = 8000\n";
+
 /// The configuration of a server. Call a constructor, change fields, then call [`start`](Self::start).
 pub struct Setup {
     /// The text of the sections `auth`, `auth.jwt` and so on.
