@@ -229,7 +229,9 @@ fn postgresql_table_that_cannot_hold_learnings_is_refused_at_startup() {
             "ALTER TABLE ai.agno_learnings RENAME TO t; CREATE VIEW ai.agno_learnings AS SELECT * FROM ai.t",
             "not an ordinary or partitioned table",
         ),
-        ("CREATE RULE r AS ON DELETE TO ai.agno_learnings DO INSTEAD NOTHING", "an INSTEAD rule for DELETE"),
+        ("CREATE RULE r AS ON DELETE TO ai.agno_learnings DO INSTEAD NOTHING", "has a rule for DELETE"),
+        ("CREATE RULE r AS ON DELETE TO ai.agno_learnings DO ALSO SELECT 1", "has a rule for DELETE"),
+        ("CREATE TABLE ai.t () INHERITS (ai.agno_learnings)", "has tables that inherit from it"),
         (replace_table, "no unique index on learning_id alone"),
         ("ALTER TABLE ai.agno_learnings DROP COLUMN user_id CASCADE", "no column user_id"),
     ] {
@@ -256,4 +258,9 @@ fn postgresql_user_needs_only_the_privileges_that_deleting_needs() {
     let server = setup().start();
     assert_eq!(server.request("GET", "/health", &[]).status, 200);
     assert_eq!(server.delete("/learnings/granted", Some(&user("alice"))).status, 204);
+
+    store.client().run(&format!("REVOKE DELETE ON ai.agno_learnings FROM app_{database}"));
+    assert_eq!(server.delete("/learnings/granted", Some(&user("alice"))).status, 500);
+    assert_eq!(server.request("GET", "/health", &[]).status, 503, "{}", server.log());
+    server.wait_for_log(&["health check failed", "the privilege DELETE is missing"]);
 }

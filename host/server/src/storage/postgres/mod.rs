@@ -209,18 +209,18 @@ impl PostgresStore {
         learning.map_err(|error| self.storage_error(&QueryError::Failed(error), false))
     }
 
-    /// Checks that the table exists and the server accepts writes.
+    /// Checks that the table exists, that its records can be deleted, and that the server accepts writes.
     async fn check(&self) -> Result<(), StorageError> {
         let statements = self.statements().await?;
         let rows = self.pool.query(&statements.check, &[]).await;
         let rows = rows.map_err(|error| self.storage_error(&error, false))?;
-        match rows.first().and_then(|row| row.try_get(0).ok()) {
-            Some("off") => Ok(()),
-            _ => {
-                let reason = format!("PostgreSQL, {}: the server is read-only", self.qualified());
-                Err(StorageError::new(StorageErrorKind::Unavailable, reason))
-            }
-        }
+        let row = rows.first();
+        let (kind, reason) = match row.and_then(|row| Some((row.try_get(0).ok()?, row.try_get(1).ok()?))) {
+            Some(("off", true)) => return Ok(()),
+            Some(("off", false)) => (StorageErrorKind::Internal, "the privilege DELETE is missing"),
+            _ => (StorageErrorKind::Unavailable, "the server is read-only"),
+        };
+        Err(StorageError::new(kind, format!("PostgreSQL, {}: {reason}", self.qualified())))
     }
 
     fn storage_error(&self, error: &QueryError, is_delete: bool) -> StorageError {

@@ -25,9 +25,9 @@ pub(super) enum Defect {
     /// A view, a foreign table or something else.
     #[error("is not an ordinary or partitioned table, so it cannot hold learnings")]
     NotATable,
-    /// A rule replaces deletes.
-    #[error("has an INSTEAD rule for DELETE, so nothing can be deleted from it")]
-    InsteadRule,
+    /// A rule replaces deletes, or runs another statement for each, which PostgreSQL does not support in `WITH`.
+    #[error("has a rule for DELETE, with which nothing can be deleted from it; use a trigger")]
+    DeleteRule,
     /// A column is missing.
     #[error("has no column {0}, so it holds no learnings")]
     MissingColumn(&'static str),
@@ -44,6 +44,9 @@ pub(super) enum Defect {
     /// Several rows can have the same id.
     #[error("has no unique index on learning_id alone, so it cannot hold learnings")]
     NotUnique,
+    /// Tables inherit from it. A unique index does not include their rows, and a delete does.
+    #[error("has tables that inherit from it, so several rows can have the same id")]
+    Inherited,
     /// The database user lacks a privilege.
     #[error("cannot be used by {user}, which lacks the privilege {privilege}; an owner can grant it")]
     MissingPrivilege {
@@ -104,11 +107,12 @@ async fn inspect(
     // The catalogs contain columns without privileges too; the information schema does not.
     const TABLE: &str = "
         SELECT c.relkind IN ('r', 'p'),
-               EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = c.oid AND ev_type = '4' AND is_instead),
+               EXISTS (SELECT 1 FROM pg_rewrite WHERE ev_class = c.oid AND ev_type = '4'),
                ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
                EXISTS (SELECT 1 FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
                        WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                       AND i.indnkeyatts = 1 AND a.attname = 'learning_id')
+                       AND i.indnkeyatts = 1 AND a.attname = 'learning_id'),
+               c.relkind = 'r' AND EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = c.oid)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
     let rows = connection.query_once(TABLE, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
@@ -117,11 +121,13 @@ async fn inspect(
     let defect = if !row.try_get::<_, bool>(0)? {
         Defect::NotATable
     } else if row.try_get(1)? {
-        Defect::InsteadRule
+        Defect::DeleteRule
     } else if let Some((column, ..)) = missing {
         Defect::MissingColumn(column)
     } else if !row.try_get::<_, bool>(3)? {
         Defect::NotUnique
+    } else if row.try_get(4)? {
+        Defect::Inherited
     } else {
         return match mistyped_column(connection, schema, table).await? {
             Some(defect) => Ok(Some(Err(defect))),

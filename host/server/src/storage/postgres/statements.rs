@@ -93,7 +93,9 @@ impl Statements {
             check: Query {
                 name: "check",
                 sql: format!(
-                    "SELECT current_setting('transaction_read_only'), (SELECT 1 FROM {table} WHERE learning_id = '')"
+                    "SELECT current_setting('transaction_read_only'), has_table_privilege('{}', 'DELETE'),
+                            (SELECT 1 FROM {table} WHERE learning_id = '')",
+                    table.replace('\'', "''")
                 ),
                 types: &[],
             },
