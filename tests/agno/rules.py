@@ -217,6 +217,10 @@ RULES = [
 # Differences of every error response. They are checked in each response.
 ALWAYS = ["body of an error", "401", "429 and 503"]
 
+# Differences of CORS. They are checked by `compare_cors` in differential.py.
+CORS = ["`Access-Control-Expose-Headers`", "an origin that is not allowed", "two `Origin` headers", "the answer to a preflight",
+    "a preflight with `Access-Control-Request-Private-Network`", "`Access-Control-Allow-Methods` and `-Headers` in a 401"]  # fmt: skip
+
 # Rows that the differential test cannot observe, and the Rust test that shows each.
 OTHER_TESTS = {
     "the owner changes between check and delete": "delete_by_former_owner_is_refused",
@@ -237,5 +241,16 @@ OTHER_TESTS = {
     "a column of ids or owners with a collation that ignores case or trailing spaces": "sqlite_collation_does_not_make_other_ids_or_owners_equal",
     "a parameter of a database URL that is unknown or cannot be honored": "unsupported_parameter_is_refused_by_name_at_startup",
     "a file or table of learnings that does not exist": "missing_sqlite_file_is_refused_with_the_databases_beside_it",
+    "a star among the allowed origins": "star_allows_every_origin_with_credentials",
+    "`X-Forwarded-For` and `Forwarded`": "forwarding_headers_are_ignored_by_default",
+    "a missing or repeated `Host` header": "missing_repeated_or_invalid_host_is_400",
+    "an invalid `Host` header": "missing_repeated_or_invalid_host_is_400",
+    "a request that is not valid HTTP/1.0 or HTTP/1.1": "head_that_http_does_not_allow_is_400",
+    "a raw `#` in the request target": "fragment_in_the_request_target_is_400",
+    "a raw character other than `#` that a URL must encode": "raw_utf8_in_the_request_target_is_part_of_the_id",
+    "a request target without a path, or with a scheme and a host": "request_target_without_a_path_is_400",
+    "`Content-Length` together with `Transfer-Encoding`": "connection_is_closed_after_ambiguous_framing",
+    "a client that sends its request and closes its sending side": "half_closed_connection_receives_the_response",
+    "a body that is larger than the buffers of the connection": "client_that_sends_a_large_body_receives_its_response",
     "a view, a table without unique ids, or a column of ids or owners that is not text": "sqlite_column_that_converts_text_to_numbers_is_refused_at_startup",
 }

@@ -1,6 +1,9 @@
 //! The endpoint over HTTP, with the default policy and a database that Agno created.
 
 mod agno_deviations;
+mod bodies;
+mod browser;
+mod cors;
 mod credentials;
 mod identity_providers;
 mod jwks;
@@ -8,6 +11,8 @@ mod jwks_url;
 mod openapi;
 mod postgres_accounts;
 mod protocol;
+mod proxies;
+mod request_head;
 mod rule_precedence;
 mod service_accounts;
 mod signers;

@@ -3,12 +3,15 @@
 //! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
 
 use delete_learning::{Caller, Condition, Credential, Decision, HostCall, IdentityError, StorageError};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// An audit event.
 pub struct Event<'a> {
     /// The id of the request, which its response and its log lines have too.
     pub request_id: &'a str,
+    /// The address of the client, perhaps from a trusted proxy.
+    pub client: IpAddr,
     /// The caller.
     pub caller: &'a CallerSummary,
     /// The learning id; `None` if it cannot name a record.
@@ -53,6 +56,7 @@ impl Event<'_> {
             target: "audit",
             parent: None,
             request_id = self.request_id,
+            client = %self.client,
             credential = self.caller.credential.as_str(),
             subject = self.caller.subject,
             identity_error = self.caller.error,

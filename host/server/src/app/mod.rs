@@ -7,9 +7,11 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | accept the connection, serve HTTP/1.1 | `http/server.rs` |
+//! | accept the connection, serve HTTP/1.1 | `http/server.rs`, `http/connection.rs` |
+//! | check the head, answer a preflight | `http/request_head.rs`, `http/cors/mod.rs` |
 //! | match the path and the method | `http/service.rs`, `http/route.rs` |
 //! | parse the id and the query | `http/delete_request.rs` |
+//! | determine the address of the client | `http/client_address.rs` |
 //! | authenticate the caller | `auth/authenticator.rs`, then `auth/security_key.rs`, `auth/jwt/mod.rs` or `auth/service_accounts/mod.rs` |
 //! | resolve the record | crate `delete_learning`: `storage/databases.rs` |
 //! | run the policy in a fresh instance | crate `delete_learning`: `policy.rs`, `offload.rs`, `deadline.rs` |
@@ -18,7 +20,7 @@
 //! | delete | `storage/sqlite/writer.rs` or `storage/postgres/mod.rs` |
 //! | validate the policy's answer | crate `delete_learning`: `decision.rs` |
 //! | write the audit event | `audit.rs` |
-//! | build the response | `http/response.rs` |
+//! | build the response, discard the body | `http/response.rs`, `http/request_body.rs` |
 
 mod authentication;
 mod databases;

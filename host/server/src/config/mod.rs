@@ -108,6 +108,11 @@ impl Config {
             return Err(source.error("authorization.admin_scope", "must not be empty"));
         }
         let auth = auth::validate(file.auth, &databases, &source, environment, &mut warnings)?;
+        if file.server.cors.allows_every_origin() && matches!(auth.mode, AuthModeConfig::None) {
+            let reason = "server.cors.allowed_origins allows every origin, and auth.mode is \"none\": every page that a browser \
+                          in this network opens can delete every learning";
+            warnings.push(reason.to_owned());
+        }
         Ok(Self {
             http: file.server,
             policy: PolicyConfig { component: file.policy.component.map(|path| source.path(&path)), wasi: file.wasi },

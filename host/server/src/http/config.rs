@@ -1,5 +1,7 @@
 //! The address and the limits of the HTTP server.
 
+use super::client_address::TrustedProxies;
+use super::cors::CorsConfig;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,16 +14,22 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Maximum number of connections served at once. A further one waits in the listen backlog.
     pub max_connections: usize,
-    /// Maximum bytes of a request line and its headers together. More is answered 431. A URI of
-    /// more than 65,534 bytes is answered 414 if it fits this limit.
+    /// Maximum bytes of a request line and its headers together. More is answered 431, as are more header lines than a
+    /// sixteenth of it, or than 16,384. A URI of more than 65,534 bytes is answered 414 if it fits this limit.
     pub max_header_bytes: usize,
     /// Milliseconds in which the headers of a request must arrive, from the start of the connection or from the end of
-    /// the previous response. Then the connection is closed.
+    /// the previous response. Then the connection is closed. For the same time at most, the server discards the rest of a
+    /// request after its last response on a connection.
     pub header_read_timeout_ms: u64,
     /// Milliseconds that requests in flight get at shutdown before their connections are closed.
     pub shutdown_timeout_ms: u64,
     /// Maximum bytes of a learning id, percent-decoded. A longer id is answered 400.
     pub max_learning_id_bytes: usize,
+    /// Proxies whose `X-Forwarded-For` and `Forwarded` headers have the address of the client. Without any, these headers
+    /// are ignored.
+    pub trusted_proxies: TrustedProxies,
+    /// The origins whose pages can use the API in a browser.
+    pub cors: CorsConfig,
 }
 
 impl Default for HttpConfig {
@@ -33,6 +41,8 @@ impl Default for HttpConfig {
             header_read_timeout_ms: 30_000,
             shutdown_timeout_ms: 10_000,
             max_learning_id_bytes: 4096,
+            trusted_proxies: TrustedProxies::default(),
+            cors: CorsConfig::default(),
         }
     }
 }
@@ -50,6 +60,13 @@ impl HttpConfig {
         ]
         .into_iter()
         .find_map(|(key, value, min)| (value < min).then_some((key, min)))
+    }
+
+    /// Maximum number of header lines, so large that it is the size of real headers that counts. The HTTP library initializes
+    /// memory for so many lines for every request: 4096 lines take 5 µs, and four times as many 30 µs. Above 24,576 lines, its
+    /// header map panics.
+    pub(super) fn max_headers(&self) -> usize {
+        (self.max_header_bytes / 16).min(16 * 1024)
     }
 
     pub(super) const fn header_read_timeout(&self) -> Duration {

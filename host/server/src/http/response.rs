@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -53,6 +55,11 @@ pub(super) fn document(body: Bytes) -> Response<Body> {
     with_json(StatusCode::OK, body)
 }
 
+/// 400.
+pub(super) fn bad_request(detail: &str) -> Response<Body> {
+    error(StatusCode::BAD_REQUEST, detail, "BAD_REQUEST")
+}
+
 /// 404 for an unknown path.
 pub(super) fn not_found() -> Response<Body> {
     error(StatusCode::NOT_FOUND, "Not Found", "NOT_FOUND")
@@ -71,6 +78,11 @@ pub(super) fn set_challenge(response: &mut Response<Body>, has_token: bool) {
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
 }
 
+/// Announces that the connection is closed after the response.
+pub(super) fn set_connection_close(response: &mut Response<Body>) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// Sets the id of the request.
 pub(super) fn set_request_id(response: &mut Response<Body>, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -84,7 +96,8 @@ fn with_json(status: StatusCode, body: Bytes) -> Response<Body> {
     response
 }
 
-fn with_status(status: StatusCode, body: Bytes) -> Response<Body> {
+/// A status with this body, which has no type.
+pub(super) fn with_status(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     // No response can be served from a cache.

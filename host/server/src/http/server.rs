@@ -1,6 +1,7 @@
 //! Accepts connections until a shutdown, then drains them.
 
 use super::config::HttpConfig;
+use super::connection::{Connection, RequestState};
 use super::service::Service;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -48,6 +49,9 @@ impl Server {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.config.header_read_timeout())
+            // A client can close its sending side and still read the response.
+            .half_close(true)
+            .max_headers(self.config.max_headers())
             .max_header_size(self.config.max_header_bytes)
             .max_buf_size(self.config.max_header_bytes);
         let connections = GracefulShutdown::new();
@@ -63,7 +67,7 @@ impl Server {
                 accepted = accept => accepted,
                 () = &mut shutdown => break,
             };
-            let (stream, client) = match accepted {
+            let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -74,9 +78,11 @@ impl Server {
             // Responses are small, so they are sent without delay.
             let _ = stream.set_nodelay(true);
             let service = Arc::clone(&self.service);
+            let request_state = RequestState::default();
+            let stream = Connection::new(stream, request_state.clone(), self.config.header_read_timeout());
             let handler = service_fn(move |request| {
-                let service = Arc::clone(&service);
-                async move { Ok::<_, Infallible>(service.handle(request, client.ip()).await) }
+                let (service, request_state) = (Arc::clone(&service), request_state.clone());
+                async move { Ok::<_, Infallible>(service.handle(request, peer.ip(), request_state).await) }
             });
             let connection = connections.watch(http.serve_connection(TokioIo::new(stream), handler));
             tokio::spawn(async move {

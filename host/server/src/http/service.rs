@@ -1,18 +1,23 @@
 //! Handles one request, from its route to its response.
 
+use super::client_address::TrustedProxies;
 use super::config::HttpConfig;
+use super::connection::RequestState;
+use super::cors::{CorsConfig, CorsHeaders};
 use super::delete_request::ParsedRequest;
+use super::request_body::RequestBody;
 use super::request_id::RequestIds;
 use super::response::{self, Body};
 use super::route::Route;
-use super::{health, openapi};
+use super::{health, openapi, request_head};
 use crate::audit::{self, CallerSummary};
 use crate::auth::Authenticator;
 use delete_learning::storage::Databases;
 use delete_learning::{Caller, Decide, Decision, IdentityError, IdentityErrorKind, RecordStorage};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};
-use hyper::{HeaderMap, Method, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,10 +30,28 @@ pub struct Service {
     databases: Databases,
     policy: Arc<dyn Decide>,
     max_learning_id_bytes: usize,
+    trusted_proxies: TrustedProxies,
+    cors: CorsConfig,
     health_timeout: Duration,
     request_ids: RequestIds,
     /// The decisions in progress, also those whose client has disconnected.
     decisions: TaskTracker,
+}
+
+/// What a request is answered with.
+enum Action {
+    Delete(Box<ReceivedDelete>),
+    CheckHealth,
+    Respond(Response<Body>),
+}
+
+/// What a delete needs of its request.
+struct ReceivedDelete {
+    received: Instant,
+    parsed: ParsedRequest,
+    /// The values of all `Authorization` headers.
+    authorization: Vec<HeaderValue>,
+    client: IpAddr,
 }
 
 impl Service {
@@ -46,6 +69,8 @@ impl Service {
             databases,
             policy,
             max_learning_id_bytes: config.max_learning_id_bytes,
+            trusted_proxies: config.trusted_proxies.clone(),
+            cors: config.cors.clone(),
             health_timeout,
             request_ids: RequestIds::new(),
             decisions: TaskTracker::new(),
@@ -58,41 +83,73 @@ impl Service {
         self.decisions.wait().await;
     }
 
-    /// Handles a request. A body has no meaning and is not read.
-    pub(super) async fn handle(self: Arc<Self>, request: hyper::Request<Incoming>, client: IpAddr) -> Response<Body> {
-        let (head, _) = request.into_parts();
-        match (Route::from_path(head.uri.path()), &head.method) {
+    /// Handles a request that was received from `peer`. A body has no meaning.
+    pub(super) async fn handle(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+        request_state: RequestState,
+    ) -> Response<Body> {
+        let (action, cors, body) = {
+            // Dropped here, before anything is waited for: the map of many short headers is large.
+            let (head, body) = request.into_parts();
+            let cors = self.cors.evaluate(&head.headers);
+            let action = if request_state.has_fragment() {
+                Action::Respond(response::bad_request("Invalid request target"))
+            } else {
+                self.route(&head, &cors, peer)
+            };
+            (action, cors, RequestBody::new(body, &head.headers))
+        };
+        let mut response = match action {
+            Action::Delete(request) => Arc::clone(&self).delete_learning(*request).await,
+            Action::CheckHealth => health::respond(&self.databases, self.health_timeout).await,
+            Action::Respond(response) => response,
+        };
+        cors.set(&mut response);
+        let is_reusable = body.discard(&request_state).await;
+        if !is_reusable || request_state.has_fragment() {
+            response::set_connection_close(&mut response);
+        }
+        response
+    }
+
+    /// Determines what a request is answered with.
+    fn route(&self, head: &Parts, cors: &CorsHeaders, peer: IpAddr) -> Action {
+        if let Err(detail) = request_head::validate(head) {
+            return Action::Respond(response::bad_request(detail));
+        }
+        if let Some(response) = cors.preflight(&head.method, &head.headers) {
+            return Action::Respond(response);
+        }
+        Action::Respond(match (Route::from_path(head.uri.path()), &head.method) {
             (Route::Learning(id), &Method::DELETE) => {
-                let received = Instant::now();
-                let parsed = ParsedRequest::parse(id, head.uri.query(), self.max_learning_id_bytes);
-                self.delete_learning(parsed, &head.headers, client, received).await
+                return Action::Delete(Box::new(ReceivedDelete {
+                    received: Instant::now(),
+                    parsed: ParsedRequest::parse(id, head.uri.query(), self.max_learning_id_bytes),
+                    authorization: head.headers.get_all(AUTHORIZATION).iter().cloned().collect(),
+                    client: self.trusted_proxies.client_address(peer, &head.headers),
+                }));
             }
-            (Route::Health, &Method::GET | &Method::HEAD) => {
-                health::respond(&self.databases, self.health_timeout).await
-            }
+            (Route::Health, &Method::GET | &Method::HEAD) => return Action::CheckHealth,
             (Route::OpenApi, &Method::GET | &Method::HEAD) => openapi::respond(),
             (Route::Learning(_), _) => response::method_not_allowed("DELETE"),
             (Route::Health | Route::OpenApi, _) => response::method_not_allowed("GET, HEAD"),
             (Route::NotFound, _) => response::not_found(),
-        }
+        })
     }
 
-    async fn delete_learning(
-        self: Arc<Self>,
-        parsed: ParsedRequest,
-        headers: &HeaderMap,
-        client: IpAddr,
-        received: Instant,
-    ) -> Response<Body> {
+    async fn delete_learning(self: Arc<Self>, request: ReceivedDelete) -> Response<Body> {
+        let ReceivedDelete { received, parsed, authorization, client } = request;
         let request_id = self.request_ids.next();
         // At the highest level, so that every log line of the request has its id, whatever the log level is.
         let span = tracing::error_span!("request", request_id);
-        let authorization = headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let authorization = authorization.iter().map(HeaderValue::as_bytes);
         let caller = self.authenticator.authenticate(authorization, client).instrument(span.clone()).await;
         let has_token = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
         let record = parsed.record(&self.databases);
         // A task of its own: a client that disconnects stops neither a delete nor its audit event.
-        let decision = Arc::clone(&self).decide(request_id.clone(), parsed, caller, record, received);
+        let decision = Arc::clone(&self).decide(request_id.clone(), parsed, client, caller, record, received);
         let task = self.decisions.spawn(decision.instrument(span.clone()));
         let mut response = match task.await {
             Ok(Decision { answer: Ok(()), .. }) => response::no_content(),
@@ -117,6 +174,7 @@ impl Service {
         self: Arc<Self>,
         request_id: String,
         parsed: ParsedRequest,
+        client: IpAddr,
         caller: Result<Caller, IdentityError>,
         record: Arc<dyn RecordStorage>,
         received: Instant,
@@ -126,6 +184,7 @@ impl Service {
         let duration = received.elapsed();
         audit::Event {
             request_id: &request_id,
+            client,
             caller: &caller_summary,
             learning_id: parsed.learning_id(),
             db_id: parsed.request.db_id.as_deref(),
@@ -134,20 +193,20 @@ impl Service {
             duration,
         }
         .write();
-        log(parsed.learning_id(), &decision, duration);
+        log(client, parsed.learning_id(), &decision, duration);
         decision
     }
 }
 
 /// Logs a request, and the causes of a failure, which the response does not contain.
-fn log(learning_id: Option<&str>, decision: &Decision, duration: Duration) {
+fn log(client: IpAddr, learning_id: Option<&str>, decision: &Decision, duration: Duration) {
     let (status, outcome) = match &decision.answer {
         Ok(()) => (204, "deleted"),
         Err(rejection) if rejection.status >= 500 => (rejection.status, "failed"),
         Err(rejection) => (rejection.status, "refused"),
     };
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(target: "request", learning_id, status, outcome, rule = decision.rule(), duration_us);
+    tracing::info!(target: "request", %client, learning_id, status, outcome, rule = decision.rule(), duration_us);
     if status >= 500 {
         for error in decision.storage_errors() {
             tracing::error!(kind = error.kind.as_str(), cause = error.message, "storage failed");
