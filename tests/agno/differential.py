@@ -4,7 +4,8 @@
 
 `servers.json` lists running servers, each with its address, its databases (id and file) and its configuration. For each
 server, this script starts an AgentOS with the same configuration on a copy of the same records. It sends each request to
-both, compares status, detail and deleted records, and restores the deleted records.
+both, compares status, detail and deleted records, and restores the deleted records. It also compares the CORS headers of requests
+and preflights.
 
 The requests are the matrix of the reference model (callers, records, targets), odd requests, malicious tokens, and
 generated requests. SEED repeats a run. GENERATED is the number of generated requests. MATRIX=all sends the whole matrix
@@ -37,7 +38,7 @@ from agno.os.authz import Authorization
 from agno.os.config import AuthorizationConfig
 from agno.os.settings import AgnoAPISettings
 from exchange import Request, Response, has_account_token, token_json
-from rules import ALWAYS, OTHER_TESTS, RULES
+from rules import ALWAYS, CORS, OTHER_TESTS, RULES
 from tokens import bearer, configured_claims, malicious, token
 
 TABLE = "agno_learnings"
@@ -345,6 +346,81 @@ def send_failing_tokens(comparison, c, server, agno):
     comparison.compare(c, server, agno, valid, "failing tokens", client)
 
 
+def cors_requests():
+    """Returns method, path and headers of requests and preflights from pages of other origins."""
+    allowed = ["http://localhost:3000", "https://agno.com", "https://www.agno.com", "https://app.agno.com",
+        "https://os-stg.agno.com", "https://os.agno.com"]  # fmt: skip
+    others = ["https://evil.example", "http://os.agno.com", "https://os.agno.com:443", "https://os.agno.com/", "HTTPS://os.agno.com",
+        "https://OS.agno.com", "https://x.agno.com", "http://localhost", "null", "*", ""]  # fmt: skip
+    origins = [[]] + [[("Origin", origin)] for origin in allowed + others]
+    origins += [[("Origin", "https://os.agno.com"), ("Origin", other)] for other in ("https://agno.com", "https://evil.example")]
+    origins += [[("Origin", "https://evil.example"), ("Origin", "https://os.agno.com")]]
+    asked = [[]] + [[("Access-Control-Request-Method", method)] for method in ("DELETE", "GET", "PATCH", "QUERY", "PURGE", "delete")]
+    asked += [asked[1] + [("Access-Control-Request-Headers", names)] for names in ("authorization", "Authorization, x-custom", "")]
+    asked += [asked[1] + [("Access-Control-Request-Private-Network", "true")]]
+    for origin in origins:
+        yield from (("OPTIONS", path, origin + more) for path in ("/learnings/absent", "/health") for more in asked)
+        yield from (("DELETE", "/learnings/absent", origin + more) for more in asked[:2])
+        yield "GET", "/health", origin
+    yield from (("OPTIONS", path, [("Origin", origin), *asked[1]]) for path in ("/", "/nowhere") for origin in allowed[:1] + others[:1])
+
+
+def cors_headers(headers):
+    """Returns the CORS headers, and what `Vary` lists."""
+    cors = {name.lower(): value for name, value in headers if name.lower().startswith("access-control-")}
+    return cors | {"vary": sorted(name for key, value in headers if key.lower() == "vary" for name in value.split(", "))}
+
+
+def expected_cors(method, headers, status, agnos):
+    """Returns the status and the CORS headers that follow from Agno's, and the rows of DIFFERENCES.md that were applied."""
+    origins = [value for name, value in headers if name == "Origin"]
+    names = {name for name, _ in headers}
+    is_preflight = method == "OPTIONS" and origins and "Access-Control-Request-Method" in names
+    cors, rows = dict(agnos), set()
+    if not origins:
+        return status, cors, rows
+    if len(origins) > 1 or "access-control-allow-origin" not in cors:
+        rows.add("two `Origin` headers" if len(origins) > 1 else "an origin that is not allowed")
+        return 400 if is_preflight else status, {"vary": cors["vary"]}, rows
+    if cors.get("access-control-expose-headers") == "*":
+        rows.add("`Access-Control-Expose-Headers`")
+    cors["access-control-expose-headers"] = "X-Request-Id, Retry-After, WWW-Authenticate"
+    if is_preflight and "Access-Control-Request-Private-Network" in names:
+        rows.add("a preflight with `Access-Control-Request-Private-Network`")
+        status, cors["access-control-allow-private-network"] = 200, "true"
+    of_preflight = {"access-control-" + name for name in ("allow-methods", "allow-headers", "max-age")} & set(cors)
+    if not is_preflight or status == 400:
+        if not is_preflight and of_preflight:
+            rows.add("`Access-Control-Allow-Methods` and `-Headers` in a 401")
+        cors = {name: value for name, value in cors.items() if name not in of_preflight}
+    return status, cors, rows
+
+
+def compare_cors(comparison, c, server, agno):
+    """Compares status and CORS headers of pages of other origins."""
+    for method, path, headers in cors_requests():
+        comparison.count += 1
+        comparison.kinds["CORS"] += 1
+        answers = []
+        for address in (server.address, agno.address):
+            with contextlib.closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+                connection.putrequest(method, path)
+                for name, value in headers:
+                    connection.putheader(name, value)
+                connection.endheaders()
+                response = connection.getresponse()
+                answers.append((response.status, cors_headers(response.getheaders()), response.read().decode()))
+        (status, cors, body), (agnos_status, agnos_cors, agnos_body) = answers
+        expected_status, expected, rows = expected_cors(method, headers, agnos_status, agnos_cors)
+        if "access-control-max-age" in agnos_cors and body != agnos_body:
+            rows.add("the answer to a preflight")
+        if (status, cors) == (expected_status, expected):
+            comparison.equal += not rows
+            comparison.explained.update(rows)
+        else:
+            comparison.unexplained.append(("CORS", c, Request(path, "", headers), (method, *answers[0]), (method, *answers[1])))
+
+
 def run(configurations, rng, directory):
     comparison = Comparison()
     number, is_complete = int(os.environ.get("GENERATED", "3000")), os.environ.get("MATRIX") == "all"
@@ -365,6 +441,8 @@ def run(configurations, rng, directory):
         for kind, requests in requests_by_kind(c, sample, -(-number // len(configurations)), rng).items():
             for request in requests:
                 comparison.compare(c, server, agno, request, kind)
+        if "odd requests" in c["complete"]:
+            compare_cors(comparison, c, server, agno)
         if c["mode"] != "none" and "odd requests" in c["complete"]:
             send_failing_tokens(comparison, c, server, agno)
         stop()
@@ -405,7 +483,7 @@ def main(differences):
     print(f"{comparison.equal} equal responses; differences:")
     for name, count in comparison.explained.most_common():
         print(f"  {count:6} {name}")
-    names = ALWAYS + [name for name, _ in RULES]
+    names = ALWAYS + CORS + [name for name, _ in RULES]
     unlisted = [name for name in (*names, *OTHER_TESTS) if name not in rows]
     without_rule = [name for name in rows if name not in names and name not in OTHER_TESTS]
     unobserved = [name for name in names if not comparison.explained[name]]
