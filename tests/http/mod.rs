@@ -12,6 +12,7 @@ mod openapi;
 mod postgres_accounts;
 mod protocol;
 mod proxies;
+mod refused_credentials;
 mod request_head;
 mod rule_precedence;
 mod service_accounts;

@@ -47,7 +47,11 @@ impl Authenticator {
         }
         match &self.mode {
             AuthMode::SecurityKey(key) if !key.matches(token) => {
-                Err(IdentityError::new(IdentityErrorKind::Invalid, expected, "not the security key"))
+                let reason = match token.split('.').count() {
+                    3 => "a JSON Web Token, and auth.mode is \"security-key\"",
+                    _ => "not the security key",
+                };
+                Err(IdentityError::new(IdentityErrorKind::Invalid, expected, reason))
             }
             AuthMode::Jwt(verifier) => {
                 let claims = verifier.verify(token).await?;

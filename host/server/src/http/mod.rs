@@ -7,6 +7,7 @@ mod cors;
 mod delete_request;
 mod fragment;
 mod health;
+mod misplaced_token;
 mod openapi;
 mod request_body;
 mod request_head;

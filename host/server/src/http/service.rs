@@ -9,7 +9,7 @@ use super::request_body::RequestBody;
 use super::request_id::RequestIds;
 use super::response::{self, Body};
 use super::route::Route;
-use super::{health, openapi, request_head};
+use super::{health, misplaced_token, openapi, request_head};
 use crate::audit::{self, CallerSummary};
 use crate::auth::Authenticator;
 use delete_learning::storage::Databases;
@@ -51,6 +51,8 @@ struct ReceivedDelete {
     parsed: ParsedRequest,
     /// The values of all `Authorization` headers.
     authorization: Vec<HeaderValue>,
+    /// Where the request has a token instead, if it has none of these headers.
+    misplaced_token: Option<String>,
     client: IpAddr,
 }
 
@@ -124,10 +126,17 @@ impl Service {
         }
         Action::Respond(match (Route::from_path(head.uri.path()), &head.method) {
             (Route::Learning(id), &Method::DELETE) => {
+                let received = Instant::now();
+                let authorization: Vec<_> = head.headers.get_all(AUTHORIZATION).iter().cloned().collect();
+                let misplaced_token = match authorization.as_slice() {
+                    [] => misplaced_token::find(&head.headers, head.uri.query()),
+                    _ => None,
+                };
                 return Action::Delete(Box::new(ReceivedDelete {
-                    received: Instant::now(),
+                    received,
                     parsed: ParsedRequest::parse(id, head.uri.query(), self.max_learning_id_bytes),
-                    authorization: head.headers.get_all(AUTHORIZATION).iter().cloned().collect(),
+                    authorization,
+                    misplaced_token,
                     client: self.trusted_proxies.client_address(peer, &head.headers),
                 }));
             }
@@ -140,12 +149,18 @@ impl Service {
     }
 
     async fn delete_learning(self: Arc<Self>, request: ReceivedDelete) -> Response<Body> {
-        let ReceivedDelete { received, parsed, authorization, client } = request;
+        let ReceivedDelete { received, parsed, authorization, misplaced_token, client } = request;
         let request_id = self.request_ids.next();
         // At the highest level, so that every log line of the request has its id, whatever the log level is.
         let span = tracing::error_span!("request", request_id);
         let authorization = authorization.iter().map(HeaderValue::as_bytes);
         let caller = self.authenticator.authenticate(authorization, client).instrument(span.clone()).await;
+        let caller = caller.map_err(|error| match misplaced_token {
+            Some(place) => {
+                IdentityError { message: format!("{}; the token in {place} is not read", error.message), ..error }
+            }
+            None => error,
+        });
         let has_token = caller.as_ref().is_err_and(|error| error.kind != IdentityErrorKind::Missing);
         let record = parsed.record(&self.databases);
         // A task of its own: a client that disconnects stops neither a delete nor its audit event.
