@@ -1,7 +1,8 @@
 //! Databases that are locked, changed or missing, and concurrent requests.
 
 use crate::support::server::Setup;
-use crate::support::token::user;
+use crate::support::token::{user, with_claims};
+use serde_json::json;
 use std::thread;
 
 const ALICE_PROFILE: &str = "/learnings/user_profile_alice@example.com";
@@ -76,4 +77,17 @@ fn missing_table_is_created_with_agnos_schema() {
     let agnos = crate::support::database::AgnoDatabase::copy_to(agnos.path(), "agno.db").connect();
     assert_eq!(schema(server.database("main").connect()), schema(agnos));
     server.delete(ALICE_PROFILE, Some(&user("alice"))).assert_error(404, "Learning not found", "NOT_FOUND");
+}
+
+/// Without a subject, the policy only locates the record.
+#[test]
+fn error_of_locating_a_record_is_in_the_audit_event() {
+    let server = Setup::jwt().start();
+    let token = with_claims(json!({ "scopes": ["learnings:delete"] }));
+    for (query, kind) in [("db_id=nowhere", "unknown-database"), ("db_id=main&table=nothing", "unknown-table")] {
+        assert_eq!(server.delete(&format!("/learnings/a?{query}"), Some(&token)).status, 404);
+        let event = server.wait_for_log(&["\"target\":\"audit\"", kind]);
+        let calls = event["storage"].as_str().expect("calls");
+        assert!(calls.starts_with(&format!("locate: {kind}, ")), "{event}");
+    }
 }

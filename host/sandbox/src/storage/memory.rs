@@ -55,3 +55,53 @@ impl LearningStore for MemoryStore {
         Box::pin(ready(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Condition, Learning, MemoryStore, Outcome};
+
+    fn store() -> MemoryStore {
+        let store = MemoryStore::default();
+        let learning = |owner: Option<&str>| Learning {
+            learning_type: "user_memory".to_owned(),
+            namespace: None,
+            user_id: owner.map(str::to_owned),
+            agent_id: None,
+            team_id: None,
+            workflow_id: None,
+            session_id: None,
+            entity_id: None,
+            entity_type: None,
+            content: "{}".to_owned(),
+            metadata: None,
+            created_at: 0,
+            updated_at: None,
+            revision: "1".to_owned(),
+        };
+        store.insert("owned", learning(Some("alice")));
+        store.insert("unowned", learning(None));
+        store
+    }
+
+    #[test]
+    fn record_is_deleted_only_if_the_condition_holds() {
+        let owned_by = |user: &str| Condition::OwnedBy(user.to_owned());
+        let unchanged = |revision: &str| Condition::Unchanged(revision.to_owned());
+        for (id, condition, expected) in [
+            ("owned", Condition::Any, Outcome::Deleted),
+            ("owned", owned_by("alice"), Outcome::Deleted),
+            ("owned", owned_by("bob"), Outcome::OwnedByAnother),
+            ("owned", unchanged("1"), Outcome::Deleted),
+            ("owned", unchanged("2"), Outcome::Changed),
+            ("unowned", Condition::Any, Outcome::Deleted),
+            ("unowned", owned_by("alice"), Outcome::Unowned),
+            ("absent", Condition::Any, Outcome::Absent),
+            ("absent", owned_by("alice"), Outcome::Absent),
+            ("absent", unchanged("1"), Outcome::Absent),
+        ] {
+            let store = store();
+            assert_eq!(store.delete_if(id, &condition), expected, "{id}, {condition:?}");
+            assert_eq!(store.ids().contains(&id.to_owned()), id != "absent" && expected != Outcome::Deleted, "{id}");
+        }
+    }
+}
