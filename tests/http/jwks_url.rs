@@ -93,6 +93,31 @@ fn rotated_key_at_a_url_is_used_and_an_outage_survived() {
     assert!(!server.log().contains("secret-of-the-query"));
 }
 
+/// Without a token with another `kid`, a withdrawn key is noticed when the `max-age` of the set has passed.
+#[test]
+fn withdrawn_key_at_a_url_is_refused_after_max_age() {
+    if !has_tools(&["openssl"], "a key set at a URL with a max-age") {
+        return;
+    }
+    let [first, second] = [ed25519(), ed25519()];
+    let with_max_age = |signer: &Signer, seconds: u32| match keys(&[signer]) {
+        Answer::Body(_, body) => Answer::Body(format!("Cache-Control: public, max-age={seconds}\r\n"), body),
+        other => other,
+    };
+    let https = HttpsServer::start(with_max_age(&first, 0));
+    let server = start("localhost", &https);
+    let token = token(&first);
+    assert_accepted(&server, &token);
+    https.set_answer(with_max_age(&second, 3600));
+    let (begin, mut status_after) = (Instant::now(), 404);
+    while status_after == 404 && begin.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(100));
+        status_after = status(&server, &token);
+    }
+    assert_eq!(status_after, 401, "{}", server.log());
+    assert_eq!(https.requests(), 2);
+}
+
 /// The start takes as long as one fetch, and tokens are answered 503 until one succeeds.
 #[test]
 fn server_starts_without_its_key_set_and_answers_503() {

@@ -21,7 +21,7 @@ const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 /// The time after which a failed fetch is repeated. It doubles with each further failure, up to the default `max-age`.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// The bounds of `max-age`, and its value if the issuer sends none.
-const MIN_MAX_AGE: Duration = Duration::from_mins(1);
+const MIN_MAX_AGE: Duration = MIN_REFRESH_INTERVAL;
 const DEFAULT_MAX_AGE: Duration = Duration::from_mins(5);
 const MAX_MAX_AGE: Duration = Duration::from_hours(24);
 
