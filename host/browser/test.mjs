@@ -94,7 +94,7 @@ try {
   await check('no scope', async () => {
     await clickButton('No scope');
     await assertDecision('403 Forbidden', 'missing-scope', 'not deleted');
-    await page.getByLabel('Scopes are enforced').uncheck();
+    await page.getByLabel('Tokens need no scope').check();
     await assertDecision('204 No Content', '—', 'deleted');
   });
   await check('no credential', async () => {

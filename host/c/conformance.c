@@ -92,8 +92,8 @@ static bool current(void *context, struct caller *caller, struct identity_error 
         .subject = text(found, "subject"),
         .scopes = test->scopes,
         .scope_count = yyjson_arr_size(scopes),
-        .enforce_scopes = yyjson_get_bool(member(found, "enforce-scopes")),
-        .user_isolation = yyjson_get_bool(member(found, "user-isolation")),
+        .scopes_optional = yyjson_get_bool(member(found, "scopes-optional")),
+        .all_owners = yyjson_get_bool(member(found, "all-owners")),
         .admin_scope = text(found, "admin-scope"),
     };
     return true;

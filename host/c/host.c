@@ -33,7 +33,7 @@ const char *const outcome_names[] = {"", "deleted", "absent", "unowned", "owned-
 const char *const storage_error_kind_names[] = {
     "",
     "invalid-learning-id", "repeated-parameter", "database-required", "unknown-database", "unknown-table",
-    "unsupported",         "unavailable",        "outcome-unknown",   "internal",
+    "unsupported",         "denied",             "unavailable",       "outcome-unknown",   "internal",
     NULL,
 };
 
@@ -231,8 +231,8 @@ static value lower_caller(const struct caller *caller, bool *valid)
     return RECORD(new_field("credential", enumeration(credential_names, caller->credential, valid)),
                   new_field("subject", optional(caller->subject, valid)),
                   new_field("scopes", strings(caller->scopes, caller->scope_count, valid)),
-                  new_field("enforce-scopes", boolean(caller->enforce_scopes)),
-                  new_field("user-isolation", boolean(caller->user_isolation)),
+                  new_field("scopes-optional", boolean(caller->scopes_optional)),
+                  new_field("all-owners", boolean(caller->all_owners)),
                   new_field("admin-scope", string(caller->admin_scope, valid)));
 }
 

@@ -49,6 +49,7 @@ enum storage_error_kind {
     STORAGE_UNKNOWN_DATABASE,
     STORAGE_UNKNOWN_TABLE,
     STORAGE_UNSUPPORTED,
+    STORAGE_DENIED,
     STORAGE_UNAVAILABLE,
     STORAGE_OUTCOME_UNKNOWN,
     STORAGE_INTERNAL,
@@ -65,8 +66,8 @@ struct caller {
     struct text subject; /* optional */
     const struct text *scopes;
     size_t scope_count;
-    bool enforce_scopes;
-    bool user_isolation;
+    bool scopes_optional;
+    bool all_owners;
     struct text admin_scope;
 };
 

@@ -99,12 +99,8 @@ function isValid({ status, code, detail, rule }) {
   return status === STATUS[code] && isText && /^[a-z0-9-]{1,64}$/.test(rule);
 }
 
-/** Rejects values that jco would convert to other ones and that would give a caller more permissions. */
+/** Rejects a value that jco would convert to another one and that could give a caller more permissions. */
 function validateCaller(caller) {
-  // jco converts a missing or misspelled field to false.
-  for (const flag of ['enforceScopes', 'userIsolation']) {
-    if (typeof caller[flag] !== 'boolean') throw new TypeError(`${flag} is not a boolean`);
-  }
   // jco converts an unpaired surrogate to U+FFFD, so two users would have the same subject.
   if (caller.subject?.isWellFormed() === false) throw new TypeError('the subject is not well-formed');
   return caller;

@@ -7,8 +7,8 @@ const caller = {
   credential: 'jwt',
   subject: 'alice',
   scopes: ['learnings:delete'],
-  enforceScopes: true,
-  userIsolation: true,
+  scopesOptional: false,
+  allOwners: false,
   adminScope: 'agent_os:admin',
 };
 const REJECTION = { status: 404, code: 'not-found', detail: 'No', rule: 'no' };
@@ -45,9 +45,13 @@ test('a rejection that violates the contract is answered 500', () => {
   }
 });
 
+test('a caller with a misspelled flag has fewer permissions', () => {
+  const current = () => ({ ...caller, scopes: [], scopesOptional: undefined, scopeOptional: true });
+  assert.equal(decide(defaultPolicy, { identity: { current } }).rule, 'missing-scope');
+});
+
 test('a defect of the host is answered 500', () => {
   const identityWith = (change) => ({ identity: { current: () => ({ ...caller, ...change }) } });
-  assertPolicyError(decide(defaultPolicy, identityWith({ enforceScopes: undefined })), /enforceScopes/);
   assertPolicyError(decide(defaultPolicy, identityWith({ subject: '\ud800' })), /well-formed/);
   assertPolicyError(decide(defaultPolicy, identityWith({ credential: 'password' })), /password/);
   assertPolicyError(decide(defaultPolicy, { storage: { ...record(), deleteIfOwnedBy: () => null.records } }), /null/);

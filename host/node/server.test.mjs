@@ -8,8 +8,8 @@ const user = (subject, ...scopes) => ({
   credential: 'jwt',
   subject,
   scopes,
-  enforceScopes: true,
-  userIsolation: true,
+  scopesOptional: false,
+  allOwners: false,
   adminScope: 'agent_os:admin',
 });
 const callers = new Map([

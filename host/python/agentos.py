@@ -175,8 +175,8 @@ class AgnoIdentity:
             credential,
             subject if isinstance(subject, str) else None,
             [scope for scope in scopes or [] if isinstance(scope, str)],
-            enforce_scopes=bool(getattr(state, "authorization_enabled", True)),
-            user_isolation=bool(getattr(state, "user_isolation_enabled", True)),
+            scopes_optional=not getattr(state, "authorization_enabled", True),
+            all_owners=not getattr(state, "user_isolation_enabled", True),
             admin_scope=getattr(state, "admin_scope", None) or AgentOSScope.ADMIN.value,
         )
 

@@ -73,8 +73,8 @@ class Caller:
     credential: Credential
     subject: str | None
     scopes: list[str]
-    enforce_scopes: bool
-    user_isolation: bool
+    scopes_optional: bool
+    all_owners: bool
     admin_scope: str
 
 

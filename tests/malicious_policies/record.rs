@@ -17,8 +17,8 @@ pub fn caller() -> Caller {
         credential: Credential::Jwt,
         subject: Some("alice".to_owned()),
         scopes: vec!["learnings:delete".to_owned(), "learnings:read".to_owned()],
-        enforce_scopes: true,
-        user_isolation: true,
+        scopes_optional: false,
+        all_owners: false,
         admin_scope: "agent_os:admin".to_owned(),
     }
 }

@@ -106,8 +106,8 @@ fn identity(configuration: &Configuration, caller: &Caller) -> Result<delete_lea
             credential,
             subject,
             scopes: scopes.to_vec(),
-            enforce_scopes: configuration.enforce_scopes,
-            user_isolation: configuration.user_isolation,
+            scopes_optional: !configuration.enforce_scopes,
+            all_owners: !configuration.user_isolation,
             admin_scope: configuration.admin_scope.clone(),
         })
     };

@@ -84,8 +84,8 @@ convert_enum!(identity_error_kind: IdentityErrorKind => policy::IdentityErrorKin
     Missing Malformed Invalid Expired WrongAudience ReservedSubject NotEnabled RateLimited Unavailable Internal
 });
 convert_enum!(storage_error_kind: StorageErrorKind => policy::StorageErrorKind {
-    InvalidLearningId RepeatedParameter DatabaseRequired UnknownDatabase UnknownTable Unsupported Unavailable
-    OutcomeUnknown Internal
+    InvalidLearningId RepeatedParameter DatabaseRequired UnknownDatabase UnknownTable Unsupported Denied
+    Unavailable OutcomeUnknown Internal
 });
 convert_enum!(error_code: policy::ErrorCode => ErrorCode {
     BadRequest Unauthenticated Forbidden NotFound Conflict TooManyRequests InternalServerError NotImplemented
@@ -97,8 +97,8 @@ fn caller(caller: Caller) -> policy::Caller {
         credential: credential(caller.credential),
         subject: caller.subject,
         scopes: caller.scopes,
-        enforce_scopes: caller.enforce_scopes,
-        user_isolation: caller.user_isolation,
+        scopes_optional: caller.scopes_optional,
+        all_owners: caller.all_owners,
         admin_scope: caller.admin_scope,
     }
 }

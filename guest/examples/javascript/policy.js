@@ -36,7 +36,7 @@ export function deleteLearning({ dbId, table }) {
   const isToken = caller.credential === 'jwt' || caller.credential === 'service-account';
   const hasScope = (scope) => caller.scopes.includes(scope);
   const isAdmin = caller.adminScope !== '' && hasScope(caller.adminScope);
-  const needsScope = caller.credential === 'service-account' || (isToken && caller.enforceScopes);
+  const needsScope = caller.credential === 'service-account' || (isToken && !caller.scopesOptional);
   if (needsScope && !isAdmin && !hasScope('learnings:delete') && !hasScope('learnings:*:delete')) {
     throw rejection('forbidden', 'Insufficient permissions. Required scope(s): learnings:delete', 'missing-scope');
   }
@@ -44,7 +44,7 @@ export function deleteLearning({ dbId, table }) {
     const detail = 'The db_id query parameter is required when passing a table';
     throw rejection('bad-request', detail, 'table-without-database');
   }
-  const isConfined = isToken && !isAdmin && (caller.credential === 'service-account' || caller.userIsolation);
+  const isConfined = isToken && !isAdmin && (caller.credential === 'service-account' || !caller.allOwners);
   if (isConfined && !caller.subject) {
     const { error } = callHost(storage.locate);
     if (error) throw rejectStorage(error, dbId, table);
@@ -107,7 +107,13 @@ function rejectIdentity({ kind, credential }) {
   }
 }
 
-function rejectStorage({ kind }, dbId, table) {
+/** Whether a rejection can contain the text. */
+function isDetail(text) {
+  const bytes = new TextEncoder().encode(text).length;
+  return bytes >= 1 && bytes <= 1024 && !/\p{Cc}/u.test(text);
+}
+
+function rejectStorage({ kind, message }, dbId, table) {
   switch (kind) {
     case 'invalid-learning-id':
       return rejection('bad-request', 'The learning_id must be UTF-8, percent-encoded, and not overlong', kind);
@@ -121,6 +127,8 @@ function rejectStorage({ kind }, dbId, table) {
       return rejection('not-found', `No database with id '${sanitize(dbId)}' has table '${sanitize(table)}'`, kind);
     case 'unsupported':
       return rejection('not-implemented', 'Learnings not supported by the configured database', 'unsupported-database');
+    case 'denied':
+      return rejection('forbidden', isDetail(message) ? message : 'This learning cannot be deleted', 'deletion-denied');
     case 'unavailable': {
       const detail = 'The database is temporarily unavailable; nothing was deleted';
       return rejection('service-unavailable', detail, 'storage-unavailable');

@@ -97,7 +97,7 @@ impl<'a> DeleteScope<'a> {
     fn for_caller(caller: &'a Caller) -> Self {
         let is_confined = match caller.credential {
             Credential::None | Credential::SecurityKey => false,
-            Credential::Jwt => caller.user_isolation && !is_admin(caller),
+            Credential::Jwt => !caller.all_owners && !is_admin(caller),
             // A service account is confined even if the deployment does not isolate users.
             Credential::ServiceAccount => !is_admin(caller),
         };
@@ -110,7 +110,7 @@ fn has_delete_permission(caller: &Caller) -> bool {
     let needs_scope = match caller.credential {
         // A deployment without authentication, and the root credential: neither has scopes.
         Credential::None | Credential::SecurityKey => false,
-        Credential::Jwt => caller.enforce_scopes,
+        Credential::Jwt => !caller.scopes_optional,
         Credential::ServiceAccount => true,
     };
     !needs_scope
@@ -209,6 +209,7 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
             "unsupported-database",
             "Learnings not supported by the configured database",
         ),
+        Kind::Denied => reject_owned(ErrorCode::Forbidden, "deletion-denied", denial(&error.message)),
         Kind::Unavailable => reject(
             ErrorCode::ServiceUnavailable,
             "storage-unavailable",
@@ -217,6 +218,13 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
         Kind::OutcomeUnknown => reject_as_failed("outcome-unknown"),
         Kind::Internal => reject_as_failed("storage-failed"),
     }
+}
+
+/// The message of a denial, or a fixed text if a rejection cannot contain the message.
+fn denial(message: &str) -> String {
+    const MAX_DETAIL_BYTES: usize = 1024;
+    let is_text = !message.is_empty() && message.len() <= MAX_DETAIL_BYTES && !message.chars().any(char::is_control);
+    String::from(if is_text { message } else { "This learning cannot be deleted" })
 }
 
 /// The rejection for an absent record, and for a record of another owner, so that no caller learns that

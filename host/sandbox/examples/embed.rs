@@ -11,8 +11,8 @@ fn caller(subject: &str, scope: &str) -> Caller {
         credential: Credential::Jwt,
         subject: Some(subject.to_owned()),
         scopes: vec![scope.to_owned()],
-        enforce_scopes: true,
-        user_isolation: true,
+        scopes_optional: false,
+        all_owners: false,
         admin_scope: "agent_os:admin".to_owned(),
     }
 }

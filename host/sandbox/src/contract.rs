@@ -82,6 +82,7 @@ contract_names! {
         UnknownDatabase = "unknown-database",
         UnknownTable = "unknown-table",
         Unsupported = "unsupported",
+        Denied = "denied",
         Unavailable = "unavailable",
         OutcomeUnknown = "outcome-unknown",
         Internal = "internal",

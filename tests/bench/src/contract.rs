@@ -29,8 +29,8 @@ impl identity::Host for Host {
             credential: identity::Credential::Jwt,
             subject: Some(self.owner.to_string()),
             scopes: vec!["learnings:delete".to_owned()],
-            enforce_scopes: true,
-            user_isolation: true,
+            scopes_optional: false,
+            all_owners: false,
             admin_scope: "agent_os:admin".to_owned(),
         }))
     }

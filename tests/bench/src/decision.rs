@@ -158,8 +158,8 @@ impl Embedded {
             credential: Credential::Jwt,
             subject: Some(OWNER.to_owned()),
             scopes: vec!["learnings:delete".to_owned()],
-            enforce_scopes: true,
-            user_isolation: true,
+            scopes_optional: false,
+            all_owners: false,
             admin_scope: "agent_os:admin".to_owned(),
         })
     }

@@ -27,8 +27,8 @@ fn caller() -> Caller {
         credential: Credential::Jwt,
         subject: Some("alice".to_owned()),
         scopes: vec!["learnings:delete".to_owned()],
-        enforce_scopes: true,
-        user_isolation: true,
+        scopes_optional: false,
+        all_owners: false,
         admin_scope: "agent_os:admin".to_owned(),
     }
 }

@@ -13,7 +13,7 @@
     (type $credential' (enum "jwt" "service-account" "security-key" "none"))
     (export "credential" (type $credential (eq $credential')))
     (type $caller' (record (field "credential" $credential) (field "subject" (option string))
-      (field "scopes" (list string)) (field "enforce-scopes" bool) (field "user-isolation" bool)
+      (field "scopes" (list string)) (field "scopes-optional" bool) (field "all-owners" bool)
       (field "admin-scope" string)))
     (export "caller" (type $caller (eq $caller')))
     (type $kind' (enum "missing" "malformed" "invalid" "expired" "wrong-audience" "reserved-subject" "not-enabled"
@@ -29,7 +29,7 @@
     (type $outcome' (enum "absent" "unowned" "owned-by-another" "changed" "deleted"))
     (export "outcome" (type $outcome (eq $outcome')))
     (type $kind' (enum "invalid-learning-id" "repeated-parameter" "database-required" "unknown-database"
-      "unknown-table" "unsupported" "unavailable" "outcome-unknown" "internal"))
+      "unknown-table" "unsupported" "denied" "unavailable" "outcome-unknown" "internal"))
     (export "storage-error-kind" (type $kind (eq $kind')))
     (type $error' (record (field "kind" $kind) (field "message" string)))
     (export "storage-error" (type $error (eq $error')))

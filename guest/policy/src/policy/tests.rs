@@ -23,17 +23,18 @@ enum Call {
 struct TestHost {
     caller: Result<Caller, IdentityError>,
     storage: Result<Outcome, StorageErrorKind>,
+    message: String,
     calls: Mutex<Vec<Call>>,
 }
 
 impl TestHost {
     fn new(caller: Result<Caller, IdentityError>, storage: Result<Outcome, StorageErrorKind>) -> Self {
-        Self { caller, storage, calls: Mutex::default() }
+        Self { caller, storage, message: "for the log".to_string(), calls: Mutex::default() }
     }
 
     fn record_call(&self, call: Call) -> Result<Outcome, StorageError> {
         self.calls.lock().unwrap().push(call);
-        self.storage.map_err(|kind| StorageError { kind, message: "for the log".to_string() })
+        self.storage.map_err(|kind| StorageError { kind, message: self.message.clone() })
     }
 
     /// Runs the policy. Returns its answer and its calls after [`Call::Caller`], which is always the first one.
@@ -95,8 +96,8 @@ fn alice() -> Caller {
         credential: Credential::Jwt,
         subject: Some("alice".to_string()),
         scopes: scopes(&["learnings:delete"]),
-        enforce_scopes: true,
-        user_isolation: true,
+        scopes_optional: false,
+        all_owners: false,
         admin_scope: "agent_os:admin".to_string(),
     }
 }
@@ -110,8 +111,8 @@ fn service_account() -> Caller {
     Caller {
         credential: Credential::ServiceAccount,
         subject: Some("sa:bot".to_string()),
-        enforce_scopes: false,
-        user_isolation: false,
+        scopes_optional: true,
+        all_owners: true,
         ..alice()
     }
 }
@@ -232,7 +233,7 @@ fn scope_in_another_form_is_refused() {
 
 #[test]
 fn token_without_scope_is_accepted_if_scopes_are_not_enforced() {
-    assert_deletes_own_records(Caller { scopes: scopes(&[]), enforce_scopes: false, ..alice() }, "alice");
+    assert_deletes_own_records(Caller { scopes: scopes(&[]), scopes_optional: true, ..alice() }, "alice");
 }
 
 #[test]
@@ -324,6 +325,29 @@ fn storage_error_is_rejected_for_every_call() {
 }
 
 #[test]
+fn denial_is_rejected_with_its_message_if_a_detail_can_contain_it() {
+    const FIXED: &str = "This learning cannot be deleted";
+    let (long, too_long) = ("é".repeat(512), "é".repeat(512) + "x");
+    for (message, detail) in [
+        ("Under legal hold until 2027", "Under legal hold until 2027"),
+        (long.as_str(), long.as_str()),
+        (too_long.as_str(), FIXED),
+        ("", FIXED),
+        ("two\nlines", FIXED),
+        ("\u{7f}", FIXED),
+        ("\u{85}", FIXED),
+    ] {
+        for caller in [alice(), admin()] {
+            let host =
+                TestHost { message: message.to_string(), ..TestHost::new(Ok(caller), Err(StorageErrorKind::Denied)) };
+            let answer = host.run(&request(None, None)).0;
+            assert_rejected(&answer, 403, "deletion-denied");
+            assert_eq!(answer.unwrap_err().detail, detail);
+        }
+    }
+}
+
+#[test]
 fn unknown_target_without_parameters_is_rejected_with_empty_names() {
     let host = TestHost::new(Ok(admin()), Err(StorageErrorKind::UnknownTable));
     let rejection = host.run(&request(None, None)).0.unwrap_err();
@@ -339,7 +363,7 @@ fn isolated_user_deletes_own_records() {
 
 #[test]
 fn user_without_isolation_deletes_all_records() {
-    let caller = Caller { user_isolation: false, ..alice() };
+    let caller = Caller { all_owners: true, ..alice() };
     assert_deletes_all_records(Caller { subject: None, ..caller.clone() });
     assert_deletes_all_records(caller);
 }
@@ -352,7 +376,7 @@ fn service_account_deletes_own_records_without_isolation() {
 #[test]
 fn administrator_deletes_all_records() {
     assert_deletes_all_records(admin());
-    assert_deletes_all_records(Caller { enforce_scopes: false, ..admin() });
+    assert_deletes_all_records(Caller { scopes_optional: true, ..admin() });
     assert_deletes_all_records(Caller { subject: None, ..admin() });
     assert_deletes_all_records(Caller { scopes: scopes(&["agent_os:admin"]), ..service_account() });
 }

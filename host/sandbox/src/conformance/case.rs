@@ -92,8 +92,8 @@ struct CallerFormat {
     credential: Credential,
     subject: Option<String>,
     scopes: Vec<String>,
-    enforce_scopes: bool,
-    user_isolation: bool,
+    scopes_optional: bool,
+    all_owners: bool,
     admin_scope: String,
 }
 
@@ -159,6 +159,7 @@ enum StorageErrorKindFormat {
     UnknownTable,
     Unsupported,
     Unavailable,
+    Denied,
     OutcomeUnknown,
     Internal,
 }

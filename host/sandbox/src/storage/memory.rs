@@ -62,24 +62,8 @@ mod tests {
 
     fn store() -> MemoryStore {
         let store = MemoryStore::default();
-        let learning = |owner: Option<&str>| Learning {
-            learning_type: "user_memory".to_owned(),
-            namespace: None,
-            user_id: owner.map(str::to_owned),
-            agent_id: None,
-            team_id: None,
-            workflow_id: None,
-            session_id: None,
-            entity_id: None,
-            entity_type: None,
-            content: "{}".to_owned(),
-            metadata: None,
-            created_at: 0,
-            updated_at: None,
-            revision: "1".to_owned(),
-        };
-        store.insert("owned", learning(Some("alice")));
-        store.insert("unowned", learning(None));
+        store.insert("owned", Learning::owned_by(Some("alice")));
+        store.insert("unowned", Learning::owned_by(None));
         store
     }
 

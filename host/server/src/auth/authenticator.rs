@@ -75,7 +75,8 @@ impl Authenticator {
 
     fn caller(&self, credential: Credential, subject: Option<String>, scopes: Vec<String>) -> Caller {
         let Authorization { enforce_scopes, user_isolation, admin_scope } = self.authorization.clone();
-        Caller { credential, subject, scopes, enforce_scopes, user_isolation, admin_scope }
+        let (scopes_optional, all_owners) = (!enforce_scopes, !user_isolation);
+        Caller { credential, subject, scopes, scopes_optional, all_owners, admin_scope }
     }
 }
 

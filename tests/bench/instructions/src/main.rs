@@ -102,8 +102,8 @@ fn decide(count: u32) -> Result<()> {
                 credential: Credential::Jwt,
                 subject: Some("alice@example.com".to_owned()),
                 scopes: vec!["learnings:delete".to_owned()],
-                enforce_scopes: true,
-                user_isolation: true,
+                scopes_optional: false,
+                all_owners: false,
                 admin_scope: "agent_os:admin".to_owned(),
             });
             let request = DeleteRequest { learning_id: id.to_owned(), db_id: None, table: None };
