@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use delete_learning::{Caller, IdentityError};
 use delete_learning_server::auth::{
-    Algorithm, AuthMode, Authenticator, Authorization, JwtVerifier, SecurityKey, TokenCache, VerificationKey,
+    Algorithm, AuthMode, Authenticator, Authorization, ClaimRules, JwtVerifier, SecurityKey, TokenCache,
+    VerificationKey,
 };
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -33,15 +34,18 @@ fn jwt(audience: Option<&str>, issuer: Option<&str>) -> Authenticator {
         algorithm,
         keys: vec![VerificationKey::from_text(algorithm, KEY).expect("the key is valid")],
         jwks: None,
-        audience: audience.map(str::to_owned),
-        issuer: issuer.map(str::to_owned),
+        claims: ClaimRules {
+            audiences: audience.map(str::to_owned).into_iter().collect(),
+            issuer: issuer.map(str::to_owned),
+            ..ClaimRules::default()
+        },
         leeway_seconds: LEEWAY,
         token_cache: TokenCache::default(),
     })))
 }
 
 static SECURITY_KEY: LazyLock<Authenticator> =
-    LazyLock::new(|| authenticator(AuthMode::SecurityKey(SecurityKey::new(KEY))));
+    LazyLock::new(|| authenticator(AuthMode::SecurityKey(SecurityKey::new(KEY).expect("the key is valid"))));
 static TOKEN: LazyLock<Authenticator> = LazyLock::new(|| jwt(None, None));
 static STRICT_TOKEN: LazyLock<Authenticator> = LazyLock::new(|| jwt(Some(AUDIENCE), Some(ISSUER)));
 
