@@ -109,8 +109,15 @@ function rejectIdentity({ kind, credential }) {
 
 /** Whether a rejection can contain the text. */
 function isDetail(text) {
-  const bytes = new TextEncoder().encode(text).length;
+  let bytes = 0;
+  for (const character of text) bytes += utf8Length(character);
   return bytes >= 1 && bytes <= 1024 && !/\p{Cc}/u.test(text);
+}
+
+/** The length of a character in UTF-8. */
+function utf8Length(character) {
+  const code = character.codePointAt(0);
+  return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 }
 
 function rejectStorage({ kind, message }, dbId, table) {
@@ -149,8 +156,7 @@ function sanitize(text) {
   let bytes = 0;
   for (const character of text ?? '') {
     const replaced = /\p{Cc}/u.test(character) ? '\ufffd' : character;
-    const code = replaced.codePointAt(0);
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    bytes += utf8Length(replaced);
     if (bytes > 400) return `${sanitized}…`;
     sanitized += replaced;
   }
