@@ -107,6 +107,7 @@ malicious_policies! {
     rejects_with_oversized_rule: fails(PolicyError::InvalidRejection { .. }, NotDeleted);
     returns_out_of_bounds_pointer: fails(PolicyError::Sandbox(_), Deleted);
     returns_unaligned_pointer: fails(PolicyError::Sandbox(_), NotDeleted);
+    grows_memory_and_returns_invalid_discriminant: fails(PolicyError::Sandbox(_), NotDeleted);
     returns_invalid_discriminant: fails(PolicyError::Sandbox(_), NotDeleted);
 
     exports_nothing: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");

@@ -222,3 +222,15 @@ fn read_error(error: StorageError) -> StorageError {
 fn without_value<T>(result: &Result<T, StorageError>) -> Result<(), StorageError> {
     result.as_ref().map(drop).map_err(Clone::clone)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{StorageError, StorageErrorKind, read_error};
+
+    #[test]
+    fn outcome_of_a_read_is_never_unknown() {
+        let kind = |kind| read_error(StorageError::new(kind, "")).kind;
+        assert_eq!(kind(StorageErrorKind::OutcomeUnknown), StorageErrorKind::Internal);
+        assert_eq!(kind(StorageErrorKind::Unavailable), StorageErrorKind::Unavailable);
+    }
+}
