@@ -35,32 +35,33 @@ impl Schema {
             return Err(OpenError::FileMissing { path: file.path.clone(), databases: databases_beside(&file.path) });
         }
         let connection = if creates { file.create() } else { file.connect() }.map_err(open_error)?;
-        if existing_columns(&connection, &file.table).map_err(open_error)?.is_empty() {
+        let mut columns = existing_columns(&connection, &file.table).map_err(open_error)?;
+        if columns.is_empty() {
             if !creates {
                 let tables = table_names(&connection).map_err(open_error)?;
                 return Err(OpenError::TableMissing { path: file.path.clone(), table: file.table.clone(), tables });
             }
             connection.execute_batch(&create_statements(&file.table)).map_err(open_error)?;
+            columns = existing_columns(&connection, &file.table).map_err(open_error)?;
         }
-        check(file, &connection)?;
+        check(file, &connection, &columns)?;
         self.was_found.store(true, Ordering::Release);
         Ok(connection)
     }
 }
 
 /// Checks that the table holds learnings and that they can be deleted by id.
-fn check(file: &DatabaseFile, connection: &Connection) -> Result<(), OpenError> {
+fn check(file: &DatabaseFile, connection: &Connection, columns: &HashMap<String, String>) -> Result<(), OpenError> {
     let open_error = |source| OpenError::Open { path: file.path.clone(), source };
     let (path, table) = (file.path.clone(), file.table.clone());
-    let existing = existing_columns(connection, &table).map_err(open_error)?;
     if !is_ordinary_table(connection, &table).map_err(open_error)? {
         return Err(OpenError::NotATable { path, table });
     }
-    if let Some((column, ..)) = COLUMNS.iter().find(|(name, ..)| !existing.contains_key(*name)) {
+    if let Some((column, ..)) = COLUMNS.iter().find(|(name, ..)| !columns.contains_key(*name)) {
         return Err(OpenError::NotLearnings { path, table, column });
     }
     for column in COMPARED {
-        if let Some(column_type) = existing.get(column).filter(|column_type| converts_numbers(column_type)) {
+        if let Some(column_type) = columns.get(column).filter(|column_type| converts_numbers(column_type)) {
             let column_type = column_type.clone();
             return Err(OpenError::NotText { path, table, column, column_type });
         }
