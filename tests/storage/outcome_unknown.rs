@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the session ends while the statement runs (`FATAL`) | `delete_whose_session_ends_is_unknown` |
 //! | the connection breaks while the statement runs | `delete_whose_connection_breaks_is_unknown` |
-//! | a pooler reports that its connection to PostgreSQL broke | `delete_whose_pooler_loses_postgresql_is_unknown` |
+//! | a pooler reports that its connection to PostgreSQL broke | `delete_whose_pooler_loses_postgresql_is_unknown`, `error_that_a_pooler_wrote_is_unknown` |
 //! | no response in time | `hang.rs` |
 //! | the server stopped waiting for its standbys | `failover.rs` |
 //! | deleted, and whether a trigger restored the record cannot be read | `delete_whose_veto_cannot_be_read_is_unknown` |
@@ -188,6 +188,26 @@ fn delete_whose_pooler_loses_postgresql_is_unknown() {
     let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"a\""]);
     assert_eq!((response.status, audit["record"].as_str()), (500, Some("unknown")), "{audit}");
     println!("PgBouncer loses PostgreSQL: {}", audit["storage"]);
+}
+
+/// A pooler can report a lost connection as an error of the statement, as Odyssey does. Its error names no routine of
+/// PostgreSQL.
+#[test]
+fn error_that_a_pooler_wrote_is_unknown() {
+    let Some(cluster) = Cluster::shared("errors that a pooler writes") else { return };
+    let (database, client) = create_database(cluster);
+    let proxy = Proxy::new(cluster.port);
+    let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+    let server = start(&url, "");
+    let fields = b"SERROR\0VERROR\0C08006\0Mserver disconnected\0\0";
+    let length = u32::try_from(fields.len() + 4).expect("a length").to_be_bytes();
+    let error_and_ready = [b"E", length.as_slice(), fields, b"Z\0\0\0\x05I"].concat();
+    let other = cluster.connect(&database);
+    let response = delete_while_locked(&server, (&other, &client), LOCK_RECORD, || {
+        proxy.answer(&error_and_ready);
+        server.wait_for_log(&["\"target\":\"audit\"", "\"a\""]);
+    });
+    assert_outcome(&server, &response, 500, "unknown", "a pooler writes an error");
 }
 
 /// With a trigger, the record is read once more after the delete, because the trigger can have restored it.

@@ -64,6 +64,13 @@ impl Proxy {
         Self { port, gate, streams }
     }
 
+    /// Sends these bytes to every client, as a pooler does that answers in place of the database.
+    pub fn answer(&self, bytes: &[u8]) {
+        for mut stream in self.streams.lock().expect("no panic while locked").iter() {
+            let _ = stream.write_all(bytes);
+        }
+    }
+
     /// Closes every connection. Bytes in flight are lost.
     pub fn disconnect(&self) {
         for stream in self.streams.lock().expect("no panic while locked").drain(..) {
