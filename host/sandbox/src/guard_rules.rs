@@ -63,6 +63,10 @@ impl GuardRules {
     /// Records what a delete of the storage behind the guard returned.
     pub(crate) fn record_delete(&mut self, condition: &Condition, result: &Result<Outcome, StorageError>) {
         if let Ok(outcome) = result {
+            if *outcome == Outcome::Deleted {
+                // The record that was found does not exist anymore.
+                self.found = None;
+            }
             self.outcomes.push((condition.clone(), *outcome));
         }
         self.record_error(result);
