@@ -3,7 +3,7 @@
 
 use super::guards::{load_guard, sandbox};
 use super::record::{assert_default_policy_works, caller, decide};
-use super::text;
+use crate::support::guards::LEGAL_HOLD;
 use crate::support::server::resident_bytes;
 use delete_learning::{
     Access, BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, Learning, Limits, Outcome, Policy,
@@ -33,8 +33,7 @@ fn limits() -> Limits {
 
 /// A guard that finds the record before it deletes it.
 fn legal_hold(sandbox: &Sandbox) -> Guard {
-    let component = text::bytes(include_str!("../support/legal_hold.wat"));
-    sandbox.load_guard("legal-hold", &component, &Access::default()).expect("the guard loads")
+    sandbox.load_guard("legal-hold", LEGAL_HOLD, &Access::default()).expect("the guard loads")
 }
 
 fn load(sandbox: &Sandbox, policy: &[u8], guards: Vec<Guard>) -> Arc<Policy> {

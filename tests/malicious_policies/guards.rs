@@ -542,7 +542,10 @@ fn violation_of_a_guard_is_answered_500_and_audited() {
         assert_eq!((field("status"), field("rule")), (500.into(), "policy-error".into()), "{audit}");
         let policy_error = field("policy_error");
         let policy_error = policy_error.as_str().expect("text");
-        assert!(policy_error.starts_with("the guard \"malicious\" failed: ") && policy_error.contains(error), "{audit}");
+        assert!(
+            policy_error.starts_with("the guard \"malicious\" failed: ") && policy_error.contains(error),
+            "{audit}"
+        );
         assert_eq!(database.contains("victim"), record == "not-deleted", "the audited outcome is true");
     }
 }

@@ -332,7 +332,9 @@ impl storage::Host for HostState {
 /// A read deletes nothing, so its outcome is never unknown and it is never denied.
 fn read_error(error: StorageError) -> StorageError {
     match error.kind {
-        StorageErrorKind::OutcomeUnknown | StorageErrorKind::Denied => StorageError { kind: StorageErrorKind::Internal, ..error },
+        StorageErrorKind::OutcomeUnknown | StorageErrorKind::Denied => {
+            StorageError { kind: StorageErrorKind::Internal, ..error }
+        }
         _ => error,
     }
 }
