@@ -11,7 +11,7 @@ const CORE_MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
 const POLICY_EXPORT: &str = "delete-learning";
 
 /// The export of a guard.
-const GUARD_EXPORT: &str = "learnings:plugin/storage@0.1.0";
+pub(crate) const GUARD_EXPORT: &str = "learnings:plugin/storage@0.1.0";
 
 /// A world of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

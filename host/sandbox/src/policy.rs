@@ -120,10 +120,11 @@ impl Policy {
         storage: Arc<dyn RecordStorage>,
         overrides: &Overrides,
     ) -> HostState {
+        let caller = Arc::new(caller);
         let mut link = StorageLink::Record(storage);
         for guard in self.guards.iter().rev() {
-            link =
-                StorageLink::Guard(Box::new(GuardInstance::new(guard, &self.sandbox, caller.clone(), link, overrides)));
+            let guard = GuardInstance::new(guard, &self.sandbox, Arc::clone(&caller), link, overrides);
+            link = StorageLink::Guard(Box::new(guard));
         }
         let settings = overrides.settings.as_ref().unwrap_or(&self.settings);
         HostState::new(caller, link, Arc::clone(settings), overrides.now, Arc::clone(&self.sandbox.config))

@@ -9,7 +9,7 @@ use crate::description::{World, describe};
 use crate::digest::Digest;
 use crate::engine::engine;
 use crate::error::LoadError;
-use crate::guard::{Guard, LoadedGuard};
+use crate::guard::{Guard, LoadedGuard, check_exports};
 use crate::host_state::{HostState, SharedConfig};
 use crate::limits::Limits;
 use crate::policy::Policy;
@@ -73,6 +73,7 @@ impl Sandbox {
         let instance = self.load(component, access, World::Guard, |linker| {
             GuardBindings::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
         })?;
+        check_exports(&instance).map_err(|error| incompatible(World::Guard, error))?;
         let component_pre = GuardPre::new(instance).map_err(|error| incompatible(World::Guard, error))?;
         Ok(Guard(Arc::new(LoadedGuard {
             name: name.to_owned(),
