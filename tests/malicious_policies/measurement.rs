@@ -6,7 +6,7 @@
 
 use super::record::{decide, default_policy};
 use super::text;
-use delete_learning::{Limits, Policy};
+use delete_learning::{Access, DEFAULT_POLICY, Limits, Policy, Sandbox};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -47,6 +47,14 @@ pub fn run(plan: &Plan, components: &[&str]) {
 
 fn load(components: &[&str], limits: &Limits) -> Arc<[Policy]> {
     components.iter().map(|text| Policy::load(&text::bytes(text), limits).expect("the policy loads")).collect()
+}
+
+/// Loads the default policy with this guard.
+fn load_with_guard(text: &str, limits: &Limits) -> Arc<[Policy]> {
+    let sandbox = Sandbox::new(limits, None).expect("a sandbox");
+    let guard = sandbox.load_guard("malicious", &text::bytes(text), &Access::default()).expect("the guard loads");
+    let policy = sandbox.load_policy(DEFAULT_POLICY, &Access::default(), vec![guard]);
+    Arc::new([policy.expect("the policy loads")])
 }
 
 /// Sends requests to the default policy for this time, checks every answer, and returns their number.
@@ -140,6 +148,9 @@ async fn measure_throughput(plan: &Plan, components: &[&str]) {
     let spins = load(&[include_str!("spins_before_calls.wat")], &limits);
     println!("with spinning policies without pauses, as many as processors:");
     compare(plan, &spins, None).await;
+
+    println!("with spinning guards without pauses, as many as processors:");
+    compare(plan, &load_with_guard(include_str!("guards/spins.wat"), &limits), None).await;
 }
 
 /// Compares throughput with and without malicious requests.

@@ -1,6 +1,8 @@
-//! Malicious policies: components that try to break the sandbox, and what the sandbox must answer.
+//! Malicious policies and guards: components that try to break the sandbox, and what the sandbox must answer.
 
+mod chains;
 mod check;
+mod guards;
 mod http;
 mod limits;
 mod measurement;

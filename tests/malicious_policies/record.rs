@@ -27,8 +27,13 @@ pub fn caller() -> Caller {
 ///
 /// Checks what must hold for every policy: the reported outcome of the record is true, and a violation is answered 500.
 pub async fn decide(policy: &Policy, id: &str, db_id: Option<&str>) -> (Decision, bool) {
+    decide_on(Learning::owned_by(Some("alice")), policy, id, db_id).await
+}
+
+/// Like [`decide`], for this record.
+pub async fn decide_on(learning: Learning, policy: &Policy, id: &str, db_id: Option<&str>) -> (Decision, bool) {
     let store = Arc::new(MemoryStore::default());
-    store.insert(id, Learning::owned_by(Some("alice")));
+    store.insert(id, learning);
     let databases = Databases(vec![Database {
         id: "main".to_owned(),
         table: "learnings".to_owned(),

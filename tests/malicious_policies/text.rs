@@ -1,13 +1,19 @@
 //! Assembles the text of a component into its binary.
 
 /// The parts that components share, by the name in an `;; include` line.
-const PARTS: [(&str, &str); 9] = [
+const PARTS: [(&str, &str); 15] = [
     ("imports", include_str!("parts/imports.wat")),
     ("memory", include_str!("parts/memory.wat")),
     ("host", include_str!("parts/host.wat")),
     ("core", include_str!("parts/core.wat")),
     ("export", include_str!("parts/export.wat")),
     ("lift", include_str!("parts/lift.wat")),
+    ("guard", include_str!("parts/guard.wat")),
+    ("guard-reads", include_str!("parts/guard-reads.wat")),
+    ("guard-deletes", include_str!("parts/guard-deletes.wat")),
+    ("guard-other-deletes", include_str!("parts/guard-other-deletes.wat")),
+    ("guard-export", include_str!("parts/guard-export.wat")),
+    ("guard-lift", include_str!("parts/guard-lift.wat")),
     ("wasi", include_str!("parts/wasi.wat")),
     ("wasi-streams", include_str!("parts/wasi-streams.wat")),
     ("wasi-clocks", include_str!("parts/wasi-clocks.wat")),

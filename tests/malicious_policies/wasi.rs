@@ -18,7 +18,7 @@ fn component(name: &str) -> Vec<u8> {
 }
 
 /// Grants a component everything of WASI that it imports.
-fn grant_all(component: &[u8]) -> Access {
+pub fn grant_all(component: &[u8]) -> Access {
     let imports = describe(component, &Limits::default()).expect("a component").imports;
     Access { grants: imports.into_iter().filter(|name| name.starts_with("wasi:")).collect(), ..Access::default() }
 }

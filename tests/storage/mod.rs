@@ -12,6 +12,7 @@ mod creation;
 mod failover;
 mod fault_injection;
 mod hang;
+mod holds;
 mod locked_at_start;
 mod outcome_unknown;
 mod pgbouncer;

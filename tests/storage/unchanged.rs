@@ -35,14 +35,15 @@ const JSON_VALUES: [&str; 7] =
     [r#"'{"a": 1}'"#, r#"'{"a": "1"}'"#, r#"'{"a": null}'"#, "'{}'", "'[]'", "'null'", "'1'"];
 const TIME_VALUES: [&str; 3] = ["1", "0", "-1"];
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     // One runtime for all tests, because the connections of a store need the runtime that created them.
     static RUNTIME: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
     let build = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     RUNTIME.get_or_init(|| build().expect("a runtime")).block_on(future)
 }
 
-fn open(store: &Store) -> Box<dyn LearningStore> {
+/// Opens the store as the server does.
+pub fn open(store: &Store) -> Box<dyn LearningStore> {
     let (url, table) = (store.url(), LearningsTable::existing("agno_learnings"));
     match url.strip_prefix("sqlite:") {
         Some(path) => {

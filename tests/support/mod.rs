@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod database;
 pub mod fake_storage;
+pub mod guards;
 pub mod https;
 pub mod load;
 pub mod native_policy;

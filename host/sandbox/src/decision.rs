@@ -111,10 +111,12 @@ impl Decision {
         errors
     }
 
-    /// The name of the guard that denied the deletion.
+    /// The name of the guard that denied the deletion. `None` if the record was deleted nevertheless, by another delete of
+    /// the policy that the guard did not deny.
     #[must_use]
     pub fn denied_by(&self) -> Option<&str> {
-        self.guards.iter().find(|guard| guard.has_denied).map(|guard| guard.name.as_str())
+        let denied = self.guards.iter().find(|guard| guard.has_denied);
+        denied.filter(|_| self.record != RecordOutcome::Deleted).map(|guard| guard.name.as_str())
     }
 
     /// The condition of the delete that deleted the record.

@@ -1,11 +1,11 @@
 //! Runs a guard: a component between a policy and the storage, in an instance of its own.
 
-use crate::contract::guard::{Guard as GuardBindings, GuardPre};
+use crate::contract::guard::{Exports, Guard as GuardBindings, GuardPre};
 use crate::contract::{Caller, IdentityError, Learning, Outcome, StorageError, Target};
 use crate::decision::{ComponentReport, classify_failure};
 use crate::digest::Digest;
-use crate::error::PolicyError;
-use crate::guard_rules::{Export, GuardViolation};
+use crate::error::{PolicyError, TooManyBytes};
+use crate::guard_rules::{Export, GuardRules, GuardViolation};
 use crate::host_state::{HostState, Overrides, StorageLink};
 use crate::sandbox::Sandbox;
 use crate::storage::Condition;
@@ -78,14 +78,24 @@ impl GuardInstance {
     pub(crate) async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         let answer = self.call(Export::Locate, async |guard, store| guard.call_locate(store).await).await?;
         let answer = answer.map(Into::into).map_err(Into::into);
-        self.check(|state| state.guard_rules().check_locate(&answer))?;
+        self.check(&answer, |rules| rules.check_locate(&answer))?;
         Ok(answer)
     }
 
     pub(crate) async fn find(&mut self) -> wasmtime::Result<Result<Option<Learning>, StorageError>> {
-        let answer = self.call(Export::Find, async |guard, store| guard.call_find(store).await).await?;
+        let limits = &self.sandbox.config.limits;
+        let (usual, whole_memory) = (limits.max_host_call_bytes, limits.max_memory_bytes);
+        let find = async |guard: &Exports, store: &mut Store<HostState>| {
+            // A record can be larger than what the guard can pass in other calls. The result must be the record that the
+            // storage passed to it, so no limit on it is needed beyond the memory that contains it.
+            store.set_hostcall_fuel(whole_memory.max(usual));
+            let found = guard.call_find(&mut *store).await;
+            store.set_hostcall_fuel(usual);
+            found
+        };
+        let answer = self.call(Export::Find, find).await?;
         let answer = answer.map(|lookup| lookup.learning.map(Into::into)).map_err(Into::into);
-        self.check(|state| state.guard_rules().check_find(&answer))?;
+        self.check(&answer, |rules| rules.check_find(&answer))?;
         Ok(answer)
     }
 
@@ -99,7 +109,7 @@ impl GuardInstance {
             })
             .await?;
         let answer = answer.map(Into::into).map_err(Into::into);
-        self.check(|state| state.guard_rules().check_outcome(&condition, &answer))?;
+        self.check(&answer, |rules| rules.check_outcome(&condition, &answer))?;
         Ok(answer)
     }
 
@@ -107,7 +117,7 @@ impl GuardInstance {
     async fn call<T>(
         &mut self,
         export: Export,
-        function: impl AsyncFnOnce(&crate::contract::guard::Exports, &mut Store<HostState>) -> wasmtime::Result<T>,
+        function: impl AsyncFnOnce(&Exports, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
         if let Run::NotStarted(state) = &mut self.run
             && let Some(state) = state.take()
@@ -130,18 +140,30 @@ impl GuardInstance {
             function(instance.learnings_plugin_storage(), store).await
         }
         .await;
-        let result = result.map_err(|error| classify_failure(error, store.data_mut()));
-        result.map_err(|error| self.failed(error))
+        let Err(error) = result else { return result };
+        Err(match error.downcast::<GuardFailed>() {
+            // A guard behind this one failed, and is the one to name.
+            Ok(behind) => behind.into(),
+            Err(error) => {
+                let error = classify_failure(error, store.data_mut());
+                self.failed(error)
+            }
+        })
     }
 
     /// Checks the answer of the guard, and the limits that can be exceeded without being noticed before.
-    fn check(&mut self, check: impl FnOnce(&mut HostState) -> Result<(), GuardViolation>) -> wasmtime::Result<()> {
+    fn check<T>(
+        &mut self,
+        answer: &Result<T, StorageError>,
+        check: impl FnOnce(&mut GuardRules) -> Result<(), GuardViolation>,
+    ) -> wasmtime::Result<()> {
         let Run::Started(store, _) = &mut self.run else { return Err(Stopped.into()) };
         let state = store.data_mut();
-        let result = match state.check_limits() {
-            Err(error) => Err(error),
-            Ok(()) => check(state).map_err(|GuardViolation(reason)| PolicyError::GuardViolation { reason }),
-        };
+        let message_bytes = answer.as_ref().err().map_or(0, |error| error.message.len());
+        let result = state.count_bytes(message_bytes).map_err(|TooManyBytes| PolicyError::TooManyBytes);
+        let result = result.and_then(|()| state.check_limits()).and_then(|()| {
+            check(state.guard_rules()).map_err(|GuardViolation(reason)| PolicyError::GuardViolation { reason })
+        });
         result.map_err(|error| self.failed(error))
     }
 

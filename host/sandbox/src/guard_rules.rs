@@ -19,15 +19,23 @@ pub(crate) enum Export {
 #[error("{0}")]
 pub(crate) struct GuardViolation(pub(crate) &'static str);
 
+/// What decides whether a found record meets a condition.
+#[derive(Debug)]
+struct Found {
+    user_id: Option<String>,
+    revision: String,
+}
+
 /// What the storage behind a guard returned.
 #[derive(Debug, Default)]
 pub(crate) struct GuardRules {
     serving: Option<Export>,
     /// The result of the last `find` of this request.
-    found: Option<Option<Learning>>,
+    found: Option<Option<Found>>,
     /// The rest is about the call that is being served.
     located: Option<Target>,
-    found_now: bool,
+    /// The whole result of the last `find`, if the guard serves `find`.
+    found_to_return: Option<Option<Learning>>,
     outcomes: Vec<(Condition, Outcome)>,
     errors: Vec<StorageErrorKind>,
     has_denied: bool,
@@ -54,8 +62,11 @@ impl GuardRules {
     /// Records what `find` of the storage behind the guard returned.
     pub(crate) fn record_find(&mut self, result: &Result<Option<Learning>, StorageError>) {
         if let Ok(found) = result {
-            self.found = Some(found.clone());
-            self.found_now = true;
+            let summarize =
+                |found: &Learning| Found { user_id: found.user_id.clone(), revision: found.revision.clone() };
+            self.found = Some(found.as_ref().map(summarize));
+            // Not copied for a delete, because records can be large.
+            self.found_to_return = (self.serving == Some(Export::Find)).then(|| found.clone());
         }
         self.record_error(result);
     }
@@ -63,6 +74,10 @@ impl GuardRules {
     /// Records what a delete of the storage behind the guard returned.
     pub(crate) fn record_delete(&mut self, condition: &Condition, result: &Result<Outcome, StorageError>) {
         if let Ok(outcome) = result {
+            if *outcome == Outcome::Deleted {
+                // The record that was found does not exist anymore.
+                self.found = None;
+            }
             self.outcomes.push((condition.clone(), *outcome));
         }
         self.record_error(result);
@@ -104,7 +119,7 @@ impl GuardRules {
     /// Checks what `find` of the guard returned.
     pub(crate) fn check_find(&self, answer: &Result<Option<Learning>, StorageError>) -> Result<(), GuardViolation> {
         match answer {
-            Ok(learning) if self.found_now && self.found.as_ref() == Some(learning) => Ok(()),
+            Ok(learning) if self.found_to_return.as_ref() == Some(learning) => Ok(()),
             Ok(_) => Err(GuardViolation("its find returned another record than the storage")),
             Err(error) => self.check_read_error(error),
         }
@@ -186,7 +201,7 @@ impl GuardRules {
         match (outcome, condition, found) {
             (Outcome::Deleted, ..) => true,
             (Outcome::Absent, _, found) => {
-                found == Some(None) || self.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Absent)
+                matches!(found, Some(None)) || self.outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Absent)
             }
             (Outcome::Unowned, Condition::OwnedBy(_), Some(Some(learning))) => learning.user_id.is_none(),
             (Outcome::OwnedByAnother, Condition::OwnedBy(user), Some(Some(learning))) => {

@@ -66,7 +66,7 @@ pub(crate) enum StorageLink {
 impl StorageLink {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         match self {
-            Self::Record(record) => Ok(record.locate().await),
+            Self::Record(record) => Ok(record.locate().await.map_err(read_error)),
             Self::Guard(guard) => guard.locate().await,
         }
     }
@@ -329,10 +329,12 @@ impl storage::Host for HostState {
     }
 }
 
-/// A read deletes nothing, so its outcome is never unknown.
+/// A read deletes nothing, so its outcome is never unknown and it is never denied.
 fn read_error(error: StorageError) -> StorageError {
     match error.kind {
-        StorageErrorKind::OutcomeUnknown => StorageError { kind: StorageErrorKind::Internal, ..error },
+        StorageErrorKind::OutcomeUnknown | StorageErrorKind::Denied => {
+            StorageError { kind: StorageErrorKind::Internal, ..error }
+        }
         _ => error,
     }
 }
@@ -346,8 +348,9 @@ mod tests {
     use super::{StorageError, StorageErrorKind, read_error};
 
     #[test]
-    fn outcome_of_a_read_is_never_unknown() {
+    fn read_is_never_denied_and_its_outcome_never_unknown() {
         let kind = |kind| read_error(StorageError::new(kind, "")).kind;
+        assert_eq!(kind(StorageErrorKind::Denied), StorageErrorKind::Internal);
         assert_eq!(kind(StorageErrorKind::OutcomeUnknown), StorageErrorKind::Internal);
         assert_eq!(kind(StorageErrorKind::Unavailable), StorageErrorKind::Unavailable);
     }

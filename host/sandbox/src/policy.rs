@@ -95,11 +95,13 @@ impl Policy {
                 }
             }
         };
-        let mut store = self.sandbox.new_store(self.host_state(caller, storage, overrides));
+        let store = self.sandbox.new_store(self.host_state(caller, storage, overrides));
         let (component, deadline) = (Arc::clone(&self.component), self.sandbox.deadline);
         // The future owns everything that it needs, because it can move to another thread.
         let run = Box::pin(async move {
+            // Dropped in reverse order, so that the instances return to the pool before the permit is free.
             let _permit = instance_permit;
+            let mut store = store;
             let call = async |store: &mut Store<HostState>| {
                 let instance = component.instantiate_async(&mut *store).await?;
                 store.data_mut().resources().set_started();

@@ -87,6 +87,8 @@ enum Section {
     Sqlite,
     /// Deletes per second on PostgreSQL, compared with a bare pool
     Postgres,
+    /// Deletes per second on SQLite with guards, compared with none
+    Guards,
     /// One decision, compared with instantiation alone, Cedar and Rego
     Decision,
     /// Throughput and latency by number of records
@@ -148,6 +150,9 @@ fn main() -> Result<()> {
     }
     if is_selected(Section::Postgres) {
         lines.extend(bench.postgres()?);
+    }
+    if is_selected(Section::Guards) {
+        lines.extend(bench.guards()?);
     }
     if is_selected(Section::Rate) {
         lines.extend(bench.rate()?);

@@ -21,6 +21,22 @@ const SERVER_WAL_PAGES: u32 = 8192;
 /// The bare loop in transactions of 64 with a WAL as long as the server's.
 const LONG_WAL: &str = "by 64, long log";
 
+/// Configurations of guards.
+const LEGAL_HOLD: &str = concat!(
+    "[[guards]]\nname = \"legal-hold\"\ncomponent = \"",
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../guest/examples/legal-hold/component/legal-hold.wasm\"\n",
+);
+const BOTH_GUARDS: &str = concat!(
+    "[[guards]]\nname = \"legal-hold\"\ncomponent = \"",
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../guest/examples/legal-hold/component/legal-hold.wasm\"\n",
+    "[[guards]]\nname = \"retention\"\ncomponent = \"",
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../guest/examples/retention/component/retention.wasm\"\n",
+    "grants = [\"wasi:clocks/wall-clock@0.2.12\"]\nsettings.default_minimum_age_days = 1\n",
+);
+
 /// Longer than any run that is limited by its number of requests.
 const NO_TIME_LIMIT: Duration = Duration::from_secs(600);
 
@@ -155,6 +171,66 @@ impl Bench {
         let mut lines = self.sqlite_in("in the order of storing", Order::stored)?;
         lines.extend(self.sqlite_in("scattered", Order::scattered)?);
         Ok(lines)
+    }
+
+    /// SQLite: the server without a guard, with one and with two, in the same program.
+    pub fn guards(&self) -> Result<Vec<Line>> {
+        let mut lines = self.guards_in("in the order of storing", Order::stored)?;
+        lines.extend(self.guards_in("scattered", Order::scattered)?);
+        Ok(lines)
+    }
+
+    fn guards_in(&self, how: &str, order: fn(u64) -> Order) -> Result<Vec<Line>> {
+        print_progress(&format!("deletes a second on SQLite with guards, 64 connections, records {how}"));
+        let (count, each) = if self.is_quick { (200_000, 15_000) } else { (1_000_000, 80_000) };
+        let (template, order) = (self.template(count)?, order(count));
+        let contestants = [("no guard", ""), ("legal-hold", LEGAL_HOLD), ("legal-hold and retention", BOTH_GUARDS)];
+        let mut servers = Vec::new();
+        for (name, extra_config) in contestants {
+            let folder = self.folder()?;
+            let file = folder.path().join("main.db");
+            rows::copy(&template, &file)?;
+            let database = Database { extra_config, ..Database::file("main", &file) };
+            let running = self.programs.start(Kind::Component, folder.path(), &[database])?;
+            servers.push((name, running, file, folder));
+        }
+        let (mut deleted, mut rates) = (0, BTreeMap::<&str, Vec<f64>>::new());
+        let mut latencies: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for round in 0..=self.rounds() {
+            // The first round is a warm-up.
+            let requests = if round == 0 { 2_000 } else { each };
+            for (name, running, ..) in &servers {
+                let run = load::run_closed_loop(&self.workload(running, order, deleted, requests))?;
+                if round > 0 {
+                    rates.entry(name).or_default().push(run.per_second());
+                    latencies.entry(name).or_default().push(run.percentile(99.0));
+                }
+            }
+            deleted += requests;
+        }
+        for (name, _, file, _) in &servers {
+            let left = rows::count(file)?;
+            ensure!(left + deleted == count, "{name}: {deleted} answers of 204, and {left} of {count} left");
+        }
+        let rate = |name: &str| median(&rates[name]);
+        let details = |name: &str| {
+            let figures = |name: &str| format!("{} /s, p99 {} ms", short(rate(name)), short(median(&latencies[name])));
+            format!("with {}; without {}", figures(name), figures("no guard"))
+        };
+        Ok(vec![
+            Line::at_least(
+                format!("deletes a second, SQLite, with the guard legal-hold, to none; records {how}"),
+                rate("legal-hold") / rate("no guard"),
+                0.7,
+                "%",
+                details("legal-hold"),
+            ),
+            Line::plain(
+                format!("deletes a second, SQLite, with the guards legal-hold and retention, to none; records {how}"),
+                format!("{:.0} %", rate("legal-hold and retention") / rate("no guard") * 100.0),
+                details("legal-hold and retention"),
+            ),
+        ])
     }
 
     fn sqlite_in(&self, how: &str, order: fn(u64) -> Order) -> Result<Vec<Line>> {

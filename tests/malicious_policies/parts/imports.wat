@@ -1,4 +1,4 @@
-  ;; The part of the contract (wit/) that the malicious policies use.
+  ;; The part of the contract (wit/) that the malicious policies and guards use.
   (import "learnings:plugin/types@0.1.0" (instance $types
     (type $request' (record
       (field "learning-id" string) (field "db-id" (option string)) (field "table" (option string))))
@@ -28,12 +28,22 @@
     (export "target" (type $target (eq $target')))
     (type $outcome' (enum "absent" "unowned" "owned-by-another" "changed" "deleted"))
     (export "outcome" (type $outcome (eq $outcome')))
+    (type $learning' (record (field "learning-type" string) (field "namespace" (option string))
+      (field "user-id" (option string)) (field "agent-id" (option string)) (field "team-id" (option string))
+      (field "workflow-id" (option string)) (field "session-id" (option string)) (field "entity-id" (option string))
+      (field "entity-type" (option string)) (field "content" string) (field "metadata" (option string))
+      (field "created-at" s64) (field "updated-at" (option s64)) (field "revision" string)))
+    (export "learning" (type $learning (eq $learning')))
+    (type $lookup' (record (field "learning" (option $learning))))
+    (export "lookup" (type $lookup (eq $lookup')))
     (type $kind' (enum "invalid-learning-id" "repeated-parameter" "database-required" "unknown-database"
       "unknown-table" "unsupported" "denied" "unavailable" "outcome-unknown" "internal"))
     (export "storage-error-kind" (type $kind (eq $kind')))
     (type $error' (record (field "kind" $kind) (field "message" string)))
     (export "storage-error" (type $error (eq $error')))
     (export "locate" (func (result (result $target (error $error)))))
+    (export "find" (func (result (result $lookup (error $error)))))
     (export "delete" (func (result (result $outcome (error $error)))))
     (export "delete-if-owned-by" (func (param "user-id" string) (result (result $outcome (error $error)))))
+    (export "delete-if-unchanged" (func (param "revision" string) (result (result $outcome (error $error)))))
   ))

@@ -1,0 +1,16 @@
+;; Deletes endlessly.
+;; Expected: 500, record deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (loop $again (call $delete-if-owned-by (local.get 0) (local.get 1) (i32.const 512)) (br $again))
+      unreachable)
+  )
+  ;; include guard-export
+)

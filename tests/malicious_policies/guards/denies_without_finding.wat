@@ -1,0 +1,15 @@
+;; Denies the delete without finding the record.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $error (i32.const 6)))
+  )
+  ;; include guard-export
+)

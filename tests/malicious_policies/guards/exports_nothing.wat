@@ -1,0 +1,5 @@
+;; Imports the contract and exports nothing.
+;; Expected: load error.
+(component
+  ;; include imports
+)

@@ -1,0 +1,15 @@
+;; Its `find` returns an error that the storage did not return.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-deletes
+    (func (export "locate") (result i32) (call $locate (i32.const 0)) (i32.const 0))
+    (func (export "find") (result i32)
+      (call $find-error (i32.const 3)))
+  )
+  ;; include guard-export
+)

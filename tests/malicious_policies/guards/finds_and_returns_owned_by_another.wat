@@ -1,0 +1,16 @@
+;; Finds a record that meets the condition, and returns `owned-by-another`.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $find (i32.const 0))
+      (call $outcome (i32.const 2)))
+  )
+  ;; include guard-export
+)

@@ -1,0 +1,16 @@
+;; Deletes with a condition outside its memory.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $delete-if-unchanged (i32.const 0) (i32.const 0x7fffffff) (i32.const 512))
+      (i32.const 512))
+  )
+  ;; include guard-export
+)

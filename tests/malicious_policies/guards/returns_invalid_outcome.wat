@@ -1,0 +1,15 @@
+;; Returns an outcome that does not exist.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $outcome (i32.const 5)))
+  )
+  ;; include guard-export
+)

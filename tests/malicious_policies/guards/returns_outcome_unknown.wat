@@ -1,0 +1,15 @@
+;; Returns `outcome-unknown` although it deleted nothing.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $error (i32.const 8)))
+  )
+  ;; include guard-export
+)

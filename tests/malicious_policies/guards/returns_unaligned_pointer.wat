@@ -1,0 +1,15 @@
+;; Returns a pointer that is not aligned.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (i32.const 1025))
+  )
+  ;; include guard-export
+)

@@ -1,0 +1,15 @@
+;; Returns an error that the storage did not return.
+;; Expected: 500, record not deleted.
+(component
+  ;; include imports
+  ;; include memory
+  ;; include host
+  (core module $guard
+    ;; include guard
+    ;; include guard-reads
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $error (i32.const 3)))
+  )
+  ;; include guard-export
+)

@@ -1,0 +1,5 @@
+    ;; Forwards the deletes.
+    ;; include guard-other-deletes
+    (func (export "delete-if-owned-by") (param i32 i32) (result i32)
+      (call $delete-if-owned-by (local.get 0) (local.get 1) (i32.const 512))
+      (i32.const 512))
