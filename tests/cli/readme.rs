@@ -4,7 +4,7 @@ use crate::support::database::{AgnoDatabase, repository_path};
 use crate::support::optional::has_tools;
 use crate::support::server::{Setup, serve_command};
 use crate::support::token::SECRET;
-use delete_learning::{Limits, Wasi};
+use delete_learning::Limits;
 use delete_learning_server::Config;
 use delete_learning_server::auth::Authorization;
 use delete_learning_server::http::HttpConfig;
@@ -76,7 +76,6 @@ fn example_configuration_is_valid_and_lists_every_key_with_its_default() {
     assert_defaults::<SqliteOptions>(&all, "sqlite");
     assert_defaults::<PostgresOptions>(&all, "postgres");
     assert_defaults::<Limits>(&all, "sandbox");
-    assert_defaults::<Wasi>(&all, "wasi");
     assert_defaults::<Authorization>(&all, "authorization");
     let log: LogConfig = all["log"].clone().try_into().expect("its type");
     assert_eq!(format!("{log:?}"), format!("{:?}", LogConfig::default()));

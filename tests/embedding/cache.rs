@@ -3,8 +3,8 @@
 use crate::malicious_policies::text;
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
-    Cache, CacheError, Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, IdentityErrorKind, Limits,
-    LoadError, Policy, Wasi,
+    Access, Cache, CacheError, Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, IdentityErrorKind,
+    Limits, LoadError, Policy, Sandbox,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ const TRAPPING: &str = include_str!("../malicious_policies/traps.wat");
 
 fn load(bytes: &[u8], limits: &Limits, directory: &Path) -> Result<Policy, LoadError> {
     let cache = Cache::open(directory).expect("the directory is private");
-    Policy::load_with(bytes, limits, Wasi::default(), Some(&cache))
+    Sandbox::new(limits, Some(cache))?.load_policy(bytes, &Access::default(), Vec::new())
 }
 
 /// Returns the rule that decides a request without credentials.
@@ -104,7 +104,7 @@ fn corrupt_cached_code_is_recompiled() {
 #[test]
 fn limits_apply_to_cached_code() {
     let (directory, _) = cached(DEFAULT_POLICY);
-    let small = Limits { max_core_instances: 1, ..Limits::default() };
+    let small = Limits { max_table_elements: 0, ..Limits::default() };
     let error = load(DEFAULT_POLICY, &small, directory.path()).err();
     assert!(matches!(error, Some(LoadError::ExceedsLimits(_))), "{error:?}");
 }

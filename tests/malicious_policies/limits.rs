@@ -64,7 +64,8 @@ fn core_instances_and_memories_are_limited() {
         assert!(load(count).is_ok());
         let error = load(count - 1).err().expect("a load error");
         assert!(
-            matches!(error, LoadError::ExceedsLimits(_)) && error.to_string().contains("max_core_instances"),
+            matches!(error, LoadError::ExceedsLimits(_) | LoadError::TooManyCoreInstances { .. })
+                && error.to_string().contains("max_core_instances"),
             "{error}"
         );
     }

@@ -59,7 +59,7 @@ malicious_policies! {
     declares_memories_above_total: fails(PolicyError::ExceedsLimits, NotDeleted);
     declares_oversized_table: fails_to_load(LoadError::ExceedsLimits(_), "table");
     declares_tables_above_total: fails(PolicyError::ExceedsLimits, NotDeleted);
-    declares_too_many_core_instances: fails_to_load(LoadError::ExceedsLimits(_), "instances");
+    declares_too_many_core_instances: fails_to_load(LoadError::TooManyCoreInstances { .. }, "max_core_instances");
     leaks_resource_handles: fails(PolicyError::Sandbox(_), NotDeleted);
 
     passes_string_out_of_bounds: fails(PolicyError::Sandbox(_), NotDeleted);
@@ -110,17 +110,17 @@ malicious_policies! {
     grows_memory_and_returns_invalid_discriminant: fails(PolicyError::Sandbox(_), NotDeleted);
     returns_invalid_discriminant: fails(PolicyError::Sandbox(_), NotDeleted);
 
-    exports_nothing: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_wrong_name: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_wrong_type: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
-    exports_instance_as_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-learning");
-    imports_wasi_sockets: fails_to_load(LoadError::WasiDisabled(_), "imports wasi:sockets/tcp@0.2.0; WASI is off");
-    imports_wasi_environment: fails_to_load(LoadError::WasiDisabled(_), "imports wasi:cli/environment@0.2.0; WASI is off");
+    exports_nothing: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-learning");
+    exports_wrong_name: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-learning");
+    exports_wrong_type: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-learning");
+    exports_instance_as_function: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-learning");
+    imports_wasi_sockets: fails_to_load(LoadError::NotGranted { .. }, "imports wasi:sockets/tcp@0.2.0, which it is not granted");
+    imports_wasi_environment: fails_to_load(LoadError::NotGranted { .. }, "imports wasi:cli/environment@0.2.0, which it is not granted");
     imports_unknown_function: fails_to_load(LoadError::UnknownImports(_), "imports delete-everything;");
     imports_core_module: fails_to_load(LoadError::UnknownImports(_), "imports code;");
     imports_unknown_storage_version: fails_to_load(LoadError::UnknownImports(_), "imports learnings:plugin/storage@0.2.0;");
-    imports_unknown_storage_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-all");
-    imports_mistyped_storage_function: fails_to_load(LoadError::IncompatibleWorld(_), "delete-if-owned-by");
+    imports_unknown_storage_function: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-all");
+    imports_mistyped_storage_function: fails_to_load(LoadError::IncompatibleWorld { .. }, "delete-if-owned-by");
     is_core_module: fails_to_load(LoadError::CoreModule, "wasm-tools component new");
     declares_shared_memory: fails_to_load(LoadError::Invalid(_), "threads");
 }
@@ -185,7 +185,7 @@ fn truncated_component_fails_to_load() {
     for length in (0..whole.len()).step_by(97) {
         let error = Policy::load(&whole[..length], &record::limits()).err().expect("a load error");
         // Truncated between two sections, it can still be a valid component, with fewer exports.
-        assert!(matches!(error, LoadError::Invalid(_) | LoadError::IncompatibleWorld(_)), "{length}: {error:?}");
+        assert!(matches!(error, LoadError::Invalid(_) | LoadError::IncompatibleWorld { .. }), "{length}: {error:?}");
     }
 }
 

@@ -10,6 +10,23 @@ mod bindings {
     });
 }
 
+/// The world `guard`. Its imports are those of a policy; its exports have types of their own.
+pub(crate) mod guard {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "guard",
+        with: {
+            "learnings:plugin/identity": super::bindings::learnings::plugin::identity,
+            "learnings:plugin/storage": super::bindings::learnings::plugin::storage,
+        },
+        imports: { default: async | trappable },
+        exports: { default: async },
+    });
+
+    pub(crate) use exported::Guest as Exports;
+    pub(crate) use exports::learnings::plugin::storage as exported;
+}
+
 pub(crate) use bindings::learnings::plugin::{identity, storage, types};
 pub(crate) use bindings::{Policy as PolicyInstance, PolicyPre};
 
@@ -86,6 +103,68 @@ contract_names! {
         Unavailable = "unavailable",
         OutcomeUnknown = "outcome-unknown",
         Internal = "internal",
+    }
+}
+
+impl From<guard::exported::Target> for Target {
+    fn from(target: guard::exported::Target) -> Self {
+        Self { database: target.database, table: target.table }
+    }
+}
+
+impl From<guard::exported::Learning> for Learning {
+    fn from(learning: guard::exported::Learning) -> Self {
+        Self {
+            learning_type: learning.learning_type,
+            namespace: learning.namespace,
+            user_id: learning.user_id,
+            agent_id: learning.agent_id,
+            team_id: learning.team_id,
+            workflow_id: learning.workflow_id,
+            session_id: learning.session_id,
+            entity_id: learning.entity_id,
+            entity_type: learning.entity_type,
+            content: learning.content,
+            metadata: learning.metadata,
+            created_at: learning.created_at,
+            updated_at: learning.updated_at,
+            revision: learning.revision,
+        }
+    }
+}
+
+impl From<guard::exported::StorageError> for StorageError {
+    fn from(error: guard::exported::StorageError) -> Self {
+        Self { kind: error.kind.into(), message: error.message }
+    }
+}
+
+/// Converts an enum that a guard exports to the same enum as it is imported.
+macro_rules! from_exported {
+    ($($type:ident { $($case:ident),+ $(,)? })+) => {$(
+        impl From<guard::exported::$type> for $type {
+            fn from(value: guard::exported::$type) -> Self {
+                match value {
+                    $(guard::exported::$type::$case => Self::$case,)+
+                }
+            }
+        }
+    )+};
+}
+
+from_exported! {
+    Outcome { Absent, Unowned, OwnedByAnother, Changed, Deleted }
+    StorageErrorKind {
+        InvalidLearningId,
+        RepeatedParameter,
+        DatabaseRequired,
+        UnknownDatabase,
+        UnknownTable,
+        Unsupported,
+        Denied,
+        Unavailable,
+        OutcomeUnknown,
+        Internal,
     }
 }
 

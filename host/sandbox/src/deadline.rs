@@ -54,15 +54,24 @@ impl Deadline {
         Ok(Self { execution_timeout: config.limits.execution_timeout(), tick, max_ticks })
     }
 
-    /// Runs a policy within its limits.
+    /// Runs a policy within its limits. The execution timeout includes its guards.
     pub(crate) async fn run_with_limits<T>(
         &self,
         store: &mut Store<HostState>,
         run: impl AsyncFnOnce(&mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> RunOutcome<T> {
+        self.start_call(store);
+        match tokio::time::timeout(self.execution_timeout, run(store)).await {
+            Ok(result) => RunOutcome::Finished(result),
+            Err(_) => RunOutcome::TimedOut,
+        }
+    }
+
+    /// Limits the CPU time of an instance. The time since its last call does not count.
+    pub(crate) fn start_call(&self, store: &mut Store<HostState>) {
         let Self { tick, max_ticks, .. } = *self;
         store.set_epoch_deadline(1);
-        // Called at every tick during which the policy runs. It yields, so that the thread can do other work.
+        // Called at every tick during which the instance runs. It yields, so that the thread can do other work.
         store.epoch_deadline_callback(move |mut context| {
             let state = context.data_mut();
             state.check_wasi_calls()?;
@@ -81,9 +90,5 @@ impl Deadline {
                 Ok(UpdateDeadline::Yield(1))
             }
         });
-        match tokio::time::timeout(self.execution_timeout, run(store)).await {
-            Ok(result) => RunOutcome::Finished(result),
-            Err(_) => RunOutcome::TimedOut,
-        }
     }
 }

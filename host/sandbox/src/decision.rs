@@ -2,10 +2,14 @@
 
 use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorKind};
 use crate::deadline::RunOutcome;
-use crate::error::{CpuTimeExceeded, PolicyError, TooManyBytes, TooManyCalls, WasiNotGranted};
+use crate::digest::Digest;
+use crate::error::{CpuTimeExceeded, PolicyError, TooManyBytes, TooManyCalls};
+use crate::guard::GuardFailed;
+use crate::guard_rules::GuardViolation;
 use crate::host_state::{HostCall, HostState};
 use crate::storage::Condition;
 use crate::wasi::CapturedOutput;
+use std::sync::Arc;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
@@ -18,10 +22,36 @@ pub struct Decision {
     pub record: RecordOutcome,
     /// The calls of the policy to its host, in order.
     pub calls: Vec<HostCall>,
+    /// What the guards did that ran, outermost first.
+    pub guards: Vec<ComponentReport>,
     /// Why the policy did not run to a valid result; `None` if it did.
     pub error: Option<PolicyError>,
     /// What the policy wrote to its standard output and standard error. For the log.
     pub output: Option<CapturedOutput>,
+    /// The components that decided; `None` if no component did.
+    pub digests: Option<Arc<Digests>>,
+}
+
+/// What a guard did in one request.
+#[derive(Debug)]
+pub struct ComponentReport {
+    /// The name of the guard.
+    pub name: String,
+    /// Its calls to the storage behind it, in order.
+    pub calls: Vec<HostCall>,
+    /// Whether it denied the deletion.
+    pub has_denied: bool,
+    /// What it wrote to its standard output and standard error. For the log.
+    pub output: Option<CapturedOutput>,
+}
+
+/// The components of a policy and its guards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// The digest of the policy.
+    pub policy: Digest,
+    /// The name and the digest of each guard, outermost first.
+    pub guards: Vec<(String, Digest)>,
 }
 
 /// What happened to a record.
@@ -63,13 +93,28 @@ impl Decision {
         }
     }
 
-    /// The errors of storage, in order.
-    pub fn storage_errors(&self) -> impl Iterator<Item = &StorageError> {
-        self.calls.iter().filter_map(|call| match call {
-            HostCall::Locate(Err(error)) | HostCall::Find(Err(error)) => Some(error),
-            HostCall::Delete { result: Some(Err(error)), .. } => Some(error),
-            _ => None,
-        })
+    /// The errors that the storage, or a guard in front of it, returned. One that several components passed on is listed
+    /// once.
+    #[must_use]
+    pub fn storage_errors(&self) -> Vec<&StorageError> {
+        let mut errors = Vec::new();
+        for call in self.guards.iter().rev().flat_map(|guard| &guard.calls).chain(&self.calls) {
+            let error = match call {
+                HostCall::Locate(Err(error)) | HostCall::Find(Err(error)) => error,
+                HostCall::Delete { result: Some(Err(error)), .. } => error,
+                _ => continue,
+            };
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+        }
+        errors
+    }
+
+    /// The name of the guard that denied the deletion.
+    #[must_use]
+    pub fn denied_by(&self) -> Option<&str> {
+        self.guards.iter().find(|guard| guard.has_denied).map(|guard| guard.name.as_str())
     }
 
     /// The condition of the delete that deleted the record.
@@ -90,25 +135,32 @@ impl Decision {
             )),
             record: RecordOutcome::NotDeleted,
             calls: Vec::new(),
+            guards: Vec::new(),
             error: Some(PolicyError::Overloaded),
             output: None,
+            digests: None,
         }
+    }
+
+    /// Adds the components that decided.
+    pub(crate) fn with_digests(self, digests: &Arc<Digests>) -> Self {
+        Self { digests: Some(Arc::clone(digests)), ..self }
     }
 
     /// Validates a run. Accepts a success only if storage deleted the record, and a rejection unless storage deleted it.
     pub(crate) fn from_run(outcome: RunOutcome<Result<(), Rejection>>, mut state: HostState) -> Self {
-        let calls = state.take_calls();
-        let (record, output) = (record_outcome(&calls), state.captured_output());
+        let (record, output) = (record_outcome(state.record_calls()), state.captured_output());
+        let (calls, guards) = (state.take_calls(), state.guard_reports());
         let result = match outcome {
             RunOutcome::TimedOut => Err(PolicyError::ExecutionTimeout),
             RunOutcome::Finished(Err(error)) => Err(classify_failure(error, &mut state)),
             RunOutcome::Finished(Ok(answer)) => validate_answer(answer, record, &mut state),
         };
         match result {
-            Ok(answer) => Self { answer, record, calls, error: None, output },
+            Ok(answer) => Self { answer, record, calls, guards, error: None, output, digests: None },
             Err(error) => {
                 let rejection = rejection(ErrorCode::InternalServerError, "Internal server error", POLICY_ERROR_RULE);
-                Self { answer: Err(rejection), record, calls, error: Some(error), output }
+                Self { answer: Err(rejection), record, calls, guards, error: Some(error), output, digests: None }
             }
         }
     }
@@ -141,8 +193,8 @@ fn validate_answer(
     state: &mut HostState,
 ) -> Result<Result<(), Rejection>, PolicyError> {
     let bytes = answer.as_ref().err().map_or(0, |rejection| rejection.detail.len() + rejection.rule.len());
-    state.check_wasi_calls().map_err(|TooManyCalls| PolicyError::TooManyCalls)?;
     state.count_bytes(bytes).map_err(|TooManyBytes| PolicyError::TooManyBytes)?;
+    state.check_limits()?;
     match answer {
         Ok(()) if record == RecordOutcome::Deleted => Ok(Ok(())),
         Ok(()) => Err(PolicyError::FalseSuccess),
@@ -156,7 +208,12 @@ fn validate_answer(
     }
 }
 
-fn classify_failure(error: wasmtime::Error, state: &mut HostState) -> PolicyError {
+/// Classifies why an instance was stopped.
+pub(crate) fn classify_failure(error: wasmtime::Error, state: &mut HostState) -> PolicyError {
+    let error = match error.downcast::<GuardFailed>() {
+        Ok(GuardFailed { name, error }) => return PolicyError::Guard { name, error: Box::new(error) },
+        Err(error) => error,
+    };
     if error.is::<CpuTimeExceeded>() {
         PolicyError::CpuTimeLimit
     } else if error.is::<TooManyCalls>() {
@@ -165,8 +222,8 @@ fn classify_failure(error: wasmtime::Error, state: &mut HostState) -> PolicyErro
         PolicyError::TooManyBytes
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         PolicyError::Trapped(*trap)
-    } else if let Some(not_granted) = error.downcast_ref::<WasiNotGranted>() {
-        PolicyError::NotGranted(*not_granted)
+    } else if let Some(GuardViolation(reason)) = error.downcast_ref::<GuardViolation>() {
+        PolicyError::GuardViolation { reason }
     } else if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         PolicyError::Exited(*status)
     } else if state.resources().failed_to_start() {

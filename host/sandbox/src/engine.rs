@@ -7,8 +7,8 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 /// Stack for host functions below a policy, in bytes.
 const HOST_STACK_BYTES: usize = 256 * 1024;
 
-/// Creates the engine that policies run in, with a pool of instances; without the pool on a machine that cannot reserve
-/// its address space.
+/// Creates the engine that policies and guards run in, with a pool of instances; without the pool on a machine that cannot
+/// reserve its address space.
 ///
 /// # Errors
 /// [`LoadError::Engine`] if wasmtime does not support this machine.
@@ -30,7 +30,9 @@ pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let (instances, per_component) = (limits.max_concurrent_instances, limits.max_core_instances);
+    // A policy and its guards for each permit.
+    let instances = limits.max_concurrent_instances.saturating_mul(limits.max_guards.saturating_add(1));
+    let per_component = limits.max_core_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(per_component))

@@ -1,5 +1,6 @@
 //! The errors of this crate.
 
+use crate::description::World;
 use std::io;
 use std::path::PathBuf;
 use wasmtime::Trap;
@@ -14,7 +15,7 @@ pub struct LimitError {
     pub min: u64,
 }
 
-/// Why a component cannot be loaded as a policy.
+/// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The component is larger than `max_component_bytes`.
@@ -34,15 +35,54 @@ pub enum LoadError {
     /// The component needs more memories, tables or instances than the limits allow.
     #[error("the component exceeds max_memory_bytes, max_table_elements or max_core_instances: {0:#}")]
     ExceedsLimits(#[source] wasmtime::Error),
-    /// The component imports something that no policy gets.
-    #[error("the component imports {}; a policy can import only `identity` and `storage` of learnings:plugin@0.1.0", .0.join(", "))]
+    /// The component creates more core instances than the limits allow.
+    #[error("the component has {instances} core instances, which exceeds max_core_instances ({max})")]
+    TooManyCoreInstances {
+        /// The number of core instances that it creates itself.
+        instances: u32,
+        /// The limit.
+        max: u32,
+    },
+    /// The component imports something that no component gets.
+    #[error("the component imports {}; a component can import `identity` and `storage` of learnings:plugin@0.1.0, wasi:config/store@0.2.0-rc.1, and the interfaces of WASI 0.2 that it is granted", .0.join(", "))]
     UnknownImports(Vec<String>),
-    /// The component imports WASI, which is not enabled.
-    #[error("the component imports {}; WASI is off unless the configuration has `enabled = true` under `[wasi]`", .0.join(", "))]
-    WasiDisabled(Vec<String>),
+    /// The component imports interfaces that it is not granted.
+    #[error("the component imports {}, which it is not granted; to grant it, set: grants = [{}]", missing.join(", "), quoted(needed))]
+    NotGranted {
+        /// The imports that are not granted.
+        missing: Vec<String>,
+        /// All imports that need a grant.
+        needed: Vec<String>,
+    },
+    /// An interface that cannot be granted.
+    #[error(
+        "{0:?} cannot be granted; an interface of WASI 0.2 can, by the exact name that the component imports, such as \"wasi:clocks/wall-clock@0.2.0\""
+    )]
+    UnknownGrant(String),
+    /// The component implements the other world of the contract.
+    #[error("the component is a {}, not a {}", found.as_str(), expected.as_str())]
+    WrongWorld {
+        /// The world that it must implement.
+        expected: World,
+        /// The world that it implements.
+        found: World,
+    },
     /// The component does not implement the contract.
-    #[error("the component does not implement the world `policy` of learnings:plugin@0.1.0: {0:#}")]
-    IncompatibleWorld(#[source] wasmtime::Error),
+    #[error("the component does not implement the world `{}` of learnings:plugin@0.1.0: {source:#}", world.as_str())]
+    IncompatibleWorld {
+        /// The world that it must implement.
+        world: World,
+        /// The mismatch.
+        source: wasmtime::Error,
+    },
+    /// There are more guards than `max_guards`.
+    #[error("there are {guards} guards, which exceeds max_guards ({max})")]
+    TooManyGuards {
+        /// The number of guards.
+        guards: usize,
+        /// The limit.
+        max: u32,
+    },
     /// wasmtime cannot be set up on this machine.
     #[error("cannot set up the sandbox: {0:#}")]
     Engine(#[source] wasmtime::Error),
@@ -105,9 +145,6 @@ pub enum PolicyError {
     /// It exceeded `max_host_call_bytes`.
     #[error("it passed too many bytes to the host")]
     TooManyBytes,
-    /// It called a WASI function that the operator does not grant.
-    #[error("{0}")]
-    NotGranted(WasiNotGranted),
     /// It exited instead of returning.
     #[error("it exited with status {0} instead of returning")]
     Exited(i32),
@@ -127,6 +164,20 @@ pub enum PolicyError {
         /// The rule of the rejection.
         rule: String,
     },
+    /// It is a guard, and violated a rule of guards (`wit/world.wit`). What it returned was not used.
+    #[error("it violated a rule of guards: {reason}")]
+    GuardViolation {
+        /// The violation.
+        reason: &'static str,
+    },
+    /// One of the policy's guards failed.
+    #[error("the guard {name:?} failed: {error}")]
+    Guard {
+        /// The name of the guard.
+        name: String,
+        /// How it failed.
+        error: Box<PolicyError>,
+    },
     /// It returned a rejection that violates the contract.
     #[error("its rejection violates the contract: {reason}")]
     InvalidRejection {
@@ -136,17 +187,6 @@ pub enum PolicyError {
     /// It did not run: no permit was free within `queue_timeout_ms`. The caller was answered 503.
     #[error("no sandbox instance was free within the queue timeout")]
     Overloaded,
-}
-
-/// A call to WASI that the operator does not grant. It stops the policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WasiNotGranted {
-    /// A clock or a timer.
-    #[error("it called a clock, which needs `clocks = true` under `[wasi]`")]
-    Clocks,
-    /// Random bytes.
-    #[error("it called the random number generator, which needs `random = true` under `[wasi]`")]
-    Random,
 }
 
 /// Stops a policy that exceeds `cpu_time_limit_ms`.
@@ -163,3 +203,8 @@ pub(crate) struct TooManyCalls;
 #[derive(Debug, thiserror::Error)]
 #[error("the policy passed too many bytes to the host")]
 pub(crate) struct TooManyBytes;
+
+/// The names as a list of TOML strings.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}

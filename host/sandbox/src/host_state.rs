@@ -1,21 +1,27 @@
-//! The host's side of one policy instance: it answers the calls of the policy, applies the limits on calls, and records
-//! every call.
+//! The host's side of one instance, of a policy or of a guard: it answers the calls of the component, applies the limits
+//! on calls, and records every call.
 
 use crate::contract::storage::Lookup;
 use crate::contract::{
     Caller, IdentityError, Learning, Outcome, StorageError, StorageErrorKind, Target, identity, storage, types,
 };
-use crate::error::{TooManyBytes, TooManyCalls};
+use crate::decision::ComponentReport;
+use crate::error::{PolicyError, TooManyBytes, TooManyCalls};
+use crate::guard::GuardInstance;
+use crate::guard_rules::GuardRules;
 use crate::limits::Limits;
 use crate::resource_limits::ResourceLimits;
 use crate::storage::{Condition, RecordStorage};
-use crate::wasi::{self, CapturedOutput, Wasi};
+use crate::wasi::{self, CapturedOutput};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfig;
 
-/// A call of a policy to the host.
+/// A call of a policy or a guard to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostCall {
     /// `identity.current`.
@@ -28,25 +34,69 @@ pub enum HostCall {
     Delete {
         /// The condition of the delete.
         condition: Condition,
-        /// The result; `None` if the policy was stopped before storage returned one.
+        /// The result; `None` if the component was stopped before storage returned one.
         result: Option<Result<Outcome, StorageError>>,
     },
 }
 
-/// What all instances of one policy share.
+/// What all instances of one sandbox share.
 pub(crate) struct SharedConfig {
     pub(crate) limits: Limits,
-    pub(crate) wasi: Wasi,
     /// Ticks of the ticker thread so far.
     pub(crate) ticks: AtomicU64,
+}
+
+/// What conformance cases set instead of the real environment of a component.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    /// The settings of every component; `None` for the configured ones.
+    pub(crate) settings: Option<Arc<BTreeMap<String, String>>>,
+    /// The time since 1970 that the wall clock shows; `None` for the real time.
+    pub(crate) now: Option<Duration>,
+}
+
+/// What serves the `storage` of an instance.
+pub(crate) enum StorageLink {
+    /// The record.
+    Record(Arc<dyn RecordStorage>),
+    /// A guard.
+    Guard(Box<GuardInstance>),
+}
+
+impl StorageLink {
+    async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
+        match self {
+            Self::Record(record) => Ok(record.locate().await),
+            Self::Guard(guard) => guard.locate().await,
+        }
+    }
+
+    async fn find(&mut self) -> wasmtime::Result<Result<Option<Learning>, StorageError>> {
+        match self {
+            Self::Record(record) => Ok(record.find().await.map_err(read_error)),
+            Self::Guard(guard) => guard.find().await,
+        }
+    }
+
+    async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
+        match self {
+            Self::Record(record) => Ok(record.delete(condition).await),
+            Self::Guard(guard) => guard.delete(condition).await,
+        }
+    }
 }
 
 /// The state of one instance.
 pub(crate) struct HostState {
     caller: Result<Caller, IdentityError>,
-    storage: Arc<dyn RecordStorage>,
+    storage: StorageLink,
+    /// The rules that apply to the instance of a guard.
+    guard_rules: Option<Box<GuardRules>>,
+    settings: Arc<BTreeMap<String, String>>,
+    /// The time since 1970 that the wall clock shows; `None` for the real time.
+    now: Option<Duration>,
     config: Arc<SharedConfig>,
-    /// The calls of the policy, in order.
+    /// The calls of the instance, in order.
     calls: Vec<HostCall>,
     calls_left: u32,
     host_call_bytes_left: usize,
@@ -64,13 +114,18 @@ pub(crate) struct HostState {
 impl HostState {
     pub(crate) fn new(
         caller: Result<Caller, IdentityError>,
-        storage: Arc<dyn RecordStorage>,
+        storage: StorageLink,
+        settings: Arc<BTreeMap<String, String>>,
+        now: Option<Duration>,
         config: Arc<SharedConfig>,
     ) -> Self {
         let limits = &config.limits;
         Self {
             caller,
             storage,
+            guard_rules: None,
+            settings,
+            now,
             calls: Vec::new(),
             calls_left: limits.max_host_calls,
             host_call_bytes_left: limits.max_host_call_bytes,
@@ -89,6 +144,51 @@ impl HostState {
 
     pub(crate) const fn resources(&mut self) -> &mut ResourceLimits {
         &mut self.resources
+    }
+
+    /// Makes this the state of a guard.
+    pub(crate) fn with_guard_rules(self) -> Self {
+        Self { guard_rules: Some(Box::default()), ..self }
+    }
+
+    /// The rules of a guard. A policy has none, so it gets empty ones.
+    pub(crate) fn guard_rules(&mut self) -> &mut GuardRules {
+        self.guard_rules.get_or_insert_default()
+    }
+
+    /// The calls to the record itself: those of the last guard, or of the policy if there is none.
+    pub(crate) fn record_calls(&self) -> &[HostCall] {
+        let mut state = self;
+        while let StorageLink::Guard(guard) = &state.storage {
+            match guard.state() {
+                Some(behind) => state = behind,
+                None => return &[],
+            }
+        }
+        &state.calls
+    }
+
+    /// What the guards behind this instance did, outermost first. Guards that did not run are left out.
+    pub(crate) fn guard_reports(&mut self) -> Vec<ComponentReport> {
+        let mut reports = Vec::new();
+        let mut link = &mut self.storage;
+        while let StorageLink::Guard(guard) = link {
+            let Some((report, behind)) = guard.report() else { break };
+            reports.push(report);
+            link = &mut behind.storage;
+        }
+        reports
+    }
+
+    /// The settings of the component, for `wasi:config/store`. Counts a call to WASI.
+    pub(crate) fn settings(&mut self) -> WasiConfig<'_> {
+        self.count_wasi_call().settings()
+    }
+
+    /// Checks the limits that can be exceeded without stopping the instance at once.
+    pub(crate) fn check_limits(&mut self) -> Result<(), PolicyError> {
+        self.check_wasi_calls().map_err(|TooManyCalls| PolicyError::TooManyCalls)?;
+        self.count_bytes(0).map_err(|TooManyBytes| PolicyError::TooManyBytes)
     }
 
     /// Takes the recorded calls.
@@ -148,25 +248,37 @@ impl HostState {
             Condition::Any => 0,
             Condition::OwnedBy(text) | Condition::Unchanged(text) => text.len(),
         })?;
-        // Recorded before it is executed: if the policy is stopped meanwhile, the outcome is unknown.
+        if let Some(rules) = &self.guard_rules {
+            rules.check_delete(&condition)?;
+        }
+        // Recorded before it is executed: if the instance is stopped meanwhile, the outcome is unknown.
         self.calls.push(HostCall::Delete { condition: condition.clone(), result: None });
-        let outcome = self.storage.delete(condition).await;
+        let outcome = self.storage.delete(condition.clone()).await?;
         if let Some(HostCall::Delete { result, .. }) = self.calls.last_mut() {
             *result = Some(outcome.clone());
+        }
+        if let Some(rules) = &mut self.guard_rules {
+            rules.record_delete(&condition, &outcome);
         }
         self.end_call(begin);
         Ok(outcome)
     }
 }
 
-impl WasiView for HostState {
-    /// Called once for each call to WASI, and counts it. The call itself cannot fail here: exceeding the limit stops the
-    /// policy at the next tick, at its next call to `identity` or `storage`, or at its end. Time in WASI, waiting
-    /// included, counts as the policy's.
-    fn ctx(&mut self) -> WasiCtxView<'_> {
+impl HostState {
+    /// Counts a call to WASI. The call itself cannot fail here: exceeding the limit stops the instance at the next tick,
+    /// at its next call to `identity` or `storage`, or at its end. Time in WASI, waiting included, counts as the
+    /// instance's.
+    fn count_wasi_call(&mut self) -> &mut wasi::Context {
         self.wasi_calls = self.wasi_calls.saturating_add(1);
-        let SharedConfig { limits, wasi, .. } = &*self.config;
-        self.wasi.get_or_insert_with(|| Box::new(wasi::Context::new(limits, *wasi))).view()
+        let new = || Box::new(wasi::Context::new(&self.config.limits, &self.settings, self.now));
+        self.wasi.get_or_insert_with(new)
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.count_wasi_call().view()
     }
 }
 
@@ -183,19 +295,25 @@ impl identity::Host for HostState {
 impl storage::Host for HostState {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         let begin = self.begin_call()?;
-        let target = self.storage.locate().await;
+        let target = self.storage.locate().await?;
         self.end_call(begin);
+        if let Some(rules) = &mut self.guard_rules {
+            rules.record_locate(&target);
+        }
         self.calls.push(HostCall::Locate(without_value(&target)));
         Ok(target)
     }
 
     async fn find(&mut self) -> wasmtime::Result<Result<Lookup, StorageError>> {
         let begin = self.begin_call()?;
-        let found = self.storage.find().await.map_err(read_error);
+        let found = self.storage.find().await?;
         self.end_call(begin);
+        if let Some(rules) = &mut self.guard_rules {
+            rules.record_find(&found);
+        }
         self.calls.push(HostCall::Find(without_value(&found)));
         // The memory limit of the instance applies to what is copied into it.
-        Ok(found.map(|learning: Option<Learning>| Lookup { learning }))
+        Ok(found.map(|learning| Lookup { learning }))
     }
 
     async fn delete(&mut self) -> wasmtime::Result<Result<Outcome, StorageError>> {

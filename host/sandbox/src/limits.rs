@@ -12,17 +12,22 @@ use std::time::Duration;
 pub struct Limits {
     /// Maximum size of a policy component in bytes. A larger component is refused before it is parsed.
     pub max_component_bytes: usize,
-    /// Maximum number of instances that run at once. A further request waits for a permit.
+    /// Maximum number of policies that run at once, each with its guards. A further request waits for a permit.
     pub max_concurrent_instances: u32,
+    /// Maximum number of guards in front of the storage. The pool has room for a policy and this many guards for each
+    /// permit, so that a request that has a permit never waits for an instance.
+    pub max_guards: u32,
     /// Milliseconds that a request waits for a permit before it is answered 503.
     pub queue_timeout_ms: u64,
-    /// Milliseconds from the start of an instance to its result, storage calls included. Exceeding it is answered 500.
+    /// Milliseconds from the start of a policy to its result, guards and storage calls included. Exceeding it is
+    /// answered 500.
     pub execution_timeout_ms: u64,
-    /// Milliseconds of CPU time that an instance can use, storage calls excluded. Exceeding it is answered 500.
+    /// Milliseconds of CPU time that an instance can use, calls to the host excluded. Exceeding it is answered 500.
     ///
-    /// CPU time is counted in ticks of a twenty-fifth of this limit, which is its precision. An instance that has used
-    /// two ticks continues on a low-priority thread. There are as many such threads as processors; an instance that
-    /// waits `queue_timeout_ms` for one is stopped.
+    /// CPU time is counted in ticks of a twenty-fifth of this limit, which is its precision. A policy that has used two
+    /// ticks, or one of whose guards has, continues on a low-priority thread together with its guards; what they use
+    /// there counts for each of them. There are as many such threads as processors; a policy that waits
+    /// `queue_timeout_ms` for one is stopped.
     pub cpu_time_limit_ms: u64,
     /// Maximum bytes of linear memory of an instance, all its memories together. Growing beyond fails in the policy.
     pub max_memory_bytes: usize,
@@ -51,6 +56,7 @@ impl Default for Limits {
         Self {
             max_component_bytes: 16 * 1024 * 1024,
             max_concurrent_instances: 256,
+            max_guards: 4,
             queue_timeout_ms: 2_000,
             execution_timeout_ms: 10_000,
             cpu_time_limit_ms: 100,

@@ -1,55 +1,62 @@
 //! A policy that is loaded and ready to run.
 
-use crate::cache::Cache;
+use crate::access::Access;
 use crate::contract::{Caller, DeleteRequest, IdentityError, PolicyPre};
-use crate::deadline::Deadline;
-use crate::decision::Decision;
+use crate::decision::{Decision, Digests};
+use crate::digest::Digest;
 use crate::error::LoadError;
-use crate::host_state::{HostState, SharedConfig};
+use crate::guard::{Guard, GuardInstance};
+use crate::host_state::{HostState, Overrides, StorageLink};
 use crate::limits::Limits;
+use crate::offload;
+use crate::sandbox::Sandbox;
 use crate::storage::RecordStorage;
-use crate::wasi::Wasi;
-use crate::{load, offload};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::Store;
 
 /// The component of the default policy, which decides as the Agno API documents.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!("../default-policy.wasm");
 
-/// A policy, compiled and linked once, ready to decide any number of requests.
+/// A policy with its guards, compiled and linked once, ready to decide any number of requests.
 ///
 /// Its `identity` and `storage` imports are served by the host; see the crate documentation for an example.
 pub struct Policy {
+    sandbox: Sandbox,
     component: Arc<PolicyPre<HostState>>,
-    deadline: Deadline,
-    config: Arc<SharedConfig>,
-    /// As many permits as the pool has instances, so that the pool is never exhausted.
-    permits: Arc<Semaphore>,
+    settings: Arc<BTreeMap<String, String>>,
+    /// Outermost first.
+    guards: Vec<Guard>,
+    digests: Arc<Digests>,
 }
 
 impl Policy {
-    /// Loads a policy that imports the contract and nothing else. Compiles the component on the calling thread.
+    /// Loads a policy that imports the contract and nothing else, without guards, in a sandbox of its own. Compiles the
+    /// component on the calling thread.
     ///
     /// # Errors
-    /// [`LoadError`] if the bytes are not a component, exceed a limit, import anything but the contract, or do not implement
-    /// it, or if the sandbox cannot be set up.
+    /// See [`Sandbox::new`] and [`Sandbox::load_policy`].
     pub fn load(component: &[u8], limits: &Limits) -> Result<Self, LoadError> {
-        Self::load_with(component, limits, Wasi::default(), None)
+        Sandbox::new(limits, None)?.load_policy(component, &Access::default(), Vec::new())
     }
 
-    /// Loads a policy that can also import WASI, as far as `wasi` grants it. With a cache, a component that was compiled
-    /// before is not compiled again.
-    ///
-    /// # Errors
-    /// See [`load`](Self::load).
-    pub fn load_with(component: &[u8], limits: &Limits, wasi: Wasi, cache: Option<&Cache>) -> Result<Self, LoadError> {
-        let component = Arc::new(load::load(component, limits, wasi, cache)?);
-        let config = Arc::new(SharedConfig { limits: limits.clone(), wasi, ticks: AtomicU64::new(0) });
-        let deadline = Deadline::start(component.engine(), &config).map_err(LoadError::Thread)?;
-        let permits = usize::try_from(limits.max_concurrent_instances).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self { component, deadline, config, permits: Arc::new(Semaphore::new(permits)) })
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        component: PolicyPre<HostState>,
+        digest: Digest,
+        settings: BTreeMap<String, String>,
+        guards: Vec<Guard>,
+    ) -> Self {
+        let guard_digests = guards.iter().map(|guard| (guard.name().to_owned(), guard.digest())).collect();
+        let digests = Arc::new(Digests { policy: digest, guards: guard_digests });
+        Self { sandbox, component: Arc::new(component), settings: Arc::new(settings), guards, digests }
+    }
+
+    /// The digests of the policy and its guards.
+    #[must_use]
+    pub fn digests(&self) -> &Digests {
+        &self.digests
     }
 
     /// Decides on one request and executes the decision.
@@ -65,25 +72,31 @@ impl Policy {
         caller: Result<Caller, IdentityError>,
         storage: Arc<dyn RecordStorage>,
     ) -> Decision {
+        self.decide_with(request, caller, storage, &Overrides::default()).await
+    }
+
+    /// Like [`decide`](Self::decide), with another environment than the configured one.
+    pub(crate) async fn decide_with(
+        &self,
+        request: DeleteRequest,
+        caller: Result<Caller, IdentityError>,
+        storage: Arc<dyn RecordStorage>,
+        overrides: &Overrides,
+    ) -> Decision {
+        let queue_timeout = self.sandbox.config.limits.queue_timeout();
         let for_permit = Arc::clone(&storage);
-        let (_storage_permit, instance_permit) = match try_acquire(&*for_permit, &self.permits) {
+        let (_storage_permit, instance_permit) = match try_acquire(&*for_permit, &self.sandbox.permits) {
             Some(permits) => permits,
             None => {
-                let permits = acquire(&*for_permit, Arc::clone(&self.permits));
-                match tokio::time::timeout(self.config.limits.queue_timeout(), permits).await {
+                let permits = acquire(&*for_permit, Arc::clone(&self.sandbox.permits));
+                match tokio::time::timeout(queue_timeout, permits).await {
                     Ok(Ok(permits)) => permits,
-                    Ok(Err(_)) | Err(_) => return Decision::overloaded(),
+                    Ok(Err(_)) | Err(_) => return Decision::overloaded().with_digests(&self.digests),
                 }
             }
         };
-        let state = HostState::new(caller, storage, Arc::clone(&self.config));
-        let mut store = Store::new(self.component.engine(), state);
-        store.limiter(HostState::limiter);
-        // For one call; `HostState` counts all calls of a request together.
-        store.set_hostcall_fuel(self.config.limits.max_host_call_bytes);
-        store.set_max_component_handles(self.config.limits.max_table_elements);
-
-        let (component, deadline) = (Arc::clone(&self.component), self.deadline);
+        let mut store = self.sandbox.new_store(self.host_state(caller, storage, overrides));
+        let (component, deadline) = (Arc::clone(&self.component), self.sandbox.deadline);
         // The future owns everything that it needs, because it can move to another thread.
         let run = Box::pin(async move {
             let _permit = instance_permit;
@@ -95,7 +108,23 @@ impl Policy {
             let outcome = deadline.run_with_limits(&mut store, call).await;
             Decision::from_run(outcome, store.into_data())
         });
-        offload::run(run, self.config.limits.queue_timeout()).await
+        offload::run(run, queue_timeout).await.with_digests(&self.digests)
+    }
+
+    /// The state of the policy's instance, with the guards in front of the record.
+    fn host_state(
+        &self,
+        caller: Result<Caller, IdentityError>,
+        storage: Arc<dyn RecordStorage>,
+        overrides: &Overrides,
+    ) -> HostState {
+        let mut link = StorageLink::Record(storage);
+        for guard in self.guards.iter().rev() {
+            link =
+                StorageLink::Guard(Box::new(GuardInstance::new(guard, &self.sandbox, caller.clone(), link, overrides)));
+        }
+        let settings = overrides.settings.as_ref().unwrap_or(&self.settings);
+        HostState::new(caller, link, Arc::clone(settings), overrides.now, Arc::clone(&self.sandbox.config))
     }
 }
 

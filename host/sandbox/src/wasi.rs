@@ -1,35 +1,23 @@
-//! WASI 0.2 for policies whose language runtime needs it: every function can be called, and every resource is empty.
+//! WASI 0.2 for components that are granted it, and their settings as `wasi:config/store`.
 //!
-//! There are no files, environment variables, arguments or sockets. Standard input is at its end. Standard output and
-//! standard error are captured for the log, up to a limit. Clocks and random bytes work only if the operator grants them;
-//! otherwise a call stops the policy: a stopped clock would make it decide by a wrong time, and WASI forbids predictable
-//! random bytes. The interfaces that WASI itself calls insecure return the same values in every request, which is enough
-//! for hash maps.
+//! [`crate::access`] decides which interfaces a component can import. Every function of them can be called, and every
+//! resource is empty: there are no files, environment variables, arguments or sockets. Standard input is at its end.
+//! Standard output and standard error are captured for the log, up to a limit. The interfaces that WASI itself calls
+//! insecure return the same values in every request, which is enough for hash maps.
 
-use crate::error::{TooManyBytes, WasiNotGranted};
+use crate::error::TooManyBytes;
+use crate::host_state::HostState;
 use crate::limits::Limits;
 use bytes::Bytes;
-use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use wasmtime::component::{HasData, Linker, Resource};
+use std::time::Duration;
+use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::bindings::{clocks, random};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamError, StreamResult};
-use wasmtime_wasi::{Deterministic, ResourceTable, WasiCtx, WasiCtxView, WasiView};
-
-/// What a policy gets of WASI. The keys of `[wasi]` in a server configuration. The default is nothing: a policy that
-/// imports WASI is refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Wasi {
-    /// Whether a policy can import WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`).
-    pub enabled: bool,
-    /// Whether it can call clocks and timers. Otherwise a call is answered 500.
-    pub clocks: bool,
-    /// Whether it can call the random number generator. Otherwise a call is answered 500.
-    pub random: bool,
-}
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::{Deterministic, HostWallClock, ResourceTable, WasiCtx, WasiCtxView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 
 /// What a policy wrote to its standard output and standard error in one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,30 +36,36 @@ pub(crate) fn is_wasi(import: &str) -> bool {
     package.is_some_and(|(package, rest)| PACKAGES.contains(&package) && rest.contains("@0.2."))
 }
 
-/// Adds WASI to a linker, as far as it is granted.
-pub(crate) fn link<T: WasiView + 'static>(linker: &mut Linker<T>, wasi: Wasi) -> wasmtime::Result<()> {
+/// Adds WASI and the settings to a linker.
+pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    linker.allow_shadowing(true);
-    if !wasi.clocks {
-        clocks::wall_clock::add_to_linker::<_, NotGranted>(linker, |_| NotGranted)?;
-        clocks::monotonic_clock::add_to_linker::<_, NotGranted>(linker, |_| NotGranted)?;
-    }
-    if !wasi.random {
-        random::random::add_to_linker::<_, NotGranted>(linker, |_| NotGranted)?;
-    }
-    linker.allow_shadowing(false);
-    Ok(())
+    wasmtime_wasi_config::add_to_linker(linker, HostState::settings)
 }
 
 /// WASI in one request. Created by the first call to it.
 pub(crate) struct Context {
     wasi: WasiCtx,
     table: ResourceTable,
+    settings: WasiConfigVariables,
     output: OutputBuffer,
 }
 
+/// A clock that does not advance.
+struct FixedClock(Duration);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
+}
+
 impl Context {
-    pub(crate) fn new(limits: &Limits, granted: Wasi) -> Self {
+    /// `now` is the time since 1970 that the wall clock shows; `None` for the real time.
+    pub(crate) fn new(limits: &Limits, settings: &BTreeMap<String, String>, now: Option<Duration>) -> Self {
         let output = OutputBuffer(Arc::new(Mutex::new(Captured {
             bytes: Vec::new(),
             max_captured: limits.max_captured_output_bytes,
@@ -81,12 +75,18 @@ impl Context {
         let mut wasi = WasiCtx::builder();
         // Everything that is not set here is empty or denied. One call returns at most 4096 random bytes.
         wasi.stdout(output.clone()).stderr(output.clone()).max_random_size(4096);
-        if !granted.random {
-            wasi.insecure_random(Deterministic::new((0..=255).collect())).insecure_random_seed(0);
+        wasi.insecure_random(Deterministic::new((0..=255).collect())).insecure_random_seed(0);
+        if let Some(now) = now {
+            wasi.wall_clock(FixedClock(now));
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_table_elements);
-        Self { wasi: wasi.build(), table, output }
+        let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        Self { wasi: wasi.build(), table, settings, output }
+    }
+
+    pub(crate) fn settings(&self) -> WasiConfig<'_> {
+        WasiConfig::new(&self.settings)
     }
 
     pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
@@ -191,50 +191,5 @@ impl StdoutStream for OutputBuffer {
     /// WASI 0.3 is not offered to policies.
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
         Box::new(MemoryOutputPipe::new(0))
-    }
-}
-
-/// Implements interfaces that are not granted: every call stops the policy.
-struct NotGranted;
-
-impl HasData for NotGranted {
-    type Data<'a> = Self;
-}
-
-impl clocks::wall_clock::Host for NotGranted {
-    fn now(&mut self) -> wasmtime::Result<clocks::wall_clock::Datetime> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-
-    fn resolution(&mut self) -> wasmtime::Result<clocks::wall_clock::Datetime> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-}
-
-impl clocks::monotonic_clock::Host for NotGranted {
-    fn now(&mut self) -> wasmtime::Result<u64> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-
-    fn resolution(&mut self) -> wasmtime::Result<u64> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-
-    fn subscribe_instant(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-
-    fn subscribe_duration(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        Err(WasiNotGranted::Clocks.into())
-    }
-}
-
-impl random::random::Host for NotGranted {
-    fn get_random_bytes(&mut self, _: u64) -> wasmtime::Result<Vec<u8>> {
-        Err(WasiNotGranted::Random.into())
-    }
-
-    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Err(WasiNotGranted::Random.into())
     }
 }

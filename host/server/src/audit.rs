@@ -2,7 +2,9 @@
 //!
 //! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
 
-use delete_learning::{Caller, Condition, Credential, Decision, HostCall, IdentityError, StorageError};
+use delete_learning::{
+    Caller, ComponentReport, Condition, Credential, Decision, Digest, HostCall, IdentityError, StorageError,
+};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -49,7 +51,11 @@ impl Event<'_> {
     /// Writes the event.
     pub fn write(&self) {
         let decision = self.decision;
-        let calls = decision.calls.iter().filter_map(describe_call).collect::<Vec<_>>().join("; ");
+        let calls = describe_calls(&decision.calls);
+        let guard = |guard: &ComponentReport| format!("{}: [{}]", guard.name, describe_calls(&guard.calls));
+        let guards = decision.guards.iter().map(guard).collect::<Vec<_>>().join("; ");
+        let digests = decision.digests.as_ref();
+        let guard_digests = digests.map(|digests| describe_guards(&digests.guards)).filter(|text| !text.is_empty());
         let policy_error = decision.error.as_ref().map(ToString::to_string);
         // Strings are written as quoted values, so text that a caller chose cannot forge a line.
         tracing::info!(
@@ -67,10 +73,24 @@ impl Event<'_> {
             rule = decision.rule(),
             record = decision.record.as_str(),
             storage = (!calls.is_empty()).then_some(calls.as_str()),
+            guards = (!guards.is_empty()).then_some(guards.as_str()),
+            denied_by = decision.denied_by(),
+            policy_sha256 = digests.map(|digests| tracing::field::display(digests.policy)),
+            guards_sha256 = guard_digests,
             policy_error = policy_error.as_deref(),
             duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
         );
     }
+}
+
+/// The name and the digest of each guard, outermost first.
+#[must_use]
+pub fn describe_guards(guards: &[(String, Digest)]) -> String {
+    guards.iter().map(|(name, digest)| format!("{name}={digest}")).collect::<Vec<_>>().join(" ")
+}
+
+fn describe_calls(calls: &[HostCall]) -> String {
+    calls.iter().filter_map(describe_call).collect::<Vec<_>>().join("; ")
 }
 
 /// Describes a delete, or another call that failed.

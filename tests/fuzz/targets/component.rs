@@ -5,8 +5,8 @@
 
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
-    Caller, Credential, DeleteRequest, Description, ErrorCode, Learning, Limits, LoadError, Policy, RecordOutcome,
-    Wasi, describe,
+    Access, Caller, Credential, DeleteRequest, Description, ErrorCode, Learning, Limits, LoadError, Policy,
+    RecordOutcome, Sandbox, describe,
 };
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -70,7 +70,6 @@ fn decide(policy: &Policy) {
 
 fuzz_target!(|bytes: &[u8]| {
     let description = describe(bytes, &LIMITS);
-    let granted = Wasi { enabled: true, clocks: true, random: true };
     match Policy::load(bytes, &LIMITS) {
         Ok(policy) => {
             let Description { imports, exports } = description.expect("a policy can be described");
@@ -85,13 +84,14 @@ fuzz_target!(|bytes: &[u8]| {
                     let Description { imports, .. } = description.expect("a component with imports can be described");
                     assert!(!names.is_empty() && names.iter().all(|name| imports.contains(name)), "{error}");
                 }
-                LoadError::WasiDisabled(names) => {
-                    assert!(!names.is_empty() && names.iter().all(|name| name.starts_with("wasi:")), "{error}");
-                    if let Ok(policy) = Policy::load_with(bytes, &LIMITS, granted, None) {
+                LoadError::NotGranted { needed, .. } => {
+                    assert!(!needed.is_empty() && needed.iter().all(|name| name.starts_with("wasi:")), "{error}");
+                    let access = Access { grants: needed.iter().cloned().collect(), ..Access::default() };
+                    let sandbox = Sandbox::new(&LIMITS, None).expect("a sandbox");
+                    if let Ok(policy) = sandbox.load_policy(bytes, &access, Vec::new()) {
                         decide(&policy);
                     }
                 }
-                LoadError::Invalid(_) => assert!(description.is_err(), "it can be described, and is invalid: {error}"),
                 _ => {}
             }
         }

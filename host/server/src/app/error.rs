@@ -11,11 +11,16 @@ pub enum StartError {
     /// Something that the configuration names cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The policy cannot be loaded.
-    #[error("{policy}: {source}")]
-    Policy {
-        /// The file of the policy, or the default policy.
-        policy: String,
+    /// The sandbox cannot be set up.
+    #[error(transparent)]
+    Sandbox(LoadError),
+    /// The policy or a guard cannot be loaded.
+    #[error("{key}: {component}: {source}")]
+    Component {
+        /// The section of the configuration, such as `guards[0]`.
+        key: String,
+        /// The file of the component, or the default policy.
+        component: String,
         /// The reason.
         source: LoadError,
     },

@@ -39,7 +39,7 @@ use std::sync::Arc;
 /// # Errors
 /// [`StartError`] if something that the configuration names cannot be used.
 pub async fn bind(config: Config) -> Result<Server, StartError> {
-    let policy = policy::load(&config)?;
+    let policy = policy::load(&policy::open_sandbox(&config)?, &config)?;
     bind_with(config, Arc::new(policy)).await
 }
 

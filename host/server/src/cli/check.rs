@@ -2,7 +2,8 @@
 
 use super::CommandResult;
 use delete_learning::conformance::{self, Case, Observation};
-use delete_learning::{Description, Limits, Policy, ReadError, Wasi, describe, read};
+use delete_learning::{Access, Description, Limits, ReadError, Sandbox, describe, read};
+use delete_learning_server::Config;
 use serde::Serialize;
 use std::error::Error;
 use std::io::{self, Write};
@@ -16,8 +17,6 @@ struct Report {
     file: String,
     bytes: u64,
     imports: Vec<String>,
-    /// The imports from WASI, which need `enabled = true` under `[wasi]`.
-    wasi: Vec<String>,
     exports: Vec<String>,
     /// Whether it can be loaded as a policy.
     fits: bool,
@@ -58,9 +57,14 @@ pub(super) enum CheckFormat {
 }
 
 /// Checks a component: whether it can be loaded, and whether it decides as the specification says.
-pub(super) async fn check(file: &Path, format: CheckFormat, wasi: Wasi) -> CommandResult {
-    let report = match read(file, &Limits::default()) {
-        Ok(bytes) => report(file, &bytes, wasi).await?,
+pub(super) async fn check(file: &Path, format: CheckFormat, config: Option<&Path>) -> CommandResult {
+    let config = config.map(|path| Config::read(path, &|name| std::env::var(name).ok())).transpose()?;
+    let (limits, access) = match config {
+        Some(config) => (config.sandbox, config.policy.access),
+        None => (Limits::default(), Access::default()),
+    };
+    let report = match read(file, &limits) {
+        Ok(bytes) => report(file, &bytes, &limits, &access).await?,
         Err(ReadError::Load(error)) => Report { reason: Some(error.to_string()), ..Report::new(file) },
         Err(ReadError::Io(error)) => return Err(format!("{}: {error}", file.display()).into()),
     };
@@ -85,7 +89,6 @@ impl Report {
             file: file.display().to_string(),
             bytes: file.metadata().map_or(0, |metadata| metadata.len()),
             imports: Vec::new(),
-            wasi: Vec::new(),
             exports: Vec::new(),
             fits: false,
             reason: None,
@@ -98,12 +101,11 @@ impl Report {
     }
 }
 
-async fn report(file: &Path, bytes: &[u8], wasi: Wasi) -> Result<Report, Box<dyn Error>> {
-    let Description { imports, exports } = describe(bytes, &Limits::default()).unwrap_or_default();
-    let wasi_imports = imports.iter().filter(|name| name.starts_with("wasi:")).cloned().collect();
-    let mut report = Report { imports, wasi: wasi_imports, exports, ..Report::new(file) };
+async fn report(file: &Path, bytes: &[u8], limits: &Limits, access: &Access) -> Result<Report, Box<dyn Error>> {
+    let Description { imports, exports, .. } = describe(bytes, limits).unwrap_or_default();
+    let mut report = Report { imports, exports, ..Report::new(file) };
     let start = Instant::now();
-    let policy = match Policy::load_with(bytes, &Limits::default(), wasi, None) {
+    let policy = match Sandbox::new(limits, None)?.load_policy(bytes, access, Vec::new()) {
         Ok(policy) => policy,
         Err(error) => {
             report.reason = Some(error.to_string());
@@ -134,10 +136,6 @@ fn print_table(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "size        {} bytes", report.bytes)?;
     writeln!(out, "imports     {}", list(&report.imports))?;
     writeln!(out, "exports     {}", list(&report.exports))?;
-    if !report.wasi.is_empty() {
-        writeln!(out, "WASI        {} of the imports; needs `enabled = true` under `[wasi]`", report.wasi.len())?;
-        writeln!(out, "            (here: --wasi, with --wasi-clocks and --wasi-random for clocks and random bytes)")?;
-    }
     if let Some(reason) = &report.reason {
         return writeln!(out, "contract    does not fit: {reason}");
     }

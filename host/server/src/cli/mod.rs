@@ -7,7 +7,6 @@ mod signal;
 
 use check::CheckFormat;
 use clap::{Parser, Subcommand};
-use delete_learning::Wasi;
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -48,15 +47,9 @@ enum Command {
         /// How to print the report
         #[arg(long, value_enum, default_value_t)]
         format: CheckFormat,
-        /// Enable WASI, as `enabled = true` under `[wasi]` does
-        #[arg(long)]
-        wasi: bool,
-        /// Grant clocks, as `clocks = true` does
-        #[arg(long, requires = "wasi")]
-        wasi_clocks: bool,
-        /// Grant random bytes, as `random = true` does
-        #[arg(long, requires = "wasi")]
-        wasi_random: bool,
+        /// The configuration whose limits, grants and settings apply
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Prints a configuration file with every key and its default
     ExampleConfig,
@@ -97,9 +90,8 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(demo::demo()),
-        Command::Check { component, format, wasi, wasi_clocks, wasi_random } => {
-            let wasi = Wasi { enabled: wasi, clocks: wasi_clocks, random: wasi_random };
-            runtime.block_on(check::check(&component, format, wasi))
+        Command::Check { component, format, config } => {
+            runtime.block_on(check::check(&component, format, config.as_deref()))
         }
         Command::ExampleConfig => example_config(),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),

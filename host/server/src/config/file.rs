@@ -6,8 +6,9 @@ use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
 use crate::telemetry::LogConfig;
-use delete_learning::{Limits, Wasi};
+use delete_learning::Limits;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -18,7 +19,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) policy: Policy,
     #[serde(default)]
-    pub(super) wasi: Wasi,
+    pub(super) guards: Vec<Guard>,
     #[serde(default)]
     pub(super) sandbox: Limits,
     #[serde(default)]
@@ -40,6 +41,31 @@ pub(super) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Policy {
     pub(super) component: Option<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) reload: Reload,
+    pub(super) grants: BTreeSet<String>,
+    pub(super) settings: toml::Table,
+}
+
+/// When policy and guards are loaded again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Reload {
+    #[default]
+    Signal,
+    Watch,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Guard {
+    pub(super) name: String,
+    pub(super) component: String,
+    pub(super) sha256: Option<String>,
+    #[serde(default)]
+    pub(super) grants: BTreeSet<String>,
+    #[serde(default)]
+    pub(super) settings: toml::Table,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,18 +7,20 @@ mod auth;
 mod databases;
 mod error;
 mod file;
+mod policy;
 mod secret;
 
 pub use auth::{AuthConfig, AuthModeConfig, JwksSource, JwtConfig, ServiceAccountsConfig};
 pub use databases::{DatabaseConfig, DatabaseUrl};
 pub use error::ConfigError;
+pub use policy::{GuardConfig, PolicyConfig, ReloadTrigger};
 
 use crate::auth::Authorization;
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
 use crate::telemetry::LogConfig;
-use delete_learning::{Limits, Wasi};
+use delete_learning::Limits;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// The HTTP server.
     pub http: HttpConfig,
-    /// The policy.
+    /// The policy and its guards.
     pub policy: PolicyConfig,
     /// The sandbox.
     pub sandbox: Limits,
@@ -47,23 +49,6 @@ pub struct Config {
     /// Warnings to log at startup.
     pub warnings: Vec<String>,
     source: Source,
-}
-
-/// The policy to run.
-#[derive(Clone, Debug)]
-pub struct PolicyConfig {
-    /// The file of its component; `None` for the default policy.
-    pub component: Option<PathBuf>,
-    /// What it gets of WASI.
-    pub wasi: Wasi,
-}
-
-impl PolicyConfig {
-    /// The name of the policy in messages.
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.component.as_ref().map_or_else(|| "the default policy".to_owned(), |path| path.display().to_string())
-    }
 }
 
 /// Where compiled policies are cached.
@@ -115,7 +100,7 @@ impl Config {
         }
         Ok(Self {
             http: file.server,
-            policy: PolicyConfig { component: file.policy.component.map(|path| source.path(&path)), wasi: file.wasi },
+            policy: policy::validate(file.policy, file.guards, &file.sandbox, &source)?,
             sandbox: file.sandbox,
             databases,
             sqlite: file.sqlite,
@@ -177,12 +162,7 @@ fn validate_limits(file: &file::File, source: &Source) -> Result<(), ConfigError
     if file.sqlite.busy_timeout_ms >= file.sandbox.execution_timeout_ms {
         return Err(source.error("sqlite.busy_timeout_ms", "must be less than sandbox.execution_timeout_ms"));
     }
-    match file.wasi {
-        Wasi { enabled: false, clocks: true, .. } => Err("wasi.clocks"),
-        Wasi { enabled: false, random: true, .. } => Err("wasi.random"),
-        _ => Ok(()),
-    }
-    .map_err(|key| source.error(key, "has no effect unless wasi.enabled is true"))
+    Ok(())
 }
 
 fn validate_postgres_timeouts(

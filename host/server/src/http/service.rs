@@ -230,6 +230,11 @@ fn log(client: IpAddr, learning_id: Option<&str>, decision: &Decision, duration:
     if let Some(output) = &decision.output {
         tracing::info!(target: "policy", output = output.text, dropped_bytes = output.dropped_bytes);
     }
+    for guard in &decision.guards {
+        if let Some(output) = &guard.output {
+            tracing::info!(target: "policy", guard = guard.name, output = output.text, dropped_bytes = output.dropped_bytes);
+        }
+    }
     if let Some(error) = &decision.error {
         tracing::error!(%error, record = decision.record.as_str(), "policy failed");
     }
