@@ -17,6 +17,7 @@
 //! | run the policy in a fresh instance | crate `delete_learning`: `policy.rs`, `offload.rs`, `deadline.rs` |
 //! | decide | crate `delete_learning_policy`: `policy.rs` |
 //! | answer the policy's calls | crate `delete_learning`: `host_state.rs` |
+//! | run the guards | crate `delete_learning`: `guard.rs`, `guard_rules.rs` |
 //! | delete | `storage/sqlite/writer.rs` or `storage/postgres/mod.rs` |
 //! | validate the policy's answer | crate `delete_learning`: `decision.rs` |
 //! | write the audit event | `audit.rs` |
