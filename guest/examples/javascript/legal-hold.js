@@ -63,13 +63,13 @@ function isHeld({ userId, sessionId, metadata }, getSetting) {
   }
 }
 
-/** Whether metadata has `"legal_hold": true` at its top level. */
+/** Whether metadata has `"legal_hold": true` at its top level, or a value that is neither a hold nor none. */
 function hasHold(metadata) {
   const value = isNone(metadata) ? null : JSON.parse(metadata);
   // Agno stores the JSON text `null` for a record without metadata.
   if (value === null) return false;
   if (typeof value !== 'object' || Array.isArray(value)) throw new TypeError('the metadata is no object');
-  return value.legal_hold === true;
+  return (value.legal_hold ?? false) !== false;
 }
 
 /** Whether an optional value is none: `null` in this runtime, `undefined` in others. */

@@ -76,15 +76,16 @@ def is_held(learning: Learning) -> bool:
 
 
 def has_hold(metadata: str | None) -> bool:
-    """Whether metadata has `"legal_hold": true` at its top level."""
+    """Whether metadata has `"legal_hold": true` at its top level, or a value that is neither a hold nor none."""
     value = None if metadata is None else parse(metadata)
     # Agno stores the JSON text `null` for a record without metadata.
     if value is None:
         return False
     if not isinstance(value, dict):
         raise ValueError("the metadata is no object")
-    # Not `==`: 1 == True.
-    return value.get("legal_hold") is True
+    hold = value.get("legal_hold")
+    # Not `hold in (None, False)`: 0 == False.
+    return hold is not None and hold is not False
 
 
 def is_listed(value: str | None, setting: str) -> bool:

@@ -83,15 +83,15 @@ class GuardTest(unittest.TestCase):
             "null",
             "{}",
             '{"legal_hold": false}',
-            '{"legal_hold": 1}',
-            '{"legal_hold": "true"}',
+            '{"legal_hold": null}',
             '{"a": {"legal_hold": true}}',
         ):
             with self.subTest(metadata):
                 self.assertEqual(self.delete(record(metadata=metadata)), Outcome.DELETED)
 
     def test_held_record_is_denied(self) -> None:
-        self.assert_denied(record(metadata=HELD))
+        for metadata in (HELD, '{"legal_hold": "true"}', '{"legal_hold": 0}'):
+            self.assert_denied(record(metadata=metadata))
         self.assert_denied(record(), {"held_users": '["bob", "alice"]'})
         self.assert_denied(record(), {"held_sessions": '["s1"]'})
         self.assert_denied(record(user_id=""), {"held_users": '[""]'})

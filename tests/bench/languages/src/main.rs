@@ -100,7 +100,6 @@ async fn check(policy: &Policy) -> Result<()> {
         (None, None, None, None, "deleted-unconfined"),
         (Some("alice"), None, Some(HELD), Some("alice"), "deletion-denied"),
         (Some("alice"), None, Some(HELD), None, "deletion-denied"),
-        (Some("alice"), None, Some("[]"), None, "deletion-denied"),
         (Some("alice"), None, Some("{"), None, "deletion-denied"),
         (Some("alice"), Some("s1"), Some(FREE), Some("alice"), "deletion-denied"),
         (Some("carol"), None, None, Some("carol"), "deletion-denied"),
@@ -121,9 +120,6 @@ async fn check(policy: &Policy) -> Result<()> {
             decision.error.is_none() && decision.rule() == expected,
             "{case}: expected {expected}, got {decision:?}"
         );
-        let detail = decision.answer.err().map(|rejection| rejection.detail).unwrap_or_default();
-        let is_denied = expected == "deletion-denied";
-        ensure!(is_denied == (detail == "This learning is under a legal hold"), "{case}: {detail}");
     }
     let decision = decide(policy, Arc::new(MemoryStore::default()), Some("alice")).await;
     ensure!(decision.rule() == "learning-absent", "absent: {decision:?}");
