@@ -1,4 +1,4 @@
-//! The component file: its imports, its size, and whether it was built from the current sources.
+//! The component files: imports, sizes, and whether they were built from the current sources.
 
 use crate::support::database::repository_path;
 use wasmtime::component::Component;
@@ -11,18 +11,26 @@ fn bytes() -> Vec<u8> {
 }
 
 #[test]
-fn component_imports_only_identity_and_storage() {
-    let engine = wasmtime::Engine::default();
-    let component = Component::from_binary(&engine, &bytes()).expect("a component");
-    let component = component.component_type();
-    let imports: Vec<&str> = component.imports(&engine).map(|(name, _)| name).collect();
-    let contract =
-        ["learnings:plugin/types@0.1.0", "learnings:plugin/identity@0.1.0", "learnings:plugin/storage@0.1.0"];
-    // `types` has no functions, so the component does not have to import it.
-    assert!(imports.iter().all(|name| contract.contains(name)), "{imports:?}");
-    assert!(contract[1..].iter().all(|name| imports.contains(name)), "{imports:?}");
-    let exports: Vec<&str> = component.exports(&engine).map(|(name, _)| name).collect();
-    assert_eq!(exports, ["delete-learning"]);
+fn components_import_only_what_they_call() {
+    const IDENTITY: &str = "learnings:plugin/identity@0.1.0";
+    const STORAGE: &str = "learnings:plugin/storage@0.1.0";
+    const SETTINGS: &str = "wasi:config/store@0.2.0-rc.1";
+    const CLOCK: &str = "wasi:clocks/wall-clock@0.2.12";
+    for (file, export, expected) in [
+        ("guest/policy/component/delete-learning.wasm", "delete-learning", &[IDENTITY, STORAGE][..]),
+        ("guest/examples/legal-hold/component/legal-hold.wasm", STORAGE, &[IDENTITY, STORAGE, SETTINGS]),
+        ("guest/examples/retention/component/retention.wasm", STORAGE, &[IDENTITY, STORAGE, SETTINGS, CLOCK]),
+    ] {
+        let engine = wasmtime::Engine::default();
+        let component = Component::from_file(&engine, repository_path(file)).expect("a component").component_type();
+        // `types` has no functions, so the component does not have to import it.
+        let mut imports: Vec<&str> = component.imports(&engine).map(|(name, _)| name).collect();
+        imports.retain(|name| *name != "learnings:plugin/types@0.1.0");
+        imports.sort_unstable();
+        assert_eq!(imports, expected, "{file}");
+        let exports: Vec<&str> = component.exports(&engine).map(|(name, _)| name).collect();
+        assert_eq!(exports, [export], "{file}");
+    }
 }
 
 #[test]
@@ -39,12 +47,22 @@ fn component_has_one_memory_and_one_table() {
     assert_eq!((needs.num_memories, needs.num_tables), (1, 1), "each is initialized and reset for every request");
 }
 
+/// The crates whose components are checked in, with their components.
+const CHECKED_IN: [(&str, &str); 3] = [
+    ("guest/policy", "component/delete-learning.wasm"),
+    ("guest/examples/legal-hold", "component/legal-hold.wasm"),
+    ("guest/examples/retention", "component/retention.wasm"),
+];
+
 #[test]
-fn component_was_built_from_the_current_sources() {
-    let bytes = bytes();
-    let expected = digest::of_sources(&repository_path("")).expect("the sources can be read");
-    let name = digest::SECTION.as_bytes();
-    let at = bytes.windows(name.len()).position(|window| window == name).expect("the section exists") + name.len();
-    let built_from = std::str::from_utf8(&bytes[at..at + expected.len()]).expect("hexadecimal digits");
-    assert_eq!(built_from, expected, "the component is older than its sources; run `cargo run -p component-builder`");
+fn components_were_built_from_the_current_sources() {
+    for (directory, component) in CHECKED_IN {
+        let directory = repository_path(directory);
+        let bytes = std::fs::read(directory.join(component)).expect("the component");
+        let expected = digest::of_sources(&repository_path(""), &directory).expect("the sources can be read");
+        let name = digest::SECTION.as_bytes();
+        let at = bytes.windows(name.len()).position(|window| window == name).expect("the section exists") + name.len();
+        let built_from = std::str::from_utf8(&bytes[at..at + expected.len()]).expect("hexadecimal digits");
+        assert_eq!(built_from, expected, "{component} is older than its sources; run `cargo run -p component-builder`");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`delete_learning`] is the whole policy: one async function that makes every decision and calls a [`PolicyHost`] for
 //! everything else. It compiles natively and to WebAssembly; a native program, a test and the component run the same
-//! code. On a WebAssembly target, the module `component` exports it as the contract in `wit/` specifies.
+//! code. On a WebAssembly target, the feature `component` exports it as the contract in `wit/` specifies.
 //!
 //! ```
 //! use delete_learning_policy::*;
@@ -56,24 +56,20 @@
 //! assert_eq!(result.unwrap_err().code, ErrorCode::NotFound);
 //! ```
 //!
-//! To extend the policy, wrap the host: implement [`PolicyHost`] for a type that applies further rules and forwards to
-//! another host, and pass it to [`delete_learning`].
+//! To extend the policy, call it from a policy of one's own: with another host, such as `delete_learning_sdk::Guarded`,
+//! which applies a rule to each record that the policy would delete. Such a crate disables the default feature `component`,
+//! which exports this policy.
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;
 
-mod contract;
-mod host;
 mod policy;
 
-#[cfg(target_family = "wasm")]
-mod bump_allocator;
-#[cfg(target_family = "wasm")]
-mod component;
-
-pub use contract::{
-    Caller, Credential, DeleteRequest, ErrorCode, IdentityError, IdentityErrorKind, Learning, Outcome, Rejection,
-    StorageError, StorageErrorKind, Target,
+pub use delete_learning_sdk::{
+    Caller, Credential, DeleteRequest, ErrorCode, IdentityError, IdentityErrorKind, Learning, Outcome, PolicyHost,
+    Rejection, StorageError, StorageErrorKind, Target,
 };
-pub use host::PolicyHost;
 pub use policy::delete_learning;
+
+#[cfg(feature = "component")]
+delete_learning_sdk::export_policy!(delete_learning);

@@ -11,12 +11,11 @@
 //! 6. The record is absent → 404; has no owner → 403; has another owner → 404, worded like an absent record.
 //! 7. The deletion fails → 500 or 503. Only the log has the cause.
 
-use crate::contract::{
-    Caller, Credential, DeleteRequest, ErrorCode, IdentityError, IdentityErrorKind, Outcome, Rejection, StorageError,
-    StorageErrorKind,
-};
-use crate::host::PolicyHost;
 use alloc::string::String;
+use delete_learning_sdk::{
+    Caller, Credential, DeleteRequest, ErrorCode, IdentityError, IdentityErrorKind, Outcome, PolicyHost, Rejection,
+    StorageError, StorageErrorKind, is_valid_detail,
+};
 
 /// The scope that permits deleting learnings.
 const REQUIRED_SCOPE: &str = "learnings:delete";
@@ -194,12 +193,12 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
             "database-required",
             "The db_id query parameter is required when using multiple databases",
         ),
-        Kind::UnknownDatabase => reject_owned(
+        Kind::UnknownDatabase => Rejection::new(
             ErrorCode::NotFound,
             "unknown-database",
             concat(&["No database found with id '", &db_id(), "'"]),
         ),
-        Kind::UnknownTable => reject_owned(
+        Kind::UnknownTable => Rejection::new(
             ErrorCode::NotFound,
             "unknown-table",
             concat(&["No database with id '", &db_id(), "' has table '", &table(), "'"]),
@@ -209,7 +208,7 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
             "unsupported-database",
             "Learnings not supported by the configured database",
         ),
-        Kind::Denied => reject_owned(ErrorCode::Forbidden, "deletion-denied", denial(&error.message)),
+        Kind::Denied => Rejection::new(ErrorCode::Forbidden, "deletion-denied", denial(&error.message)),
         Kind::Unavailable => reject(
             ErrorCode::ServiceUnavailable,
             "storage-unavailable",
@@ -222,9 +221,7 @@ fn reject_storage(request: &DeleteRequest, error: &StorageError) -> Rejection {
 
 /// The message of a denial, or a fixed text if a rejection cannot contain the message.
 fn denial(message: &str) -> String {
-    const MAX_DETAIL_BYTES: usize = 1024;
-    let is_text = !message.is_empty() && message.len() <= MAX_DETAIL_BYTES && !message.chars().any(char::is_control);
-    String::from(if is_text { message } else { "This learning cannot be deleted" })
+    String::from(if is_valid_detail(message) { message } else { "This learning cannot be deleted" })
 }
 
 /// The rejection for an absent record, and for a record of another owner, so that no caller learns that
@@ -239,13 +236,7 @@ fn reject_as_failed(rule: &str) -> Rejection {
 }
 
 fn reject(code: ErrorCode, rule: &str, detail: &str) -> Rejection {
-    reject_owned(code, rule, String::from(detail))
-}
-
-// Inlined into every rejection, it would make the component an eighth larger.
-#[cold]
-fn reject_owned(code: ErrorCode, rule: &str, detail: String) -> Rejection {
-    Rejection { status: code.status(), code, detail, rule: String::from(rule) }
+    Rejection::new(code, rule, String::from(detail))
 }
 
 /// Concatenates `parts`. `format!` would add a table of functions to the component, which every instance would have to

@@ -1,23 +1,11 @@
 //! The rules of the specification, one by one, on a host that records the calls of the policy.
 
 use super::*;
-use crate::contract::{Learning, Target};
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
+use delete_learning_sdk::testing::{Call, admin, alice, run as poll_once};
+use delete_learning_sdk::{Learning, Target};
 use std::sync::Mutex;
-
-/// A call of the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Call {
-    Caller,
-    Locate,
-    Find,
-    Delete,
-    DeleteIfOwnedBy(String),
-    DeleteIfUnchanged(String),
-}
 
 /// A host with a fixed caller and a fixed result for every method of storage.
 struct TestHost {
@@ -75,35 +63,12 @@ impl PolicyHost for TestHost {
     }
 }
 
-fn poll_once<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("the test host never waits"),
-    }
-}
-
 fn request(db_id: Option<&str>, table: Option<&str>) -> DeleteRequest {
     DeleteRequest {
         learning_id: "user_memory_7".to_string(),
         db_id: db_id.map(str::to_string),
         table: table.map(str::to_string),
     }
-}
-
-/// A user with the scope, in a deployment that enforces scopes and isolates users.
-fn alice() -> Caller {
-    Caller {
-        credential: Credential::Jwt,
-        subject: Some("alice".to_string()),
-        scopes: scopes(&["learnings:delete"]),
-        scopes_optional: false,
-        all_owners: false,
-        admin_scope: "agent_os:admin".to_string(),
-    }
-}
-
-fn admin() -> Caller {
-    Caller { scopes: scopes(&["agent_os:admin"]), ..alice() }
 }
 
 /// A service account with the scope, in a deployment that neither enforces scopes nor isolates users.

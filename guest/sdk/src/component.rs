@@ -1,29 +1,16 @@
-//! The policy as a component: connects the contract's imports and its export to [`delete_learning`].
-
-#![expect(unsafe_code, reason = "`export!` expands to the exported function, which receives raw pointers")]
+//! The contract's imports as a host, and what every component needs: an allocator and a panic handler.
 
 use crate::bump_allocator::BumpAllocator;
-use crate::contract::{self, Guest, identity, storage};
-use crate::{
-    Caller, DeleteRequest, IdentityError, Learning, Outcome, PolicyHost, Rejection, StorageError, Target,
-    delete_learning,
-};
+use crate::contract::imports::learnings::plugin::{identity, storage};
+use crate::contract::imports::wasi::{clocks::wall_clock, config::store};
+use crate::{Caller, Environment, IdentityError, Learning, Outcome, PolicyHost, SettingError, StorageError, Target};
+use alloc::string::String;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
-/// The component's export.
-struct Component;
-
-contract::export!(Component with_types_in contract::bindings);
-
-impl Guest for Component {
-    fn delete_learning(request: DeleteRequest) -> Result<(), Rejection> {
-        poll_once(delete_learning(&request, &ComponentHost))
-    }
-}
-
 /// The component's imports. Every call completes before it returns, so every future is ready when it is first polled.
-struct ComponentHost;
+#[derive(Debug)]
+pub struct ComponentHost;
 
 impl PolicyHost for ComponentHost {
     async fn caller(&self) -> Result<Caller, IdentityError> {
@@ -51,8 +38,20 @@ impl PolicyHost for ComponentHost {
     }
 }
 
+impl Environment for ComponentHost {
+    fn setting(&self, name: &str) -> Result<Option<String>, SettingError> {
+        store::get(name).map_err(|error| match error {
+            store::Error::Upstream(message) | store::Error::Io(message) => SettingError { message },
+        })
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(wall_clock::now().seconds).unwrap_or(i64::MAX)
+    }
+}
+
 /// Polls a future that never waits, and returns its output. Traps if the future is pending.
-fn poll_once<T>(future: impl Future<Output = T>) -> T {
+pub fn poll_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => core::arch::wasm32::unreachable(),

@@ -1,8 +1,9 @@
-//! The interface between the policy and its host.
+//! The interface between a policy and its host.
 
 use crate::contract::{Caller, IdentityError, Learning, Outcome, StorageError, Target};
+use alloc::string::String;
 
-/// What the policy can do: get the caller of one request, and find or delete the one record that the request names.
+/// What a policy can do: get the caller of one request, and find or delete the one record that the request names.
 ///
 /// The host binds an implementation to one request before the policy runs, so no method takes a database, a table or a
 /// learning id. `wit/identity.wit` and `wit/storage.wit` specify every method; an implementation must guarantee that:
@@ -36,4 +37,28 @@ pub trait PolicyHost {
     /// Deletes the record if its revision is still `revision`, as [`find`](Self::find) returned it: `Deleted`, `Absent`
     /// or `Changed`.
     fn delete_if_unchanged(&self, revision: &str) -> impl Future<Output = Result<Outcome, StorageError>> + Send;
+}
+
+/// What a rule can depend on besides the request, the caller and the record: settings and the time.
+///
+/// In a component, each method is an import of its own, which the operator must grant: `wasi:config/store` and
+/// `wasi:clocks/wall-clock`. A component imports only what it calls.
+pub trait Environment: Sync {
+    /// Returns the setting with this name from the configuration; `None` if the configuration has no such setting.
+    ///
+    /// Every value is text. A server passes an array as JSON, and a nested table as keys with dots.
+    ///
+    /// # Errors
+    /// Fails if the host cannot read its configuration. A rule must then refuse the deletion.
+    fn setting(&self, name: &str) -> Result<Option<String>, SettingError>;
+
+    /// Returns the time in seconds since 1970-01-01T00:00:00Z, as [`Learning::created_at`] does.
+    fn now(&self) -> i64;
+}
+
+/// The host cannot read its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// A description for the log.
+    pub message: String,
 }
