@@ -168,7 +168,9 @@ const GUARDED_CASES: &[Case] = &[
     case(
         "/learnings/young?db_id=main",
         Alice,
-        forbidden("Learnings of this type are retained for 30 days after their creation, this one until 2999-12-31T00:00:00Z"),
+        forbidden(
+            "Learnings of this type are retained for 30 days after their creation, this one until 2999-12-31T00:00:00Z",
+        ),
     ),
     case("/learnings/old?db_id=main", Alice, Deleted),
     case("/learnings/old?db_id=main", Alice, not_found("Learning not found")),
