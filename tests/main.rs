@@ -16,6 +16,7 @@
 #[path = "agno/mod.rs"]
 mod agno;
 mod cli;
+mod compatibility;
 mod embedding;
 mod http;
 mod malicious_policies;

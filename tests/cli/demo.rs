@@ -25,6 +25,10 @@ fn demo_shows_every_documented_response_and_cleans_up() {
         assert!(stdout.contains(&format!("  {status} ")), "{status} is not shown:\n{stdout}");
     }
     assert!(stdout.contains("18 of 18 answers are the documented ones"), "{stdout}");
+    assert!(stdout.contains("7 of 7 answers are the documented ones"), "{stdout}");
+    for guard in ["legal-hold", "retention"] {
+        assert!(stdout.contains(&format!("deletion-denied by {guard}")), "{stdout}");
+    }
     assert!(!stdout.contains("(no audit record)"), "{stdout}");
     assert_eq!(std::fs::read_dir(directory.path()).expect("the directory").count(), 0, "no file remains");
 }

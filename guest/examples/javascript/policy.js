@@ -1,5 +1,5 @@
-// The rules of the default policy (guest/policy/src/policy.rs) in JavaScript: an example of a policy in a language
-// whose runtime needs WASI. Host functions throw an error whose `payload` is the error of the contract.
+// The rules of the default policy (guest/policy/src/policy.rs) in JavaScript. Host functions throw an error whose
+// `payload` is the error of the contract.
 import { current } from 'learnings:plugin/identity@0.1.0';
 import * as storage from 'learnings:plugin/storage@0.1.0';
 

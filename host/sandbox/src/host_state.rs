@@ -66,7 +66,7 @@ pub(crate) enum StorageLink {
 impl StorageLink {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         match self {
-            Self::Record(record) => Ok(record.locate().await.map_err(read_error)),
+            Self::Record(record) => Ok(record.locate().await),
             Self::Guard(guard) => guard.locate().await,
         }
     }

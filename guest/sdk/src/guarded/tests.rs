@@ -6,7 +6,9 @@ use crate::{Credential, IdentityErrorKind};
 use alloc::borrow::ToOwned;
 
 /// The three deletes, each with a condition that the record of `learning` meets.
-const DELETES: [fn(&TestHost) -> Result<Outcome, StorageError>; 3] =
+type Delete = fn(&TestHost) -> Result<Outcome, StorageError>;
+
+const DELETES: [Delete; 3] =
     [delete, |host| delete_if_owned_by(host, "alice"), |host| delete_if_unchanged(host, &revision(host))];
 
 /// Permits the deletion unless the record is held.

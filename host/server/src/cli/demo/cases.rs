@@ -12,6 +12,29 @@ use std::path::Path;
 /// Bytes of the shared secret that signs tokens: as many as HS256 takes (RFC 7518, section 3.2).
 pub(super) const SECRET_BYTES: usize = 32;
 
+/// Requests to one server.
+pub(super) struct Act {
+    /// What the server runs.
+    pub(super) title: &'static str,
+    /// The sections of the configuration that only this server has.
+    pub(super) configuration: &'static str,
+    /// The records at the start, in the database `main`.
+    records: &'static [Record],
+    /// The requests.
+    pub(super) cases: &'static [Case],
+    /// The ids of the records that nobody could delete.
+    left: &'static [&'static str],
+}
+
+/// A record at the start of an act.
+struct Record {
+    id: &'static str,
+    learning_type: &'static str,
+    owner: Option<&'static str>,
+    metadata: Option<&'static str>,
+    created_at: i64,
+}
+
 /// A request and its documented answer.
 pub(super) struct Case {
     /// Path and query, as sent.
@@ -41,8 +64,37 @@ pub(super) enum Expected {
 use CallerOf::{Admin, Alice, AliceLongAgo, AliceWithoutScope, Forger, Nobody, TokenWithoutSubject};
 use Expected::{Deleted, Error};
 
+/// The default policy alone, then with guards.
+pub(super) const ACTS: [&Act; 2] = [
+    &Act {
+        title: "the default policy",
+        configuration: "",
+        records: RECORDS,
+        cases: CASES,
+        left: &["user_profile_bob", "team_knowledge"],
+    },
+    &Act {
+        title: "the default policy behind the guards legal-hold and retention",
+        configuration: r#"
+[[guards]]
+name = "legal-hold"
+component = "legal-hold.wasm"
+settings = { held_users = ["carol"] }
+
+[[guards]]
+name = "retention"
+component = "retention.wasm"
+grants = ["wasi:clocks/wall-clock@0.2.12"]
+settings = { minimum_age_days.decision_log = 30 }
+"#,
+        records: GUARDED_RECORDS,
+        cases: GUARDED_CASES,
+        left: &["held", "of_carol", "young"],
+    },
+];
+
 /// Every documented answer, in the order of the rules.
-pub(super) const CASES: &[Case] = &[
+const CASES: &[Case] = &[
     case("/learnings/user_profile_alice?db_id=main", Nobody, unauthenticated("Authorization header missing")),
     case("/learnings/user_profile_alice?db_id=main", Forger, unauthenticated("Invalid token")),
     case("/learnings/user_profile_alice?db_id=main", AliceLongAgo, unauthenticated("Token has expired")),
@@ -99,14 +151,42 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// The records at the start: id and owner.
-const RECORDS: [(&str, Option<&str>); 5] = [
-    ("user_profile_alice", Some("alice")),
-    ("user_profile_bob", Some("bob")),
-    ("entity_global_person_ada", None),
-    ("team_knowledge", None),
-    ("notes/2026 🦀", Some("alice")),
+const RECORDS: &[Record] = &[
+    record("user_profile_alice", Some("alice")),
+    record("user_profile_bob", Some("bob")),
+    record("entity_global_person_ada", None),
+    record("team_knowledge", None),
+    record("notes/2026 🦀", Some("alice")),
 ];
+
+/// Every answer that the guards change, and some that they do not.
+const GUARDED_CASES: &[Case] = &[
+    case("/learnings/held?db_id=main", Alice, forbidden("This learning is under legal hold")),
+    case("/learnings/held?db_id=main", Admin, forbidden("This learning is under legal hold")),
+    case("/learnings/of_carol?db_id=main", Admin, forbidden("This learning belongs to a user under legal hold")),
+    case("/learnings/of_carol?db_id=main", Alice, not_found("Learning not found")),
+    case(
+        "/learnings/young?db_id=main",
+        Alice,
+        forbidden(
+            "Learnings of this type are retained for 30 days after their creation, this one until 2999-12-31T00:00:00Z",
+        ),
+    ),
+    case("/learnings/old?db_id=main", Alice, Deleted),
+    case("/learnings/old?db_id=main", Alice, not_found("Learning not found")),
+];
+
+const GUARDED_RECORDS: &[Record] = &[
+    Record { metadata: Some(r#"{"legal_hold": true}"#), ..record("held", Some("alice")) },
+    record("of_carol", Some("carol")),
+    // Created in the future, on 2999-12-01.
+    Record { learning_type: "decision_log", created_at: 32_501_001_600, ..record("young", Some("alice")) },
+    Record { learning_type: "decision_log", ..record("old", Some("alice")) },
+];
+
+const fn record(id: &'static str, owner: Option<&'static str>) -> Record {
+    Record { id, learning_type: "user_profile", owner, metadata: None, created_at: 1_750_000_000 }
+}
 
 const fn case(target: &'static str, caller: CallerOf, expected: Expected) -> Case {
     Case { target, caller, expected }
@@ -174,14 +254,14 @@ impl CallerOf {
     }
 }
 
-/// Stores the records, in the table that the server created.
-pub(super) fn fill(file: &Path) -> rusqlite::Result<()> {
+/// Stores the records of an act, in the table that the server created.
+pub(super) fn fill(act: &Act, file: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open(file)?;
-    for (id, owner) in RECORDS {
+    for Record { id, learning_type, owner, metadata, created_at } in act.records {
         connection.execute(
-            "INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, created_at)
-             VALUES (?1, 'user_profile', ?2, '{\"name\": \"a person\"}', 1790000000)",
-            (id, owner),
+            "INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, metadata, created_at)
+             VALUES (?1, ?2, ?3, '{\"name\": \"a person\"}', ?4, ?5)",
+            (id, learning_type, owner, metadata, created_at),
         )?;
     }
     Ok(())
@@ -196,6 +276,6 @@ pub(super) fn ids(file: &Path) -> rusqlite::Result<BTreeSet<String>> {
 }
 
 /// The ids of the records that nobody could delete.
-pub(super) fn expected_left() -> BTreeSet<String> {
-    ["user_profile_bob", "team_knowledge"].map(str::to_owned).into()
+pub(super) fn expected_left(act: &Act) -> BTreeSet<String> {
+    act.left.iter().map(|id| (*id).to_owned()).collect()
 }

@@ -1,4 +1,4 @@
-//! `delete-learning demo`: one request for every rule, to a real server on temporary databases.
+//! `delete-learning demo`: one request for every rule, to a real server on temporary databases; then a server with guards.
 
 mod cases;
 mod client;
@@ -7,7 +7,7 @@ mod table;
 
 use super::CommandResult;
 use super::signal::shutdown_signal;
-use cases::{CASES, Expected, SECRET_BYTES};
+use cases::{ACTS, Act, Expected, SECRET_BYTES};
 use client::Client;
 use delete_learning_server::{Config, app};
 use rules::Rules;
@@ -18,6 +18,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use table::Row;
 use tempfile::TempDir;
+
+/// The components of the guards in the second act.
+const LEGAL_HOLD: &[u8] = include_bytes!("../../../guards/legal-hold.wasm");
+const RETENTION: &[u8] = include_bytes!("../../../guards/retention.wasm");
 
 /// Runs the demonstration. Ctrl-C ends it; the temporary directory is deleted in any case.
 pub(crate) async fn demo() -> CommandResult {
@@ -31,12 +35,28 @@ pub(crate) async fn demo() -> CommandResult {
 }
 
 async fn show(directory: &Path, rules: &Rules) -> CommandResult {
+    let mut is_documented = true;
+    for (number, act) in ACTS.into_iter().enumerate() {
+        let directory = directory.join(number.to_string());
+        fs::create_dir(&directory)?;
+        fs::write(directory.join("legal-hold.wasm"), LEGAL_HOLD)?;
+        fs::write(directory.join("retention.wasm"), RETENTION)?;
+        if number > 0 {
+            writeln!(io::stdout())?;
+        }
+        is_documented &= show_act(act, &directory, rules).await?;
+    }
+    Ok(if is_documented { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a server in this directory, sends the requests of the act, and returns whether all is as documented.
+async fn show_act(act: &Act, directory: &Path, rules: &Rules) -> Result<bool, Box<dyn Error>> {
     let secret = random_secret()?;
     let config = directory.join("delete-learning.toml");
-    fs::write(&config, configuration(&secret))?;
+    fs::write(&config, configuration(&secret, act.configuration))?;
 
     let server = app::bind(Config::read(&config, &|_| None)?).await?;
-    cases::fill(&directory.join("main.db"))?;
+    cases::fill(act, &directory.join("main.db"))?;
     let address = server.address();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async {
@@ -46,10 +66,10 @@ async fn show(directory: &Path, rules: &Rules) -> CommandResult {
     rusqlite::Connection::open(directory.join("broken.db"))?.execute_batch("DROP TABLE agno_learnings")?;
 
     let mut out = io::stdout();
-    writeln!(out, "A server on http://{address}, two SQLite databases, the default policy.\n")?;
+    writeln!(out, "A server on http://{address}, two SQLite databases, {}.\n", act.title)?;
     let mut client = Client::connect(address).await?;
     let mut rows = Vec::new();
-    for case in CASES {
+    for case in act.cases {
         let answer = client.delete(case.target, case.caller.token(&secret).as_deref()).await?;
         let rule = rules.of(answer.request_id.as_deref());
         rows.push(Row { case, is_expected: case.expected.is(&answer), answer, rule });
@@ -59,7 +79,7 @@ async fn show(directory: &Path, rules: &Rules) -> CommandResult {
     serving.await?;
 
     let wrong = rows.iter().filter(|row| !row.is_expected).count();
-    let (left, expected_left) = (cases::ids(&directory.join("main.db"))?, cases::expected_left());
+    let (left, expected_left) = (cases::ids(&directory.join("main.db"))?, cases::expected_left(act));
     writeln!(out, "\n{} of {} answers are the documented ones.", rows.len() - wrong, rows.len())?;
     let are_right_left = left == expected_left;
     if are_right_left {
@@ -68,10 +88,10 @@ async fn show(directory: &Path, rules: &Rules) -> CommandResult {
     } else {
         writeln!(out, "The records left are {left:?}, and should be {expected_left:?}.")?;
     }
-    Ok(if wrong == 0 && are_right_left { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(wrong == 0 && are_right_left)
 }
 
-fn configuration(secret: &str) -> String {
+fn configuration(secret: &str, further: &str) -> String {
     format!(
         r#"[server]
 listen = "127.0.0.1:0"
@@ -92,7 +112,7 @@ mode = "jwt"
 [auth.jwt]
 algorithm = "HS256"
 verification_keys = ["{secret}"]
-"#
+{further}"#
     )
 }
 

@@ -1,4 +1,4 @@
-//! The rule that decided each request, read off the server's audit records: callers are not told.
+//! The rule that decided each request, from the server's audit events: a response does not contain it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +33,11 @@ impl<S: Subscriber> Layer<S> for Rules {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(fields.request_id, fields.rule);
+        let rule = match fields.denied_by.as_str() {
+            "" => fields.rule,
+            guard => format!("{} by {guard}", fields.rule),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(fields.request_id, rule);
     }
 }
 
@@ -41,6 +45,7 @@ impl<S: Subscriber> Layer<S> for Rules {
 struct Fields {
     request_id: String,
     rule: String,
+    denied_by: String,
 }
 
 impl Visit for Fields {
@@ -48,6 +53,7 @@ impl Visit for Fields {
         match field.name() {
             "request_id" => value.clone_into(&mut self.request_id),
             "rule" => value.clone_into(&mut self.rule),
+            "denied_by" => value.clone_into(&mut self.denied_by),
             _ => {}
         }
     }
