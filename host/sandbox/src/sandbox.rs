@@ -31,6 +31,8 @@ pub struct Sandbox {
     /// One permit for each policy that can run at once, so that the pool, which has room for each policy and its guards,
     /// is never exhausted.
     pub(crate) permits: Arc<Semaphore>,
+    /// The permit of conformance cases, so that a policy can be checked while requests occupy all others.
+    pub(crate) check_permit: Arc<Semaphore>,
     cache: Option<Cache>,
 }
 
@@ -44,7 +46,14 @@ impl Sandbox {
         let config = Arc::new(SharedConfig { limits: limits.clone(), ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(&engine, &config).map_err(LoadError::Thread)?;
         let permits = usize::try_from(limits.max_concurrent_instances).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self { engine, config, deadline, permits: Arc::new(Semaphore::new(permits)), cache })
+        let (permits, check_permit) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(1)));
+        Ok(Self { engine, config, deadline, permits, check_permit, cache })
+    }
+
+    /// The limits of this sandbox.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
     }
 
     /// Loads a policy, with the guards between it and the storage, outermost first. Compiles the component on the calling

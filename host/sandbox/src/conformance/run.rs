@@ -2,9 +2,9 @@
 
 use super::case::{Answer, Case, Identity, InjectedResult, Observation};
 use crate::contract::{Learning, Outcome, StorageError, Target};
-use crate::host_state::HostCall;
+use crate::host_state::{HostCall, Overrides};
 use crate::storage::{Condition, LearningStore, MemoryStore, RecordStorage};
-use crate::{BoxFuture, Policy};
+use crate::{BoxFuture, Policy, PolicyError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,17 +17,21 @@ pub struct CaseResult {
     pub passed: bool,
     /// Whether the policy violated the contract or a limit.
     pub is_violation: bool,
+    /// Whether it exceeded a limit of time, which can be due to a busy machine.
+    pub exceeded_time: bool,
 }
 
-/// Runs a case on a policy, in a fresh instance.
+/// Runs a case on a policy, in a fresh instance. Cases take no permit from requests, and wait for each other.
 pub async fn run(policy: &Policy, case: &Case) -> CaseResult {
     let storage = Arc::new(CaseStorage::new(case));
     let caller = match case.identity.clone() {
         Identity::Caller(caller) => Ok(caller),
         Identity::Error(error) => Err(error),
     };
-    let decision = policy.decide(case.request.clone(), caller, Arc::<CaseStorage>::clone(&storage) as _).await;
+    let for_policy = Arc::<CaseStorage>::clone(&storage);
+    let decision = policy.decide_with(case.request.clone(), caller, for_policy, &Overrides::default()).await;
     let is_violation = decision.error.is_some();
+    let exceeded_time = decision.error.as_ref().is_some_and(PolicyError::is_time_limit);
     let answer = match (decision.answer, decision.error) {
         (_, Some(error)) => Answer::Word(format!("failed: {error}")),
         (Ok(()), None) => Answer::Word("deleted".to_owned()),
@@ -35,7 +39,7 @@ pub async fn run(policy: &Policy, case: &Case) -> CaseResult {
     };
     let calls = decision.calls.iter().map(call_name).collect();
     let observation = Observation { calls, answer, left: storage.records.ids() };
-    CaseResult { passed: observation == case.expect, observation, is_violation }
+    CaseResult { passed: observation == case.expect, observation, is_violation, exceeded_time }
 }
 
 /// A call as the case files write it.
