@@ -3,4 +3,5 @@
 mod check;
 mod configuration;
 mod demo;
+mod documentation;
 mod readme;
