@@ -1,6 +1,7 @@
 //! Policy and guards are loaded again while the server serves requests.
 
 use crate::malicious_policies::text;
+use crate::support::guards::LEGAL_HOLD;
 use crate::support::load::HttpClient;
 use crate::support::optional::is_enabled;
 use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
@@ -14,9 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// The guard of `guest/examples/legal-hold`.
-const LEGAL_HOLD: &[u8] = include_bytes!("../../guest/examples/legal-hold/component/legal-hold.wasm");
 
 /// How long a reload can take on a busy machine.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(120);
@@ -321,9 +319,20 @@ fn broken_policies() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Components that must not be put in force, as a guard.
 fn broken_guards() -> Vec<(&'static str, Vec<u8>)> {
+    let wat = |text: &str| text::bytes(text);
     vec![
         ("a truncated guard", LEGAL_HOLD[..LEGAL_HOLD.len() / 2].to_vec()),
         ("a policy as a guard", DEFAULT_POLICY.to_vec()),
+        ("a guard that traps", wat(include_str!("../malicious_policies/guards/traps.wat"))),
+        (
+            "a guard that returns deleted without deleting",
+            wat(include_str!("../malicious_policies/guards/returns_deleted_without_deleting.wat")),
+        ),
+        (
+            "a guard that denies without finding",
+            wat(include_str!("../malicious_policies/guards/denies_without_finding.wat")),
+        ),
+        ("a guard that imports more", wat(include_str!("../malicious_policies/guards/imports_wasi_sockets.wat"))),
     ]
 }
 

@@ -56,7 +56,7 @@ enum Command {
     /// Serves the endpoint until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
-    /// configuration is refused with file, key and reason.
+    /// configuration is refused with file, key and reason. SIGHUP loads the policy and the guards of the configuration again.
     #[command(after_long_help = EXAMPLE)]
     Serve {
         /// The configuration, a TOML file
