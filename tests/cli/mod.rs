@@ -1,6 +1,8 @@
 //! The command line.
 
 mod check;
+mod component_builder;
 mod configuration;
 mod demo;
+mod new;
 mod readme;

@@ -5,8 +5,10 @@ use crate::testing::{Call, TestHost, admin, alice, learning, run, security_key};
 use crate::{Credential, IdentityErrorKind};
 use alloc::borrow::ToOwned;
 
+type Delete = fn(&TestHost) -> Result<Outcome, StorageError>;
+
 /// The three deletes, each with a condition that the record of `learning` meets.
-const DELETES: [fn(&TestHost) -> Result<Outcome, StorageError>; 3] =
+const DELETES: [Delete; 3] =
     [delete, |host| delete_if_owned_by(host, "alice"), |host| delete_if_unchanged(host, &revision(host))];
 
 /// Permits the deletion unless the record is held.
