@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod new;
 mod serve;
 mod signal;
 
@@ -53,6 +54,17 @@ enum Command {
     },
     /// Prints a configuration file with every key and its default
     ExampleConfig,
+    /// Creates a crate for a policy or a guard, with an example rule, its tests, and the commands to build and serve it
+    ///
+    /// The crate contains everything of this project that it needs, so it can be anywhere. `component-builder` builds it.
+    New {
+        /// The name of the crate and of its directory, which must not exist
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Create a guard, which stands between a policy and the storage, and can only retain records
+        #[arg(long)]
+        guard: bool,
+    },
     /// Serves the endpoint until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
@@ -94,6 +106,7 @@ pub(crate) fn run() -> ExitCode {
             runtime.block_on(check::check(&component, format, config.as_deref()))
         }
         Command::ExampleConfig => example_config(),
+        Command::New { name, guard } => new::new(&name, if guard { new::Kind::Guard } else { new::Kind::Policy }),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
     };
     // The shutdown timeout has passed for what still runs; a thread that hangs on a disk must not keep the process alive.
