@@ -54,7 +54,11 @@ const BLOCKS: &[Blocks] = &[
     blocks("tests/bench/README.md", "console", Not("benchmarks; .ci/run counts the instructions of a decision")),
     blocks("tests/conformance/README.md", "json", Not("the form of a case, which schema.json describes")),
     blocks("tests/fuzz/README.md", "console", In(".ci/run", &["tests/fuzz/run"])),
-    blocks("tests/storage/README.md", "console", Not("takes minutes in a release build; .ci/run runs a part of each test")),
+    blocks(
+        "tests/storage/README.md",
+        "console",
+        Not("takes minutes in a release build; .ci/run runs a part of each test"),
+    ),
     blocks("wit/DISTRIBUTION.md", "sh", In("tests/distribution/run", &["DISTRIBUTION.md"])),
     blocks("wit/DISTRIBUTION.md", "toml", In("tests/distribution/run", &["DISTRIBUTION.md"])),
     blocks("wit/EMBEDDING.md", "sh", In("tests/hosts/guide", &["EMBEDDING.md"])),
