@@ -2,7 +2,7 @@
 
 use crate::malicious_policies::text;
 use crate::support::guards::LEGAL_HOLD;
-use crate::support::load::HttpClient;
+use crate::support::load::{HttpClient, median_and_max};
 use crate::support::optional::is_enabled;
 use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
 use crate::support::token::user;
@@ -397,6 +397,13 @@ fn swaps_under_load_lose_no_request_and_admit_nothing_broken() {
         good.policies.len(),
         good.guards.len(),
     );
+    let reloads = log.lines().filter(|line| line.contains("reloaded the policy"));
+    let durations = reloads.map(|line| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        Duration::from_millis(line["duration_ms"].as_u64().expect("a duration"))
+    });
+    let (median, max) = median_and_max(durations.collect());
+    println!("a reload took {median:.2?} in the median and {max:.2?} at most");
     if let Some((before, after)) = memory {
         println!("resident after the first swaps {} KiB, at the end {} KiB", before / 1024, after / 1024);
         assert!(after < before + MAX_GROWTH_BYTES, "memory grew from {before} to {after} bytes");
