@@ -48,9 +48,24 @@ impl Policy {
         settings: BTreeMap<String, String>,
         guards: Vec<Guard>,
     ) -> Self {
-        let guard_digests = guards.iter().map(|guard| (guard.name().to_owned(), guard.digest())).collect();
-        let digests = Arc::new(Digests { policy: digest, guards: guard_digests });
+        let digests = Arc::new(Digests::new(digest, &guards));
         Self { sandbox, component: Arc::new(component), settings: Arc::new(settings), guards, digests }
+    }
+
+    /// The same policy with these guards, outermost first. Nothing is compiled again.
+    ///
+    /// # Errors
+    /// [`LoadError::TooManyGuards`] if there are more guards than `max_guards`.
+    pub fn with_guards(&self, guards: Vec<Guard>) -> Result<Self, LoadError> {
+        self.sandbox.check_number_of_guards(&guards)?;
+        let digests = Arc::new(Digests::new(self.digests.policy, &guards));
+        Ok(Self {
+            sandbox: self.sandbox.clone(),
+            component: Arc::clone(&self.component),
+            settings: Arc::clone(&self.settings),
+            guards,
+            digests,
+        })
     }
 
     /// The digests of the policy and its guards.

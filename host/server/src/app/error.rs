@@ -51,7 +51,7 @@ pub(super) enum ReloadError {
     Smoke { case: String, violation: String },
     /// The conformance cases do not have their format.
     #[error("the conformance cases cannot be read: {0}")]
-    Cases(#[source] serde_json::Error),
+    Cases(#[source] delete_learning::conformance::CaseError),
     /// The compiler, or something else, panicked.
     #[error("a panic occurred while the policy was loaded")]
     Panicked,

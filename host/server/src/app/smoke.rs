@@ -16,11 +16,11 @@ pub(super) async fn check(policy: &Policy) -> Result<(), ReloadError> {
     for case in smoke_cases(cases().map_err(ReloadError::Cases)?) {
         let mut result = run(policy, &case).await;
         for _ in 1..MAX_ATTEMPTS {
-            if result.exceeded_time {
+            if result.exceeded_time() {
                 result = run(policy, &case).await;
             }
         }
-        if result.is_violation {
+        if result.is_violation() {
             let violation = match result.observation.answer {
                 Answer::Word(text) => text,
                 Answer::Rejection(rejection) => rejection.detail,

@@ -6,7 +6,7 @@ mod new;
 mod serve;
 mod signal;
 
-use check::CheckFormat;
+use check::{CheckArguments, EXIT_CODES};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::Write;
@@ -36,22 +36,14 @@ enum Command {
     /// that the endpoint documents, and prints request, answer and the rule that decided. Exits with 1 if an answer is
     /// not the documented one.
     Demo,
-    /// Checks a policy: whether it implements the contract, what it imports, and how it decides
+    /// Compares a policy or a guard with the default policy, case by case
     ///
-    /// Prints its imports and exports, why it cannot be loaded if it cannot, how long it takes to compile, and how many of
-    /// the conformance cases it passes, with both answers for each that it fails. Exits with 1 if it cannot be loaded or
-    /// a case fails. A policy with rules of its own fails the cases that it decides otherwise.
-    Check {
-        /// The component, a `.wasm` file
-        #[arg(value_name = "COMPONENT")]
-        component: PathBuf,
-        /// How to print the report
-        #[arg(long, value_enum, default_value_t)]
-        format: CheckFormat,
-        /// The configuration whose limits, grants and settings apply
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    /// Prints what the component imports, why it cannot be loaded if it cannot, and in which of the conformance cases it
+    /// is stricter or laxer than the default policy. Each case with a caller is also run with other records: absent, of
+    /// another owner, without an owner, held, new, and at night. A guard is run between the default policy and the
+    /// records. Calls to the host do not matter unless --strict-calls is given.
+    #[command(after_long_help = EXIT_CODES)]
+    Check(CheckArguments),
     /// Prints a configuration file with every key and its default
     ExampleConfig,
     /// Creates a crate for a policy or a guard, with an example rule, its tests, and the commands to build and serve it
@@ -102,9 +94,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(demo::demo()),
-        Command::Check { component, format, config } => {
-            runtime.block_on(check::check(&component, format, config.as_deref()))
-        }
+        Command::Check(arguments) => runtime.block_on(check::check(&arguments)),
         Command::ExampleConfig => example_config(),
         Command::New { name, guard } => new::new(&name, if guard { new::Kind::Guard } else { new::Kind::Policy }),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
