@@ -112,7 +112,9 @@ static yyjson_val *record_call(struct test *test, const char *function, const st
     memcpy(line + size, argument->data, argument->size);
     yyjson_mut_arr_add_strncpy(test->doc, test->calls, line, size + argument->size);
     free(line);
-    return yyjson_obj_get(yyjson_obj_get(member(test->test, "storage"), "faults"), function);
+    yyjson_val *faults = yyjson_obj_get(member(test->test, "storage"), "faults");
+    yyjson_val *fault = yyjson_obj_get(faults, function);
+    return fault != NULL ? fault : yyjson_obj_get(faults, "*");
 }
 
 static bool set_error(yyjson_val *failure, struct storage_error *error)

@@ -12,7 +12,7 @@ export function run(policy, { name, request, identity, storage }) {
     (...argument) => {
       const name = kebabCase(key);
       calls.push([`storage.${name}`, ...argument].join(' '));
-      const { error, outcome } = storage.faults?.[name] ?? {};
+      const { error, outcome } = storage.faults?.[name] ?? storage.faults?.['*'] ?? {};
       if (error) throw new ContractError(error);
       return outcome ?? record[key](...argument);
     },

@@ -81,7 +81,7 @@ class Case:
     def record_call(self, function: str, *argument: str) -> Outcome | None:
         """Records a call. Returns or raises the result that the case injects for this function, if any."""
         self.calls.append(" ".join([f"storage.{function}", *argument]))
-        fault = self.faults.get(function, {})
+        fault = self.faults.get(function) or self.faults.get("*", {})
         if "error" in fault:
             raise StorageError(**fault["error"])
         return Outcome(fault["outcome"]) if fault else None

@@ -46,7 +46,7 @@ fn assert_decides_as_before(file: &Path) {
     let mut failed = Vec::new();
     for case in &cases {
         let result = runtime.block_on(run(&policy, case));
-        if !result.passed {
+        if !result.meets(&case.expect) {
             failed.push(format!("{}: {:?}", case.name, result.observation));
         }
     }

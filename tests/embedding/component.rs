@@ -19,7 +19,7 @@ fn components_import_only_what_they_call() {
     for (file, export, expected) in [
         ("guest/policy/component/delete-learning.wasm", "delete-learning", &[IDENTITY, STORAGE][..]),
         ("guest/examples/legal-hold/component/legal-hold.wasm", STORAGE, &[IDENTITY, STORAGE, SETTINGS]),
-        ("guest/examples/retention/component/retention.wasm", STORAGE, &[IDENTITY, STORAGE, SETTINGS, CLOCK]),
+        ("guest/examples/retention/component/retention.wasm", STORAGE, &[IDENTITY, STORAGE, CLOCK, SETTINGS]),
     ] {
         let engine = wasmtime::Engine::default();
         let component = Component::from_file(&engine, repository_path(file)).expect("a component").component_type();
@@ -64,5 +64,28 @@ fn components_were_built_from_the_current_sources() {
         let at = bytes.windows(name.len()).position(|window| window == name).expect("the section exists") + name.len();
         let built_from = std::str::from_utf8(&bytes[at..at + expected.len()]).expect("hexadecimal digits");
         assert_eq!(built_from, expected, "{component} is older than its sources; run `cargo run -p component-builder`");
+    }
+}
+
+#[test]
+fn components_have_the_metadata_of_their_crates() {
+    for (directory, component) in CHECKED_IN {
+        let directory = repository_path(directory);
+        let bytes = std::fs::read(directory.join(component)).expect("the component");
+        let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).expect("the manifest");
+        let manifest: toml::Table = manifest.parse().expect("TOML");
+        let value = |key: &str| manifest["package"][key].as_str().expect("text").to_owned();
+        // A custom section is the length of its name, its name, and its content.
+        for (section, content) in [
+            ("component-name", value("name")),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("licenses", env!("CARGO_PKG_LICENSE").to_owned()),
+            ("description", value("description")),
+        ] {
+            let start = [&[u8::try_from(section.len()).expect("short")], section.as_bytes()].concat();
+            let at = bytes.windows(start.len()).rposition(|window| window == start).expect(section) + start.len();
+            let found = bytes[at..].windows(content.len()).take(8).any(|window| window == content.as_bytes());
+            assert!(found, "{component}: {section} is not {content:?}");
+        }
     }
 }

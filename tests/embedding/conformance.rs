@@ -11,7 +11,7 @@ fn default_policy_passes_every_conformance_case() {
     let mut failed = 0;
     for case in &cases {
         let observed = runtime.block_on(run(&policy, case));
-        if !observed.passed {
+        if !observed.meets(&case.expect) {
             failed += 1;
             println!(
                 "{}: {}\n  expected {:?}\n  got      {:?}",

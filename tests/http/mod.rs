@@ -13,6 +13,7 @@ mod postgres_accounts;
 mod protocol;
 mod proxies;
 mod refused_credentials;
+mod reload;
 mod request_head;
 mod rule_precedence;
 mod service_accounts;

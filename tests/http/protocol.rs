@@ -2,6 +2,7 @@
 
 use crate::support::server::Setup;
 use crate::support::token::user;
+use delete_learning::{DEFAULT_POLICY, Digest};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -38,7 +39,11 @@ fn health_counts_databases_without_naming_them() {
     let server = Setup { databases: vec!["main", "second"], ..Setup::jwt() }.start();
     let health = || {
         let response = server.request("GET", "/health", &[]);
-        (response.status, serde_json::from_str::<serde_json::Value>(&response.body).expect("JSON"))
+        let mut body: serde_json::Value = serde_json::from_str(&response.body).expect("JSON");
+        let policy = body.as_object_mut().and_then(|body| body.remove("policy"));
+        let sha256 = Digest::of(DEFAULT_POLICY).to_string();
+        assert_eq!(policy, Some(json!({ "sha256": sha256, "guards": [], "reload": "ok" })));
+        (response.status, body)
     };
     assert_eq!(health(), (200, json!({ "status": "ok", "databases": { "ok": 2, "failing": 0 } })));
     server.database("second").execute("DROP TABLE agno_learnings");

@@ -382,10 +382,9 @@ fn guard_that_denied_is_named_in_a_chain() {
             let (decision, _) = decide(&policy, "record", None).await;
             assert_eq!(decision.denied_by(), Some(format!("guard-{position}").as_str()), "{decision:?}");
             assert_eq!(decision.rule(), "deletion-denied");
-            // Guards that were not reached are not reported.
-            assert_eq!(decision.guards.len(), position + 1, "{decision:?}");
+            // The guards behind it forwarded its `find`.
             let denied: Vec<bool> = decision.guards.iter().map(|guard| guard.has_denied).collect();
-            assert_eq!(denied, (0..=position).map(|at| at == position).collect::<Vec<_>>());
+            assert_eq!(denied, (0..4).map(|at| at == position).collect::<Vec<_>>());
             for (at, guard) in decision.guards.iter().enumerate() {
                 let is_denied = |call: &HostCall| matches!(call, HostCall::Delete { result: Some(Err(error)), .. } if error.kind == StorageErrorKind::Denied);
                 assert_eq!(guard.calls.iter().any(is_denied), at < position, "{guard:?}");

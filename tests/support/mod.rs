@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod certificates;
 pub mod cluster;
+pub mod component_builder;
 pub mod database;
 pub mod fake_storage;
 pub mod guards;

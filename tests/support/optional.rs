@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// Returns the Python with the real Agno, from `AGNO_PYTHON`. If it is not set, prints one line with what is skipped.
 ///
@@ -42,6 +43,25 @@ pub fn has_tools(names: &[&str], skipped: &str) -> bool {
     }
     assert!(std::env::var_os("CI").is_none(), "{missing:?} is missing, and CI must not skip tests");
     print_skipped(&format!("skipped, because {missing:?} is missing: {skipped}"));
+    false
+}
+
+/// Returns whether this machine can compile to WebAssembly, as `component-builder` does. If not, prints one line with what is
+/// skipped.
+///
+/// # Panics
+/// If it cannot and `CI` is set.
+pub fn has_wasm_toolchain(skipped: &str) -> bool {
+    let sysroot = |rustc: &str| {
+        let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
+        Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()).join("lib/rustlib"))
+    };
+    let has = |rustc: &str, path: &str| sysroot(rustc).is_some_and(|rustlib| rustlib.join(path).is_dir());
+    if has("rustc", "wasm32-unknown-unknown/lib") || has("/usr/bin/rustc", "src/rust/library/core") {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "no toolchain for wasm32-unknown-unknown, and CI must not skip tests");
+    print_skipped(&format!("skipped, because there is no toolchain for wasm32-unknown-unknown: {skipped}"));
     false
 }
 

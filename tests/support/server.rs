@@ -168,6 +168,13 @@ pub fn resident_bytes(process_id: &str) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
+/// Asserts that a body of `/health` has this status and these numbers of databases.
+pub fn assert_health(body: &str, status: &str, ok: usize, failing: usize) {
+    let health: Value = serde_json::from_str(body).expect("JSON");
+    let databases = serde_json::json!({ "ok": ok, "failing": failing });
+    assert_eq!((&health["status"], &health["databases"]), (&status.into(), &databases), "{body}");
+}
+
 /// A running server. It is killed when dropped.
 pub struct TestServer {
     child: Child,

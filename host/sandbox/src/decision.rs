@@ -4,7 +4,7 @@ use crate::contract::{ErrorCode, Outcome, Rejection, StorageError, StorageErrorK
 use crate::deadline::RunOutcome;
 use crate::digest::Digest;
 use crate::error::{CpuTimeExceeded, PolicyError, TooManyBytes, TooManyCalls};
-use crate::guard::GuardFailed;
+use crate::guard::{Guard, GuardFailed};
 use crate::guard_rules::GuardViolation;
 use crate::host_state::{HostCall, HostState};
 use crate::storage::Condition;
@@ -52,6 +52,12 @@ pub struct Digests {
     pub policy: Digest,
     /// The name and the digest of each guard, outermost first.
     pub guards: Vec<(String, Digest)>,
+}
+
+impl Digests {
+    pub(crate) fn new(policy: Digest, guards: &[Guard]) -> Self {
+        Self { policy, guards: guards.iter().map(|guard| (guard.name().to_owned(), guard.digest())).collect() }
+    }
 }
 
 /// What happened to a record.

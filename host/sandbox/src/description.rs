@@ -2,6 +2,7 @@
 
 use crate::error::LoadError;
 use crate::limits::Limits;
+use crate::wasi;
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Instance, Parser, Payload, TypeBounds};
 
 /// The first bytes of a core module: magic number, version 1, layer 0. A component has layer 1.
@@ -11,7 +12,7 @@ const CORE_MODULE_HEADER: &[u8] = b"\0asm\x01\0\0\0";
 const POLICY_EXPORT: &str = "delete-learning";
 
 /// The export of a guard.
-const GUARD_EXPORT: &str = "learnings:plugin/storage@0.1.0";
+pub(crate) const GUARD_EXPORT: &str = "learnings:plugin/storage@0.1.0";
 
 /// A world of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,12 @@ impl Description {
             GUARD_EXPORT => Some(World::Guard),
             _ => None,
         })
+    }
+
+    /// The imports that need a grant: the interfaces of WASI.
+    #[must_use]
+    pub fn grants_needed(&self) -> Vec<String> {
+        self.imports.iter().filter(|import| wasi::is_wasi(import)).cloned().collect()
     }
 }
 

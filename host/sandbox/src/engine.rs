@@ -30,8 +30,9 @@ pub fn engine(limits: &Limits) -> Result<Engine, LoadError> {
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    // A policy and its guards for each permit.
-    let instances = limits.max_concurrent_instances.saturating_mul(limits.max_guards.saturating_add(1));
+    // A policy and its guards for each permit, one of which is for conformance cases.
+    let permits = limits.max_concurrent_instances.saturating_add(1);
+    let instances = permits.saturating_mul(limits.max_guards.saturating_add(1));
     let per_component = limits.max_core_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)

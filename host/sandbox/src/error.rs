@@ -189,6 +189,18 @@ pub enum PolicyError {
     Overloaded,
 }
 
+impl PolicyError {
+    /// Whether the policy or a guard exceeded a limit of time. On a busy machine one that uses little can exceed it too.
+    #[must_use]
+    pub fn is_time_limit(&self) -> bool {
+        match self {
+            Self::ExecutionTimeout | Self::CpuTimeLimit => true,
+            Self::Guard { error, .. } => error.is_time_limit(),
+            _ => false,
+        }
+    }
+}
+
 /// Stops a policy that exceeds `cpu_time_limit_ms`.
 #[derive(Debug, thiserror::Error)]
 #[error("the policy exceeded the CPU time limit")]

@@ -1,8 +1,9 @@
 //! Runs a guard: a component between a policy and the storage, in an instance of its own.
 
-use crate::contract::guard::{Exports, Guard as GuardBindings, GuardPre};
+use crate::contract::guard::{Exports, Guard as GuardBindings, GuardPre, exported};
 use crate::contract::{Caller, IdentityError, Learning, Outcome, StorageError, Target};
 use crate::decision::{ComponentReport, classify_failure};
+use crate::description::GUARD_EXPORT;
 use crate::digest::Digest;
 use crate::error::{PolicyError, TooManyBytes};
 use crate::guard_rules::{Export, GuardRules, GuardViolation};
@@ -12,6 +13,9 @@ use crate::storage::Condition;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::Store;
+use wasmtime::component::InstancePre;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::error::Context as _;
 
 /// A guard that is loaded and ready to run.
 ///
@@ -40,6 +44,31 @@ impl Guard {
     }
 }
 
+/// Checks the types of the functions that a guard exports. The generated code checks them only when it instantiates the
+/// component.
+pub(crate) fn check_exports(instance: &InstancePre<HostState>) -> wasmtime::Result<()> {
+    let (component, types) = (instance.component(), instance.instance_type());
+    let Some(storage) = component.get_export_index(None, GUARD_EXPORT) else {
+        wasmtime::bail!("it does not export `{GUARD_EXPORT}`");
+    };
+    macro_rules! check {
+        ($name:literal, $parameters:ty, $value:ty) => {
+            match component.get_export(Some(&storage), $name) {
+                Some((ComponentItem::ComponentFunc(function), _)) => function
+                    .typecheck::<$parameters, (Result<$value, exported::StorageError>,)>(&types)
+                    .context(concat!("the function `", $name, "` of its storage has another type"))?,
+                _ => wasmtime::bail!(concat!("its storage has no function `", $name, "`")),
+            }
+        };
+    }
+    check!("locate", (), exported::Target);
+    check!("find", (), exported::Lookup);
+    check!("delete", (), exported::Outcome);
+    check!("delete-if-owned-by", (&str,), exported::Outcome);
+    check!("delete-if-unchanged", (&str,), exported::Outcome);
+    Ok(())
+}
+
 /// A guard failed. It stops the policy.
 #[derive(Debug, thiserror::Error)]
 #[error("the guard {name:?} failed")]
@@ -65,7 +94,7 @@ impl GuardInstance {
     pub(crate) fn new(
         guard: &Guard,
         sandbox: &Sandbox,
-        caller: Result<Caller, IdentityError>,
+        caller: Arc<Result<Caller, IdentityError>>,
         storage: StorageLink,
         overrides: &Overrides,
     ) -> Self {

@@ -88,7 +88,7 @@ impl StorageLink {
 
 /// The state of one instance.
 pub(crate) struct HostState {
-    caller: Result<Caller, IdentityError>,
+    caller: Arc<Result<Caller, IdentityError>>,
     storage: StorageLink,
     /// The rules that apply to the instance of a guard.
     guard_rules: Option<Box<GuardRules>>,
@@ -113,7 +113,7 @@ pub(crate) struct HostState {
 
 impl HostState {
     pub(crate) fn new(
-        caller: Result<Caller, IdentityError>,
+        caller: Arc<Result<Caller, IdentityError>>,
         storage: StorageLink,
         settings: Arc<BTreeMap<String, String>>,
         now: Option<Duration>,
@@ -288,7 +288,7 @@ impl identity::Host for HostState {
     async fn current(&mut self) -> wasmtime::Result<Result<Caller, IdentityError>> {
         self.begin_call()?;
         self.calls.push(HostCall::Current);
-        Ok(self.caller.clone())
+        Ok(Result::clone(&self.caller))
     }
 }
 

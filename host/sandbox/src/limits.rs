@@ -39,7 +39,10 @@ pub struct Limits {
     /// Maximum number each of core instances, memories and tables of a component. A component with more is refused when
     /// it is loaded.
     pub max_core_instances: u32,
-    /// Maximum number of calls to `identity` and `storage` in one request. One more is answered 500.
+    /// Maximum number of calls of an instance to `identity` and `storage` in one request. One more is answered 500.
+    ///
+    /// The last of several guards makes the most calls: the reads of all guards before it, again after each change of the
+    /// record. For four guards of the SDK that retry three times these are 36.
     pub max_host_calls: u32,
     /// Maximum bytes that an instance can pass to the host in one request: strings in calls, the rejection, and output.
     /// It also limits everything that one call copies. Exceeding it is answered 500.
@@ -64,7 +67,7 @@ impl Default for Limits {
             max_table_elements: 10_000,
             max_stack_bytes: 256 * 1024,
             max_core_instances: 16,
-            max_host_calls: 32,
+            max_host_calls: 64,
             max_host_call_bytes: 64 * 1024,
             max_wasi_calls: 1000,
             max_captured_output_bytes: 4096,

@@ -48,9 +48,24 @@ impl Policy {
         settings: BTreeMap<String, String>,
         guards: Vec<Guard>,
     ) -> Self {
-        let guard_digests = guards.iter().map(|guard| (guard.name().to_owned(), guard.digest())).collect();
-        let digests = Arc::new(Digests { policy: digest, guards: guard_digests });
+        let digests = Arc::new(Digests::new(digest, &guards));
         Self { sandbox, component: Arc::new(component), settings: Arc::new(settings), guards, digests }
+    }
+
+    /// The same policy with these guards, outermost first. Nothing is compiled again.
+    ///
+    /// # Errors
+    /// [`LoadError::TooManyGuards`] if there are more guards than `max_guards`.
+    pub fn with_guards(&self, guards: Vec<Guard>) -> Result<Self, LoadError> {
+        self.sandbox.check_number_of_guards(&guards)?;
+        let digests = Arc::new(Digests::new(self.digests.policy, &guards));
+        Ok(Self {
+            sandbox: self.sandbox.clone(),
+            component: Arc::clone(&self.component),
+            settings: Arc::clone(&self.settings),
+            guards,
+            digests,
+        })
     }
 
     /// The digests of the policy and its guards.
@@ -72,20 +87,9 @@ impl Policy {
         caller: Result<Caller, IdentityError>,
         storage: Arc<dyn RecordStorage>,
     ) -> Decision {
-        self.decide_with(request, caller, storage, &Overrides::default()).await
-    }
-
-    /// Like [`decide`](Self::decide), with another environment than the configured one.
-    pub(crate) async fn decide_with(
-        &self,
-        request: DeleteRequest,
-        caller: Result<Caller, IdentityError>,
-        storage: Arc<dyn RecordStorage>,
-        overrides: &Overrides,
-    ) -> Decision {
         let queue_timeout = self.sandbox.config.limits.queue_timeout();
         let for_permit = Arc::clone(&storage);
-        let (_storage_permit, instance_permit) = match try_acquire(&*for_permit, &self.sandbox.permits) {
+        let (_storage_permit, permit) = match try_acquire(&*for_permit, &self.sandbox.permits) {
             Some(permits) => permits,
             None => {
                 let permits = acquire(&*for_permit, Arc::clone(&self.sandbox.permits));
@@ -95,12 +99,38 @@ impl Policy {
                 }
             }
         };
+        self.run(permit, request, caller, storage, &Overrides::default()).await
+    }
+
+    /// Like [`decide`](Self::decide), for a conformance case: with another environment than the configured one, and with
+    /// the permit of conformance cases, for which it waits as long as necessary.
+    pub(crate) async fn decide_with(
+        &self,
+        request: DeleteRequest,
+        caller: Result<Caller, IdentityError>,
+        storage: Arc<dyn RecordStorage>,
+        overrides: &Overrides,
+    ) -> Decision {
+        match Arc::clone(&self.sandbox.check_permit).acquire_owned().await {
+            Ok(permit) => self.run(permit, request, caller, storage, overrides).await,
+            Err(_) => Decision::overloaded().with_digests(&self.digests),
+        }
+    }
+
+    async fn run(
+        &self,
+        permit: OwnedSemaphorePermit,
+        request: DeleteRequest,
+        caller: Result<Caller, IdentityError>,
+        storage: Arc<dyn RecordStorage>,
+        overrides: &Overrides,
+    ) -> Decision {
         let store = self.sandbox.new_store(self.host_state(caller, storage, overrides));
         let (component, deadline) = (Arc::clone(&self.component), self.sandbox.deadline);
         // The future owns everything that it needs, because it can move to another thread.
         let run = Box::pin(async move {
             // Dropped in reverse order, so that the instances return to the pool before the permit is free.
-            let _permit = instance_permit;
+            let _permit = permit;
             let mut store = store;
             let call = async |store: &mut Store<HostState>| {
                 let instance = component.instantiate_async(&mut *store).await?;
@@ -110,7 +140,7 @@ impl Policy {
             let outcome = deadline.run_with_limits(&mut store, call).await;
             Decision::from_run(outcome, store.into_data())
         });
-        offload::run(run, queue_timeout).await.with_digests(&self.digests)
+        offload::run(run, self.sandbox.config.limits.queue_timeout()).await.with_digests(&self.digests)
     }
 
     /// The state of the policy's instance, with the guards in front of the record.
@@ -120,10 +150,11 @@ impl Policy {
         storage: Arc<dyn RecordStorage>,
         overrides: &Overrides,
     ) -> HostState {
+        let caller = Arc::new(caller);
         let mut link = StorageLink::Record(storage);
         for guard in self.guards.iter().rev() {
-            link =
-                StorageLink::Guard(Box::new(GuardInstance::new(guard, &self.sandbox, caller.clone(), link, overrides)));
+            let guard = GuardInstance::new(guard, &self.sandbox, Arc::clone(&caller), link, overrides);
+            link = StorageLink::Guard(Box::new(guard));
         }
         let settings = overrides.settings.as_ref().unwrap_or(&self.settings);
         HostState::new(caller, link, Arc::clone(settings), overrides.now, Arc::clone(&self.sandbox.config))

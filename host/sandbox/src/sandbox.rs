@@ -9,7 +9,7 @@ use crate::description::{World, describe};
 use crate::digest::Digest;
 use crate::engine::engine;
 use crate::error::LoadError;
-use crate::guard::{Guard, LoadedGuard};
+use crate::guard::{Guard, LoadedGuard, check_exports};
 use crate::host_state::{HostState, SharedConfig};
 use crate::limits::Limits;
 use crate::policy::Policy;
@@ -31,6 +31,8 @@ pub struct Sandbox {
     /// One permit for each policy that can run at once, so that the pool, which has room for each policy and its guards,
     /// is never exhausted.
     pub(crate) permits: Arc<Semaphore>,
+    /// The permit of conformance cases, so that a policy can be checked while requests occupy all others.
+    pub(crate) check_permit: Arc<Semaphore>,
     cache: Option<Cache>,
 }
 
@@ -44,7 +46,14 @@ impl Sandbox {
         let config = Arc::new(SharedConfig { limits: limits.clone(), ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(&engine, &config).map_err(LoadError::Thread)?;
         let permits = usize::try_from(limits.max_concurrent_instances).unwrap_or(Semaphore::MAX_PERMITS);
-        Ok(Self { engine, config, deadline, permits: Arc::new(Semaphore::new(permits)), cache })
+        let (permits, check_permit) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(1)));
+        Ok(Self { engine, config, deadline, permits, check_permit, cache })
+    }
+
+    /// The limits of this sandbox.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
     }
 
     /// Loads a policy, with the guards between it and the storage, outermost first. Compiles the component on the calling
@@ -54,10 +63,7 @@ impl Sandbox {
     /// [`LoadError`] if the bytes are not a component, exceed a limit, import what they are not granted, or do not
     /// implement the world `policy`; if there are more guards than `max_guards`.
     pub fn load_policy(&self, component: &[u8], access: &Access, guards: Vec<Guard>) -> Result<Policy, LoadError> {
-        let max = self.config.limits.max_guards;
-        if guards.len() > usize::try_from(max).unwrap_or(usize::MAX) {
-            return Err(LoadError::TooManyGuards { guards: guards.len(), max });
-        }
+        self.check_number_of_guards(&guards)?;
         let instance = self.load(component, access, World::Policy, |linker| {
             PolicyInstance::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
         })?;
@@ -73,6 +79,7 @@ impl Sandbox {
         let instance = self.load(component, access, World::Guard, |linker| {
             GuardBindings::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
         })?;
+        check_exports(&instance).map_err(|error| incompatible(World::Guard, error))?;
         let component_pre = GuardPre::new(instance).map_err(|error| incompatible(World::Guard, error))?;
         Ok(Guard(Arc::new(LoadedGuard {
             name: name.to_owned(),
@@ -80,6 +87,15 @@ impl Sandbox {
             component: component_pre,
             settings: Arc::new(access.settings.clone()),
         })))
+    }
+
+    /// Checks `max_guards`.
+    pub(crate) fn check_number_of_guards(&self, guards: &[Guard]) -> Result<(), LoadError> {
+        let max = self.config.limits.max_guards;
+        if guards.len() > usize::try_from(max).unwrap_or(usize::MAX) {
+            return Err(LoadError::TooManyGuards { guards: guards.len(), max });
+        }
+        Ok(())
     }
 
     /// Creates the store of an instance, with its limits.

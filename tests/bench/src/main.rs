@@ -106,9 +106,9 @@ enum Section {
 }
 
 impl Section {
-    /// Whether the section needs no server.
+    /// Whether the section needs neither the release binary nor Agno.
     fn needs_no_server(self) -> bool {
-        matches!(self, Self::Decision | Self::Component | Self::Build)
+        matches!(self, Self::Decision | Self::Component | Self::Build | Self::Guards)
     }
 }
 

@@ -199,7 +199,7 @@ impl Bench {
         for round in 0..=self.rounds() {
             // The first round is a warm-up.
             let requests = if round == 0 { 2_000 } else { each };
-            for (name, running, ..) in &servers {
+            for &(name, ref running, ..) in &servers {
                 let run = load::run_closed_loop(&self.workload(running, order, deleted, requests))?;
                 if round > 0 {
                     rates.entry(name).or_default().push(run.per_second());

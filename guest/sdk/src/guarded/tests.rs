@@ -5,9 +5,9 @@ use crate::testing::{Call, TestHost, admin, alice, learning, run, security_key};
 use crate::{Credential, IdentityErrorKind};
 use alloc::borrow::ToOwned;
 
-/// The three deletes, each with a condition that the record of `learning` meets.
 type Delete = fn(&TestHost) -> Result<Outcome, StorageError>;
 
+/// The three deletes, each with a condition that the record of `learning` meets.
 const DELETES: [Delete; 3] =
     [delete, |host| delete_if_owned_by(host, "alice"), |host| delete_if_unchanged(host, &revision(host))];
 

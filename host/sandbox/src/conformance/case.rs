@@ -1,11 +1,16 @@
-//! The format of the case files (`tests/conformance/README.md`).
+//! A case of the case files (`tests/conformance/README.md`).
 
-use crate::contract::{
-    Caller, Credential, DeleteRequest, ErrorCode, IdentityError, IdentityErrorKind, Outcome, Rejection, StorageError,
-    StorageErrorKind,
+use super::forms::{
+    CallerFormat, DeleteRequestFormat, IdentityErrorFormat, OutcomeFormat, RejectionFormat, StorageErrorFormat,
 };
+use super::record::Record;
+use crate::contract::{Caller, DeleteRequest, IdentityError, Learning, Outcome, Rejection, StorageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The time that the wall clock shows in a case without `now`: noon UTC on Wednesday, 2026-01-07. A fixed time, so that the
+/// result of a case never depends on when it is run.
+pub(super) const DEFAULT_NOW: u64 = 1_767_787_200;
 
 /// A case: the inputs of a policy and what it must do.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,13 +24,61 @@ pub struct Case {
     pub(super) request: DeleteRequest,
     pub(super) identity: Identity,
     pub(super) storage: Storage,
+    /// The time that the wall clock shows, in seconds since 1970.
+    #[serde(default)]
+    pub(super) now: Option<u64>,
+    /// The settings of the component; `None` for the configured ones.
+    #[serde(default)]
+    pub(super) settings: Option<BTreeMap<String, String>>,
     /// What the policy must do.
-    pub expect: Observation,
+    pub expect: Expectation,
 }
 
-/// What a policy did, or must do.
+impl Case {
+    /// The request that the policy decides on.
+    #[must_use]
+    pub const fn request(&self) -> &DeleteRequest {
+        &self.request
+    }
+
+    /// The result of `identity.current`.
+    ///
+    /// # Errors
+    /// The error that the case gives instead of a caller.
+    pub const fn caller(&self) -> Result<&Caller, &IdentityError> {
+        match &self.identity {
+            Identity::Caller(caller) => Ok(caller),
+            Identity::Error(error) => Err(error),
+        }
+    }
+
+    /// The initial records by id.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &Learning)> {
+        self.storage.records.iter().map(|(id, Record(learning))| (id.as_str(), learning))
+    }
+}
+
+/// What a policy must do.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The calls of the policy to the host, in order; `None` if they do not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Vec<String>>,
+    /// Its answer.
+    pub answer: Answer,
+    /// The ids of the records that are left, sorted.
+    pub left: Vec<String>,
+}
+
+impl From<Observation> for Expectation {
+    fn from(Observation { calls, answer, left }: Observation) -> Self {
+        Self { calls: Some(calls), answer, left }
+    }
+}
+
+/// What a policy did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Observation {
     /// The calls of the policy to the host, in order.
     pub calls: Vec<String>,
@@ -37,7 +90,7 @@ pub struct Observation {
 
 /// The answer of a policy.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be \"deleted\", or an object with status, code, detail and rule")]
 pub enum Answer {
     /// `"deleted"`; in a result also `"failed: …"` with the violation of the policy.
     Word(String),
@@ -46,7 +99,15 @@ pub enum Answer {
     Rejection(Rejection),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+impl Answer {
+    /// The answer that the record was deleted.
+    #[must_use]
+    pub fn deleted() -> Self {
+        Self::Word("deleted".to_owned())
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Identity {
     #[serde(with = "CallerFormat")]
@@ -58,11 +119,21 @@ pub(super) enum Identity {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Storage {
-    /// Owners by id.
-    pub(super) records: BTreeMap<String, Option<String>>,
-    /// Functions that return this instead of their result.
+    /// Records by id.
+    pub(super) records: BTreeMap<String, Record>,
+    /// Functions that return this instead of their result; [`EVERY_FUNCTION`] stands for all others.
     #[serde(default)]
     pub(super) faults: BTreeMap<String, InjectedResult>,
+}
+
+/// The key of a fault that applies to every function of `storage` without a fault of its own.
+pub(super) const EVERY_FUNCTION: &str = "*";
+
+impl Storage {
+    /// What a function returns instead of its result.
+    pub(super) fn fault(&self, function: &str) -> Option<&InjectedResult> {
+        self.faults.get(function).or_else(|| self.faults.get(EVERY_FUNCTION))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -72,175 +143,4 @@ pub(super) enum InjectedResult {
     Error(StorageError),
     #[serde(with = "OutcomeFormat")]
     Outcome(Outcome),
-}
-
-// The JSON forms of the contract's types, which the bindings generate without serde. The compiler holds both against
-// each other.
-
-#[derive(Deserialize)]
-#[serde(remote = "DeleteRequest", deny_unknown_fields, rename_all = "kebab-case")]
-struct DeleteRequestFormat {
-    learning_id: String,
-    db_id: Option<String>,
-    table: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "Caller", deny_unknown_fields, rename_all = "kebab-case")]
-struct CallerFormat {
-    #[serde(with = "CredentialFormat")]
-    credential: Credential,
-    subject: Option<String>,
-    scopes: Vec<String>,
-    scopes_optional: bool,
-    all_owners: bool,
-    admin_scope: String,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "IdentityError", deny_unknown_fields)]
-struct IdentityErrorFormat {
-    #[serde(with = "IdentityErrorKindFormat")]
-    kind: IdentityErrorKind,
-    #[serde(with = "CredentialFormat")]
-    credential: Credential,
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "StorageError", deny_unknown_fields)]
-struct StorageErrorFormat {
-    #[serde(with = "StorageErrorKindFormat")]
-    kind: StorageErrorKind,
-    message: String,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(remote = "Rejection", deny_unknown_fields)]
-struct RejectionFormat {
-    status: u16,
-    #[serde(with = "ErrorCodeFormat")]
-    code: ErrorCode,
-    detail: String,
-    rule: String,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "Credential", rename_all = "kebab-case")]
-enum CredentialFormat {
-    Jwt,
-    ServiceAccount,
-    SecurityKey,
-    None,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "IdentityErrorKind", rename_all = "kebab-case")]
-enum IdentityErrorKindFormat {
-    Missing,
-    Malformed,
-    Invalid,
-    Expired,
-    WrongAudience,
-    ReservedSubject,
-    NotEnabled,
-    RateLimited,
-    Unavailable,
-    Internal,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "StorageErrorKind", rename_all = "kebab-case")]
-enum StorageErrorKindFormat {
-    InvalidLearningId,
-    RepeatedParameter,
-    DatabaseRequired,
-    UnknownDatabase,
-    UnknownTable,
-    Unsupported,
-    Unavailable,
-    Denied,
-    OutcomeUnknown,
-    Internal,
-}
-
-#[derive(Deserialize)]
-#[serde(remote = "Outcome", rename_all = "kebab-case")]
-enum OutcomeFormat {
-    Absent,
-    Unowned,
-    OwnedByAnother,
-    Changed,
-    Deleted,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(remote = "ErrorCode", rename_all = "kebab-case")]
-enum ErrorCodeFormat {
-    BadRequest,
-    Unauthenticated,
-    Forbidden,
-    NotFound,
-    Conflict,
-    TooManyRequests,
-    InternalServerError,
-    NotImplemented,
-    ServiceUnavailable,
-}
-
-/// A file of cases.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[expect(dead_code, reason = "for readers of the file")]
-    about: String,
-    cases: Vec<Case>,
-}
-
-macro_rules! files {
-    ($($name:literal),+ $(,)?) => {
-        /// The files, sorted by name. A test compares the list with the directory.
-        const FILES: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../cases/", $name, ".json")))),+];
-    };
-}
-
-files!(
-    "confinement",
-    "identity-errors",
-    "ids-and-owners",
-    "missing-subject",
-    "outcomes",
-    "scopes",
-    "storage-errors",
-    "target",
-);
-
-/// Returns every case, in the order of the files.
-///
-/// # Errors
-/// A case file that does not have the format. A test prevents this.
-pub fn cases() -> Result<Vec<Case>, serde_json::Error> {
-    let mut cases = Vec::new();
-    for (_, text) in FILES {
-        cases.extend(serde_json::from_str::<File>(text)?.cases);
-    }
-    Ok(cases)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{FILES, cases};
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_case_file_is_compiled_in_and_names_are_unique() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
-        let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let compiled: BTreeSet<String> = FILES.iter().map(|(name, _)| format!("{name}.json")).collect();
-        assert_eq!(files.collect::<BTreeSet<_>>(), compiled);
-        let cases = cases().unwrap();
-        let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
-        assert_eq!(names.len(), cases.len());
-    }
 }

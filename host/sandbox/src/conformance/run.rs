@@ -1,45 +1,75 @@
 //! Runs one case on a policy, with records in memory.
 
-use super::case::{Answer, Case, Identity, InjectedResult, Observation};
-use crate::contract::{Learning, Outcome, StorageError, Target};
-use crate::host_state::HostCall;
-use crate::storage::{Condition, LearningStore, MemoryStore, RecordStorage};
-use crate::{BoxFuture, Policy};
-use std::collections::BTreeMap;
+use super::case::{Answer, Case, DEFAULT_NOW, Expectation, Identity, Observation};
+use super::storage::CaseStorage;
+use crate::host_state::{HostCall, Overrides};
+use crate::storage::Condition;
+use crate::{Decision, Policy, PolicyError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The result of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct CaseResult {
     /// What the policy did.
     pub observation: Observation,
-    /// Whether that is what the case expects.
-    pub passed: bool,
-    /// Whether the policy violated the contract or a limit.
-    pub is_violation: bool,
+    /// The decision, with the calls of the policy and of its guards.
+    pub decision: Decision,
+    /// Whether storage returned an injected fault to the policy or to a guard.
+    pub fault_returned: bool,
 }
 
-/// Runs a case on a policy, in a fresh instance.
+impl CaseResult {
+    /// Whether the policy did what is expected, its calls included.
+    #[must_use]
+    pub fn meets(&self, expected: &Expectation) -> bool {
+        self.meets_except_calls(expected)
+            && expected.calls.as_ref().is_none_or(|calls| *calls == self.observation.calls)
+    }
+
+    /// Whether answer and remaining records are those that are expected.
+    #[must_use]
+    pub fn meets_except_calls(&self, expected: &Expectation) -> bool {
+        self.observation.answer == expected.answer && self.observation.left == expected.left
+    }
+
+    /// Whether the policy or a guard violated the contract or a limit.
+    #[must_use]
+    pub const fn is_violation(&self) -> bool {
+        self.decision.error.is_some()
+    }
+
+    /// Whether the policy or a guard exceeded a limit of time, which can be due to a busy machine.
+    #[must_use]
+    pub fn exceeded_time(&self) -> bool {
+        self.decision.error.as_ref().is_some_and(PolicyError::is_time_limit)
+    }
+}
+
+/// Runs a case on a policy, in a fresh instance. Cases take no permit from requests, and wait for each other.
 pub async fn run(policy: &Policy, case: &Case) -> CaseResult {
     let storage = Arc::new(CaseStorage::new(case));
     let caller = match case.identity.clone() {
         Identity::Caller(caller) => Ok(caller),
         Identity::Error(error) => Err(error),
     };
-    let decision = policy.decide(case.request.clone(), caller, Arc::<CaseStorage>::clone(&storage) as _).await;
-    let is_violation = decision.error.is_some();
-    let answer = match (decision.answer, decision.error) {
+    let now = Duration::from_secs(case.now.unwrap_or(DEFAULT_NOW));
+    let overrides = Overrides { settings: case.settings.clone().map(Arc::new), now: Some(now) };
+    let record = Arc::<CaseStorage>::clone(&storage);
+    let decision = policy.decide_with(case.request.clone(), caller, record, &overrides).await;
+    let answer = match (&decision.answer, &decision.error) {
         (_, Some(error)) => Answer::Word(format!("failed: {error}")),
-        (Ok(()), None) => Answer::Word("deleted".to_owned()),
-        (Err(rejection), None) => Answer::Rejection(rejection),
+        (Ok(()), None) => Answer::deleted(),
+        (Err(rejection), None) => Answer::Rejection(rejection.clone()),
     };
     let calls = decision.calls.iter().map(call_name).collect();
-    let observation = Observation { calls, answer, left: storage.records.ids() };
-    CaseResult { passed: observation == case.expect, observation, is_violation }
+    let observation = Observation { calls, answer, left: storage.left() };
+    CaseResult { observation, decision, fault_returned: storage.fault_returned() }
 }
 
 /// A call as the case files write it.
-fn call_name(call: &HostCall) -> String {
+#[must_use]
+pub fn call_name(call: &HostCall) -> String {
     match call {
         HostCall::Current => "identity.current".to_owned(),
         HostCall::Locate(_) => "storage.locate".to_owned(),
@@ -49,57 +79,5 @@ fn call_name(call: &HostCall) -> String {
         HostCall::Delete { condition: Condition::Unchanged(revision), .. } => {
             format!("storage.delete-if-unchanged {revision}")
         }
-    }
-}
-
-/// The storage that a case describes.
-struct CaseStorage {
-    learning_id: String,
-    records: MemoryStore,
-    faults: BTreeMap<String, InjectedResult>,
-}
-
-impl CaseStorage {
-    fn new(case: &Case) -> Self {
-        let records = MemoryStore::default();
-        for (id, owner) in &case.storage.records {
-            records.insert(id.clone(), Learning::owned_by(owner.as_deref()));
-        }
-        Self { learning_id: case.request.learning_id.clone(), records, faults: case.storage.faults.clone() }
-    }
-}
-
-impl RecordStorage for CaseStorage {
-    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
-        Box::pin(async {
-            match self.faults.get("locate") {
-                Some(InjectedResult::Error(error)) => Err(error.clone()),
-                _ => Ok(Target { database: "main".to_owned(), table: "agno_learnings".to_owned() }),
-            }
-        })
-    }
-
-    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(async {
-            match self.faults.get("find") {
-                Some(InjectedResult::Error(error)) => Err(error.clone()),
-                _ => self.records.find(self.learning_id.clone()).await,
-            }
-        })
-    }
-
-    fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        let function = match &condition {
-            Condition::Any => "delete",
-            Condition::OwnedBy(_) => "delete-if-owned-by",
-            Condition::Unchanged(_) => "delete-if-unchanged",
-        };
-        Box::pin(async move {
-            match self.faults.get(function) {
-                Some(InjectedResult::Error(error)) => Err(error.clone()),
-                Some(InjectedResult::Outcome(outcome)) => Ok(*outcome),
-                None => self.records.delete(self.learning_id.clone(), condition).await,
-            }
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of a start.
+//! Errors of a start and of a reload.
 
 use crate::config::ConfigError;
 use delete_learning::LoadError;
@@ -24,6 +24,9 @@ pub enum StartError {
         /// The reason.
         source: LoadError,
     },
+    /// The thread that reloads the policy cannot be started.
+    #[error("cannot start the thread that reloads the policy: {0}")]
+    ReloadThread(#[source] io::Error),
     /// The address cannot be bound.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -32,4 +35,24 @@ pub enum StartError {
         /// The error of the operating system.
         source: io::Error,
     },
+}
+
+/// Why a policy was not put in force. The running one stays.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The policy or a guard cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] StartError),
+    /// The policy or a guard violated the contract or a limit.
+    #[error("the policy does not withstand the conformance case {case:?}: {violation}")]
+    Smoke { case: String, violation: String },
+    /// The conformance cases do not have their format.
+    #[error("the conformance cases cannot be read: {0}")]
+    Cases(#[source] delete_learning::conformance::CaseError),
+    /// The compiler, or something else, panicked.
+    #[error("a panic occurred while the policy was loaded")]
+    Panicked,
 }

@@ -24,15 +24,20 @@
 //! | build the response, discard the body | `http/response.rs`, `http/request_body.rs` |
 
 mod authentication;
+mod current_policy;
 mod databases;
 mod error;
 mod policy;
+mod reload;
+mod smoke;
 
 pub use error::StartError;
+pub use reload::Reloader;
 
-use crate::config::Config;
-use crate::http::{Server, Service};
+use crate::config::{Config, ConfigError};
+use crate::http::{PolicyStatus, Server, Service};
 use delete_learning::Decide;
+use reload::LoadedPolicy;
 use std::sync::Arc;
 
 /// Opens everything that a configuration names, and binds the server to its address.
@@ -40,8 +45,28 @@ use std::sync::Arc;
 /// # Errors
 /// [`StartError`] if something that the configuration names cannot be used.
 pub async fn bind(config: Config) -> Result<Server, StartError> {
-    let policy = policy::load(&policy::open_sandbox(&config)?, &config)?;
-    bind_with(config, Arc::new(policy)).await
+    let loaded = LoadedPolicy::load(&config)?;
+    bind_loaded(config, &loaded).await
+}
+
+/// Like [`bind`], with a [`Reloader`] of the policy and its guards, which reads the configuration again with
+/// `read_config`.
+///
+/// # Errors
+/// See [`bind`].
+pub async fn bind_with_reloader(
+    config: Config,
+    read_config: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
+) -> Result<(Server, Reloader), StartError> {
+    let loaded = LoadedPolicy::load(&config)?;
+    let server = bind_loaded(config, &loaded).await?;
+    Ok((server, Reloader::start(loaded, read_config)?))
+}
+
+async fn bind_loaded(config: Config, loaded: &LoadedPolicy) -> Result<Server, StartError> {
+    let policy = Arc::clone(&loaded.current);
+    let for_status = Arc::clone(&policy);
+    bind_service(config, policy, Some(Box::new(move || for_status.status()))).await
 }
 
 /// Like [`bind`], with another policy than the configured one.
@@ -49,11 +74,20 @@ pub async fn bind(config: Config) -> Result<Server, StartError> {
 /// # Errors
 /// See [`bind`].
 pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Server, StartError> {
+    bind_service(config, policy, None).await
+}
+
+async fn bind_service(
+    config: Config,
+    policy: Arc<dyn Decide>,
+    policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
+) -> Result<Server, StartError> {
     let databases = databases::open(&config).await?;
     let service_accounts = databases::open_service_accounts(&config)?;
     let jwks = authentication::open_jwks(&config).await?;
     let authenticator = authentication::build(config.auth, config.authorization, jwks, service_accounts);
-    let service = Service::new(authenticator, databases, policy, &config.http, config.sqlite.busy_timeout());
+    let health_timeout = config.sqlite.busy_timeout();
+    let service = Service::new(authenticator, databases, policy, policy_status, &config.http, health_timeout);
     let address = config.http.listen;
     Server::bind(service, config.http).await.map_err(|source| StartError::Listen { address, source })
 }

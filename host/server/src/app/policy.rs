@@ -1,55 +1,78 @@
 //! Loads the policy and its guards.
 
 use super::error::StartError;
-use crate::config::{CacheConfig, Config, ConfigError};
-use delete_learning::{Cache, DEFAULT_POLICY, Digest, Guard, Limits, Policy, Sandbox};
+use crate::config::{CacheConfig, Config, ConfigError, PolicyConfig};
+use delete_learning::{Cache, DEFAULT_POLICY, Digest, Policy, ReadError, Sandbox};
 use std::borrow::Cow;
-use std::path::Path;
 
 /// Creates the sandbox, with the cache of compiled components.
 pub(super) fn open_sandbox(config: &Config) -> Result<Sandbox, StartError> {
     Sandbox::new(&config.sandbox, open_cache(config)?).map_err(StartError::Sandbox)
 }
 
+/// The components of a configuration, as their files were when they were read.
+pub(super) struct Components {
+    guards: Vec<Result<Vec<u8>, ReadError>>,
+    policy: Result<Cow<'static, [u8]>, ReadError>,
+}
+
+impl Components {
+    /// Reads the files.
+    pub(super) fn read(sandbox: &Sandbox, config: &PolicyConfig) -> Self {
+        let limits = sandbox.limits();
+        Self {
+            guards: config.guards.iter().map(|guard| delete_learning::read(&guard.component, limits)).collect(),
+            policy: match &config.component {
+                None => Ok(Cow::Borrowed(DEFAULT_POLICY)),
+                Some(path) => delete_learning::read(path, limits).map(Cow::Owned),
+            },
+        }
+    }
+
+    /// Their contents, or why they cannot be read, in a form to compare. The contents are read for it, because the size
+    /// and the modification time of a file can stay the same when it is replaced.
+    pub(super) fn digests(&self) -> Vec<Result<Digest, String>> {
+        let guards = self.guards.iter().map(|guard| guard.as_deref());
+        guards.chain([self.policy.as_deref()]).map(|read| read.map(Digest::of).map_err(ToString::to_string)).collect()
+    }
+}
+
 /// Loads the configured policy and its guards, from the cache if they were compiled before.
-pub(super) fn load(sandbox: &Sandbox, config: &Config) -> Result<Policy, StartError> {
-    let policy = &config.policy;
-    let mut guards = Vec::with_capacity(policy.guards.len());
-    for (index, guard) in policy.guards.iter().enumerate() {
-        let key = format!("guards[{index}]");
-        let component = read(&guard.component, &key, &config.sandbox, config)?;
-        check_pin(&component, guard.sha256, &key, config)?;
-        let loaded: Guard = sandbox.load_guard(&guard.name, &component, &guard.access).map_err(|source| {
-            StartError::Component { key, component: guard.component.display().to_string(), source }
-        })?;
+pub(super) fn load(sandbox: &Sandbox, config: &PolicyConfig, components: &Components) -> Result<Policy, StartError> {
+    let mut guards = Vec::with_capacity(config.guards.len());
+    for (index, (guard, component)) in config.guards.iter().zip(&components.guards).enumerate() {
+        let (key, name) = (format!("guards[{index}]"), guard.component.display().to_string());
+        let component = check(component.as_deref(), guard.sha256, &key, &name, config)?;
+        let loaded = sandbox
+            .load_guard(&guard.name, component, &guard.access)
+            .map_err(|source| StartError::Component { key, component: name, source })?;
         guards.push(loaded);
     }
-    let component = match &policy.component {
-        None => Cow::Borrowed(DEFAULT_POLICY),
-        Some(path) => Cow::Owned(read(path, "policy", &config.sandbox, config)?),
-    };
-    check_pin(&component, policy.sha256, "policy", config)?;
-    sandbox.load_policy(&component, &policy.access, guards).map_err(|source| StartError::Component {
-        key: "policy".to_owned(),
-        component: policy.name(),
+    let (key, name) = ("policy".to_owned(), config.name());
+    let component = check(components.policy.as_deref(), config.sha256, &key, &name, config)?;
+    sandbox.load_policy(component, &config.access, guards).map_err(|source| StartError::Component {
+        key,
+        component: name,
         source,
     })
 }
 
-fn read(path: &Path, key: &str, limits: &Limits, config: &Config) -> Result<Vec<u8>, ConfigError> {
-    delete_learning::read(path, limits)
-        .map_err(|error| config.error(format!("{key}.component"), format!("{}: {error}", path.display())))
-}
-
-/// Checks that a component has the digest that the configuration pins.
-fn check_pin(component: &[u8], pin: Option<Digest>, key: &str, config: &Config) -> Result<(), ConfigError> {
+/// Checks that a component was read and has the digest that the configuration pins.
+fn check<'a>(
+    component: Result<&'a [u8], &ReadError>,
+    pin: Option<Digest>,
+    key: &str,
+    name: &str,
+    config: &PolicyConfig,
+) -> Result<&'a [u8], ConfigError> {
+    let component = component.map_err(|error| config.error(format!("{key}.component"), format!("{name}: {error}")))?;
     let digest = Digest::of(component);
     match pin {
         Some(pin) if pin != digest => {
-            Err(config
-                .error(format!("{key}.sha256"), format!("does not match the component, whose SHA-256 is {digest}")))
+            let reason = format!("does not match the component, whose SHA-256 is {digest}");
+            Err(config.error(format!("{key}.sha256"), reason))
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(component),
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod check;
 mod demo;
+mod new;
 mod serve;
 mod signal;
 
-use check::CheckFormat;
+use check::{CheckArguments, EXIT_CODES};
 use clap::{Parser, Subcommand};
 use std::error::Error;
 use std::io::Write;
@@ -35,28 +36,31 @@ enum Command {
     /// that the endpoint documents, and prints request, answer and the rule that decided. Exits with 1 if an answer is
     /// not the documented one.
     Demo,
-    /// Checks a policy: whether it implements the contract, what it imports, and how it decides
+    /// Compares a policy or a guard with the default policy, case by case
     ///
-    /// Prints its imports and exports, why it cannot be loaded if it cannot, how long it takes to compile, and how many of
-    /// the conformance cases it passes, with both answers for each that it fails. Exits with 1 if it cannot be loaded or
-    /// a case fails. A policy with rules of its own fails the cases that it decides otherwise.
-    Check {
-        /// The component, a `.wasm` file
-        #[arg(value_name = "COMPONENT")]
-        component: PathBuf,
-        /// How to print the report
-        #[arg(long, value_enum, default_value_t)]
-        format: CheckFormat,
-        /// The configuration whose limits, grants and settings apply
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-    },
+    /// Prints what the component imports, why it cannot be loaded if it cannot, and in which of the conformance cases it
+    /// is stricter or laxer than the default policy. Each case with a caller is also run with other records: absent, of
+    /// another owner, without an owner, held, new, and at night. A guard is run between the default policy and the
+    /// records. Calls to the host do not matter unless --strict-calls is given.
+    #[command(after_long_help = EXIT_CODES)]
+    Check(CheckArguments),
     /// Prints a configuration file with every key and its default
     ExampleConfig,
+    /// Creates a crate for a policy or a guard, with an example rule, its tests, and the commands to build and serve it
+    ///
+    /// The crate contains everything of this project that it needs, so it can be anywhere. `component-builder` builds it.
+    New {
+        /// The name of the crate and of its directory, which must not exist
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Create a guard, which stands between a policy and the storage, and can only retain records
+        #[arg(long)]
+        guard: bool,
+    },
     /// Serves the endpoint until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
-    /// configuration is refused with file, key and reason.
+    /// configuration is refused with file, key and reason. SIGHUP loads the policy and the guards of the configuration again.
     #[command(after_long_help = EXAMPLE)]
     Serve {
         /// The configuration, a TOML file
@@ -90,10 +94,9 @@ pub(crate) fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Demo => runtime.block_on(demo::demo()),
-        Command::Check { component, format, config } => {
-            runtime.block_on(check::check(&component, format, config.as_deref()))
-        }
+        Command::Check(arguments) => runtime.block_on(check::check(&arguments)),
         Command::ExampleConfig => example_config(),
+        Command::New { name, guard } => new::new(&name, if guard { new::Kind::Guard } else { new::Kind::Policy }),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
     };
     // The shutdown timeout has passed for what still runs; a thread that hangs on a disk must not keep the process alive.

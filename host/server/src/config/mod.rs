@@ -7,12 +7,14 @@ mod auth;
 mod databases;
 mod error;
 mod file;
+mod other_sections;
 mod policy;
 mod secret;
 
 pub use auth::{AuthConfig, AuthModeConfig, JwksSource, JwtConfig, ServiceAccountsConfig};
 pub use databases::{DatabaseConfig, DatabaseUrl};
 pub use error::ConfigError;
+pub use other_sections::OtherSections;
 pub use policy::{GuardConfig, PolicyConfig, ReloadTrigger};
 
 use crate::auth::Authorization;
@@ -48,6 +50,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Warnings to log at startup.
     pub warnings: Vec<String>,
+    /// What a reload does not use.
+    pub other_sections: OtherSections,
     source: Source,
 }
 
@@ -76,7 +80,7 @@ impl Config {
         let text =
             fs::read_to_string(path).map_err(|error| source.error("file", format!("cannot be read: {error}")))?;
         let file = file::parse(&text).map_err(|(key, reason)| source.error(key, reason))?;
-        Self::validate(file, source, environment)
+        Self::validate(file, OtherSections::parse(&text), source, environment)
     }
 
     /// Creates an error about a key of this configuration.
@@ -84,7 +88,12 @@ impl Config {
         self.source.error(key, reason)
     }
 
-    fn validate(file: file::File, source: Source, environment: Environment<'_>) -> Result<Self, ConfigError> {
+    fn validate(
+        file: file::File,
+        other_sections: OtherSections,
+        source: Source,
+        environment: Environment<'_>,
+    ) -> Result<Self, ConfigError> {
         validate_limits(&file, &source)?;
         let mut warnings = Vec::new();
         let databases = databases::validate(file.databases, &source, environment, &mut warnings)?;
@@ -110,13 +119,14 @@ impl Config {
             cache: validate_cache(file.cache, &source, environment)?,
             log: file.log,
             warnings,
+            other_sections,
             source,
         })
     }
 }
 
 /// Where a configuration comes from: the file in its error messages, and the directory of its relative paths.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Source {
     file: PathBuf,
     directory: PathBuf,

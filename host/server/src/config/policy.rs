@@ -19,9 +19,15 @@ pub struct PolicyConfig {
     pub access: Access,
     /// The guards between the policy and the storage, outermost first.
     pub guards: Vec<GuardConfig>,
+    pub(super) source: Source,
 }
 
 impl PolicyConfig {
+    /// Creates an error about a key of this configuration.
+    pub(crate) fn error(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
+        self.source.error(key, reason)
+    }
+
     /// The name of the policy in messages.
     #[must_use]
     pub fn name(&self) -> String {
@@ -98,6 +104,7 @@ pub(super) fn validate(
         },
         access: Access { grants: policy.grants, settings: settings(policy.settings) },
         guards: validated,
+        source: source.clone(),
     })
 }
 

@@ -1,17 +1,56 @@
-//! `GET /health`: whether deletions can be served now.
+//! `GET /health`: whether deletions can be served now, and which policy decides.
 
 use super::response::{self, Body};
+use delete_learning::Digests;
 use delete_learning::storage::Databases;
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use std::time::Duration;
 
-/// The response body. Everybody can read it, so it does not name databases; the log does.
+/// What `/health` reports of the policy.
+#[derive(Clone, Debug)]
+pub struct PolicyStatus {
+    /// The components in force.
+    pub digests: Digests,
+    /// Whether others were to be put in force, and could not.
+    pub last_reload_failed: bool,
+}
+
+/// The response body. Everybody can read it, so it contains no name of a database, no path and no reason; the log does.
 #[derive(Serialize)]
 struct Health {
     /// `ok`; `degraded` if some databases fail; `unavailable` if all do.
     status: &'static str,
     databases: Counts,
+    /// Absent if something else than a component decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyHealth>,
+}
+
+#[derive(Serialize)]
+struct PolicyHealth {
+    sha256: String,
+    /// Outermost first.
+    guards: Vec<GuardHealth>,
+    /// `ok`, or `failed` if the last reload failed and an earlier policy is still in force.
+    reload: &'static str,
+}
+
+#[derive(Serialize)]
+struct GuardHealth {
+    name: String,
+    sha256: String,
+}
+
+impl From<PolicyStatus> for PolicyHealth {
+    fn from(PolicyStatus { digests, last_reload_failed }: PolicyStatus) -> Self {
+        let guards = digests.guards.into_iter();
+        Self {
+            sha256: digests.policy.to_string(),
+            guards: guards.map(|(name, digest)| GuardHealth { name, sha256: digest.to_string() }).collect(),
+            reload: if last_reload_failed { "failed" } else { "ok" },
+        }
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -21,7 +60,7 @@ struct Counts {
 }
 
 /// Checks every database, each for at most `timeout`. Responds 503 if all fail.
-pub(super) async fn respond(databases: &Databases, timeout: Duration) -> Response<Body> {
+pub(super) async fn respond(databases: &Databases, timeout: Duration, policy: Option<PolicyStatus>) -> Response<Body> {
     let mut checks = tokio::task::JoinSet::new();
     for database in databases.0.iter().cloned() {
         checks.spawn(async move {
@@ -50,5 +89,5 @@ pub(super) async fn respond(databases: &Databases, timeout: Duration) -> Respons
         Counts { ok: 0, .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::OK, "degraded"),
     };
-    response::json(code, &Health { status, databases: counts })
+    response::json(code, &Health { status, databases: counts, policy: policy.map(Into::into) })
 }

@@ -20,5 +20,6 @@ mod service;
 pub use client_address::TrustedProxies;
 pub use config::HttpConfig;
 pub use cors::{AllowedOrigin, CorsConfig};
+pub use health::PolicyStatus;
 pub use server::Server;
 pub use service::Service;

@@ -5,6 +5,7 @@ use super::config::HttpConfig;
 use super::connection::RequestState;
 use super::cors::{CorsConfig, CorsHeaders};
 use super::delete_request::ParsedRequest;
+use super::health::PolicyStatus;
 use super::request_body::RequestBody;
 use super::request_id::RequestIds;
 use super::response::{self, Body};
@@ -29,6 +30,7 @@ pub struct Service {
     authenticator: Authenticator,
     databases: Databases,
     policy: Arc<dyn Decide>,
+    policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
     max_learning_id_bytes: usize,
     trusted_proxies: TrustedProxies,
     cors: CorsConfig,
@@ -57,12 +59,14 @@ struct ReceivedDelete {
 }
 
 impl Service {
-    /// Creates a service from its parts. `health_timeout` is how long `/health` waits for each database.
+    /// Creates a service from its parts. `policy_status` is what `/health` reports of the policy, and `health_timeout` how
+    /// long it waits for each database.
     #[must_use]
     pub fn new(
         authenticator: Authenticator,
         databases: Databases,
         policy: Arc<dyn Decide>,
+        policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
         config: &HttpConfig,
         health_timeout: Duration,
     ) -> Self {
@@ -70,6 +74,7 @@ impl Service {
             authenticator,
             databases,
             policy,
+            policy_status,
             max_learning_id_bytes: config.max_learning_id_bytes,
             trusted_proxies: config.trusted_proxies.clone(),
             cors: config.cors.clone(),
@@ -105,7 +110,10 @@ impl Service {
         };
         let mut response = match action {
             Action::Delete(request) => Arc::clone(&self).delete_learning(*request).await,
-            Action::CheckHealth => health::respond(&self.databases, self.health_timeout).await,
+            Action::CheckHealth => {
+                let policy = self.policy_status.as_ref().map(|status| status());
+                health::respond(&self.databases, self.health_timeout, policy).await
+            }
             Action::Respond(response) => response,
         };
         cors.set(&mut response);

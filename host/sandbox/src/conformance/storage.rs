@@ -1,0 +1,80 @@
+//! The storage that a case describes: records in memory, and injected faults.
+
+use super::case::{Case, InjectedResult, Storage};
+use crate::BoxFuture;
+use crate::contract::{Learning, Outcome, StorageError, Target};
+use crate::storage::{Condition, LearningStore, MemoryStore, RecordStorage};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(super) struct CaseStorage {
+    learning_id: String,
+    records: MemoryStore,
+    case: Storage,
+    fault_returned: AtomicBool,
+}
+
+impl CaseStorage {
+    pub(super) fn new(case: &Case) -> Self {
+        let records = MemoryStore::default();
+        for (id, learning) in case.records() {
+            records.insert(id, learning.clone());
+        }
+        Self {
+            learning_id: case.request.learning_id.clone(),
+            records,
+            case: case.storage.clone(),
+            fault_returned: AtomicBool::new(false),
+        }
+    }
+
+    /// The ids of the records that are left, sorted.
+    pub(super) fn left(&self) -> Vec<String> {
+        self.records.ids()
+    }
+
+    /// Whether a function returned an injected fault.
+    pub(super) fn fault_returned(&self) -> bool {
+        self.fault_returned.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, function: &str) -> Option<&InjectedResult> {
+        let fault = self.case.fault(function)?;
+        self.fault_returned.store(true, Ordering::Relaxed);
+        Some(fault)
+    }
+}
+
+impl RecordStorage for CaseStorage {
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
+        Box::pin(async {
+            match self.fault("locate") {
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
+                _ => Ok(Target { database: "main".to_owned(), table: "agno_learnings".to_owned() }),
+            }
+        })
+    }
+
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        Box::pin(async {
+            match self.fault("find") {
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
+                _ => self.records.find(self.learning_id.clone()).await,
+            }
+        })
+    }
+
+    fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        let function = match &condition {
+            Condition::Any => "delete",
+            Condition::OwnedBy(_) => "delete-if-owned-by",
+            Condition::Unchanged(_) => "delete-if-unchanged",
+        };
+        Box::pin(async move {
+            match self.fault(function) {
+                Some(InjectedResult::Error(error)) => Err(error.clone()),
+                Some(InjectedResult::Outcome(outcome)) => Ok(*outcome),
+                None => self.records.delete(self.learning_id.clone(), condition).await,
+            }
+        })
+    }
+}
