@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(manifests.len(), 2);
         for (path, manifest) in manifests {
             let vendored: toml::Table = vendored(manifest).parse().expect("TOML");
-            assert!(!format!("{vendored:?}").contains("workspace"), "{path}: {vendored}");
+            assert!(!format!("{vendored:?}").contains("workspace"), "{path}: {vendored:?}");
         }
     }
 }
