@@ -49,7 +49,7 @@ const BLOCKS: &[Blocks] = &[
     blocks("host/browser/README.md", "sh", In("tests/hosts/run", &["host/browser && npm ci", "test.mjs --json"])),
     blocks("host/c/README.md", "sh", In("tests/hosts/run", &["host/c/build.sh", "build/conformance"])),
     blocks("host/node/README.md", "sh", In("tests/hosts/run", &["host/node && npm ci", "conformance.mjs --json"])),
-    blocks("host/python/README.md", "python", In("host/python/test_agentos.py", &["use_policy("])),
+    blocks("host/python/README.md", "python", In("host/python/test_agentos.py", &["agentos:build"])),
     blocks(
         "host/server/IDENTITY_PROVIDERS.md",
         "toml",

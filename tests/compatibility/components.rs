@@ -1,8 +1,8 @@
 //! Components that were built against a version of the contract still run.
 
 use crate::support::database::repository_path;
-use delete_learning::conformance::{cases, run};
-use delete_learning::{Limits, Policy};
+use delete_learning::conformance::{Group, cases, compare, run};
+use delete_learning::{Access, DEFAULT_POLICY, Limits, Policy, Sandbox};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn components_of_every_version_decide_as_before() {
     let versions: Vec<_> = versions.iter().filter(|path| path.is_dir()).collect();
     assert!(!versions.is_empty());
     for version in versions {
-        let mut policies = 0;
+        let (mut policies, mut guards) = (0, 0);
         for file in entries(version) {
             match file.file_name().and_then(|name| name.to_str()) {
                 Some("contract.wit") => {}
@@ -28,10 +28,32 @@ fn components_of_every_version_decide_as_before() {
                     assert_decides_as_before(&file);
                     policies += 1;
                 }
+                Some("guard.wasm") => {
+                    assert_guard_retains_nothing_else(&file);
+                    guards += 1;
+                }
                 _ => panic!("no test runs {}", file.display()),
             }
         }
-        assert_eq!(policies, 1, "{} has no policy.wasm", version.display());
+        assert_eq!((policies, guards), (1, 1), "{} lacks a policy.wasm or a guard.wasm", version.display());
+    }
+}
+
+/// Asserts that a guard can be loaded, and that the default policy behind it deletes and retains the same records in every
+/// conformance case: none of them is held.
+fn assert_guard_retains_nothing_else(file: &Path) {
+    let component = fs::read(file).expect("the component");
+    let sandbox = Sandbox::new(&Limits::default(), None).expect("a sandbox");
+    let guard = sandbox
+        .load_guard("guard", &component, &Access::default())
+        .unwrap_or_else(|error| panic!("{} cannot be loaded any more: {error}", file.display()));
+    let load = |guards| sandbox.load_policy(DEFAULT_POLICY, &Access::default(), guards).expect("the policy loads");
+    let (default, guarded) = (load(Vec::new()), load(vec![guard]));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for case in cases().expect("the cases can be parsed") {
+        let [default, guarded] = [&default, &guarded].map(|policy| runtime.block_on(run(policy, &case)));
+        let comparison = compare(&default, &guarded);
+        assert_eq!(comparison.group, Group::Same, "{}, {}: {:?}", file.display(), case.name, comparison.reason);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cache;
 mod component;
+mod composition;
 mod conformance;
 mod custom_storage;
 mod sqlite;

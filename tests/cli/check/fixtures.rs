@@ -17,7 +17,9 @@ pub fn guard(deletes: &str) -> Vec<u8> {
 /// The default policy behind a guard with these deletes, as one component.
 pub fn policy(deletes: &str) -> Vec<u8> {
     let default_policy = wasmprinter::print_bytes(DEFAULT_POLICY).expect("the default policy is valid");
-    let default_policy = default_policy.replacen("(component", "(component $default-policy", 1);
+    // Its first line is `(component`, perhaps with a name.
+    let (_, default_policy) = default_policy.split_once('\n').expect("more than one line");
+    let default_policy = format!("(component $default-policy\n{default_policy}");
     let clock_argument =
         if reads_clock(deletes) { r#"(with "wasi:clocks/wall-clock@0.2.0" (instance $clock))"# } else { "" };
     let parts = [
