@@ -35,6 +35,14 @@ const BLOCKS: &[Blocks] = &[
     blocks("README.md", "sh", In("tests/cli/readme.rs", &["code_block(\"sh\")"])),
     blocks("README.md", "toml", In("tests/cli/readme.rs", &["code_block(\"toml\")"])),
     blocks("README.md", "rust", In("host/sandbox/src/lib.rs", &["../README.md"])),
+    blocks(
+        "guest/examples/README.md",
+        "console",
+        In(
+            "guest/examples/run",
+            &["--profile counting --manifest-path", "measure Python ../../target/python-guard.wasm"],
+        ),
+    ),
     blocks("guest/examples/javascript/README.md", "console", In("guest/examples/run", &["readme javascript"])),
     blocks("guest/examples/javascript/README.md", "toml", Configuration),
     blocks("guest/examples/legal-hold/README.md", "toml", Guard),
