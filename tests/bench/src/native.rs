@@ -31,5 +31,5 @@ pub async fn decide(
     };
     let (answer, calls) = native_policy::decide(request, caller, &*storage).await;
     let record = if answer.is_ok() { RecordOutcome::Deleted } else { RecordOutcome::NotDeleted };
-    Decision { answer, record, calls, error: None, output: None }
+    Decision { answer, record, calls, guards: Vec::new(), error: None, output: None, digests: None }
 }
