@@ -6,8 +6,8 @@ use super::record::{assert_default_policy_works, caller, decide};
 use crate::support::guards::LEGAL_HOLD;
 use crate::support::server::resident_bytes;
 use delete_learning::{
-    Access, BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, Learning, Limits, Outcome, Policy,
-    PolicyError, RecordOutcome, RecordStorage, Sandbox, StorageError, Target,
+    Access, BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, Learning, Limits, LoadError, Outcome,
+    Policy, PolicyError, RecordOutcome, RecordStorage, Sandbox, StorageError, Target,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -246,4 +246,12 @@ fn guards_run_below_a_component_that_used_its_stack() {
             assert!(calls > 500, "it called at many depths: {calls}");
         }
     });
+}
+
+#[test]
+fn guard_of_another_sandbox_is_refused() {
+    let sandbox = || Sandbox::new(&Limits::default(), None).expect("a sandbox");
+    let guard = sandbox().load_guard("legal-hold", LEGAL_HOLD, &Access::default()).expect("the guard loads");
+    let error = sandbox().load_policy(DEFAULT_POLICY, &Access::default(), vec![guard]).err().expect("a load error");
+    assert!(matches!(&error, LoadError::GuardOfOtherSandbox(name) if name == "legal-hold"), "{error}");
 }

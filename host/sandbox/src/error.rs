@@ -83,6 +83,9 @@ pub enum LoadError {
         /// The limit.
         max: u32,
     },
+    /// A guard was loaded by another sandbox than the policy.
+    #[error("the guard {0:?} was loaded by another sandbox")]
+    GuardOfOtherSandbox(String),
     /// wasmtime cannot be set up on this machine.
     #[error("cannot set up the sandbox: {0:#}")]
     Engine(#[source] wasmtime::Error),

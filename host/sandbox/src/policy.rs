@@ -57,7 +57,7 @@ impl Policy {
     /// # Errors
     /// [`LoadError::TooManyGuards`] if there are more guards than `max_guards`.
     pub fn with_guards(&self, guards: Vec<Guard>) -> Result<Self, LoadError> {
-        self.sandbox.check_number_of_guards(&guards)?;
+        self.sandbox.check_guards(&guards)?;
         let digests = Arc::new(Digests::new(self.digests.policy, &guards));
         Ok(Self {
             sandbox: self.sandbox.clone(),

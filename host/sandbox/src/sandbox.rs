@@ -63,7 +63,7 @@ impl Sandbox {
     /// [`LoadError`] if the bytes are not a component, exceed a limit, import what they are not granted, or do not
     /// implement the world `policy`; if there are more guards than `max_guards`.
     pub fn load_policy(&self, component: &[u8], access: &Access, guards: Vec<Guard>) -> Result<Policy, LoadError> {
-        self.check_number_of_guards(&guards)?;
+        self.check_guards(&guards)?;
         let instance = self.load(component, access, World::Policy, |linker| {
             PolicyInstance::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
         })?;
@@ -90,12 +90,16 @@ impl Sandbox {
     }
 
     /// Checks `max_guards`.
-    pub(crate) fn check_number_of_guards(&self, guards: &[Guard]) -> Result<(), LoadError> {
+    pub(crate) fn check_guards(&self, guards: &[Guard]) -> Result<(), LoadError> {
         let max = self.config.limits.max_guards;
         if guards.len() > usize::try_from(max).unwrap_or(usize::MAX) {
             return Err(LoadError::TooManyGuards { guards: guards.len(), max });
         }
-        Ok(())
+        let is_foreign = |guard: &&Guard| !Engine::same(&self.engine, guard.0.component.engine());
+        match guards.iter().find(is_foreign) {
+            Some(guard) => Err(LoadError::GuardOfOtherSandbox(guard.name().to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Creates the store of an instance, with its limits.

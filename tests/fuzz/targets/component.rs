@@ -72,7 +72,7 @@ fuzz_target!(|bytes: &[u8]| {
     let description = describe(bytes, &LIMITS);
     match Policy::load(bytes, &LIMITS) {
         Ok(policy) => {
-            let Description { imports, exports } = description.expect("a policy can be described");
+            let Description { imports, exports, .. } = description.expect("a policy can be described");
             assert!(imports.iter().all(|name| name.starts_with("learnings:plugin/")), "{imports:?}");
             assert!(exports.iter().any(|name| name == "delete-learning"), "{exports:?}");
             decide(&policy);

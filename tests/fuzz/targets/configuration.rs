@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use delete_learning::Access;
 use delete_learning_server::Config;
 use libfuzzer_sys::fuzz_target;
 use std::fs;
@@ -47,10 +48,11 @@ fuzz_target!(|bytes: &[u8]| {
     let variable = |name: &str| (name == "JWT_VERIFICATION_KEY" && text.contains("# env")).then(|| SECRET.to_owned());
     match Config::read(&file, &variable) {
         Ok(config) => {
-            let (sandbox, wasi) = (&config.sandbox, config.policy.wasi);
+            let (sandbox, policy) = (&config.sandbox, &config.policy);
             assert!(config.http.max_connections > 0 && sandbox.cpu_time_limit_ms > 0);
             assert!(sandbox.execution_timeout_ms > config.sqlite.busy_timeout_ms);
-            assert!(wasi.enabled || !(wasi.clocks || wasi.random));
+            assert!(policy.component.is_some() || policy.access == Access::default());
+            assert!(policy.guards.len() <= sandbox.max_guards as usize);
             assert!(!config.authorization.admin_scope.is_empty() && !config.databases.is_empty());
             assert!(config.warnings.iter().all(|warning| !warning.contains(SECRET)));
         }
