@@ -208,3 +208,19 @@ fn reads_return_what_the_storage_returned() {
     assert!(rules.check_locate(&Ok(target("b"))).is_err());
     assert!(rules.check_locate(&error(StorageErrorKind::Denied)).is_err());
 }
+
+#[test]
+fn record_found_before_a_deletion_is_no_reason_to_deny_afterwards() {
+    let mut rules = serving(&Condition::Any, Some(alices()));
+    rules.record_delete(&Condition::Any, &Ok(Outcome::Deleted));
+    rules.begin(Export::Delete(Condition::Any));
+    assert!(rules.check_outcome(&Condition::Any, &error(StorageErrorKind::Denied)).is_err());
+}
+
+#[test]
+fn denial_is_remembered_for_the_rest_of_the_request() {
+    let mut rules = serving(&Condition::Any, Some(alices()));
+    assert!(rules.check_outcome(&Condition::Any, &error(StorageErrorKind::Denied)).is_ok());
+    rules.begin(Export::Locate);
+    assert!(rules.has_denied());
+}
