@@ -104,7 +104,7 @@ fn corrupt_cached_code_is_recompiled() {
 #[test]
 fn limits_apply_to_cached_code() {
     let (directory, _) = cached(DEFAULT_POLICY);
-    let small = Limits { max_table_elements: 0, ..Limits::default() };
+    let small = Limits::default().max_table_elements(0);
     let error = load(DEFAULT_POLICY, &small, directory.path()).err();
     assert!(matches!(error, Some(LoadError::ExceedsLimits(_))), "{error:?}");
 }

@@ -55,7 +55,7 @@ fn custom_storage_gets_the_documented_decisions() {
 
 #[test]
 fn hanging_database_leaves_instances_for_other_databases() {
-    let limits = Limits { max_concurrent_instances: 3, queue_timeout_ms: 200, ..Limits::default() };
+    let limits = Limits::default().max_concurrent_instances(3).queue_timeout_ms(200);
     let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded"));
     let hanging_storage = FakeStorage::hanging(2);
     run(async {
@@ -84,7 +84,7 @@ fn hanging_database_leaves_instances_for_other_databases() {
 
 #[test]
 fn hanging_storage_times_out_with_unknown_outcome() {
-    let limits = Limits { execution_timeout_ms: 200, ..Limits::default() };
+    let limits = Limits::default().execution_timeout_ms(200);
     let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded");
     let decision = run(async {
         let decision = policy.decide(request("x"), alice(), FakeStorage::hanging(1));

@@ -22,13 +22,11 @@ const GUARDS: u32 = 4;
 const REQUESTS: u32 = 10 * PERMITS;
 
 fn limits() -> Limits {
-    Limits {
-        max_concurrent_instances: PERMITS,
-        max_guards: GUARDS,
-        queue_timeout_ms: 600_000,
-        execution_timeout_ms: 120_000,
-        ..Limits::default()
-    }
+    Limits::default()
+        .max_concurrent_instances(PERMITS)
+        .max_guards(GUARDS)
+        .queue_timeout_ms(600_000)
+        .execution_timeout_ms(120_000)
 }
 
 /// A guard that finds the record before it deletes it.
@@ -138,7 +136,7 @@ fn queued_chains_are_answered_and_memory_is_bounded() {
 #[test]
 fn chains_are_answered_beside_spinning_and_failing_guards() {
     // More than a good chain needs, so that only spinning guards are offloaded.
-    let sandbox = sandbox(&Limits { cpu_time_limit_ms: 500, ..limits() });
+    let sandbox = sandbox(&limits().cpu_time_limit_ms(500));
     let good = load(&sandbox, DEFAULT_POLICY, vec![legal_hold(&sandbox); GUARDS as usize]);
     let bad: Vec<_> = ["spins", "spins_in_post_return", "traps", "deletes_and_returns_absent", "finds_endlessly"]
         .into_iter()
@@ -180,7 +178,7 @@ fn chains_are_answered_beside_spinning_and_failing_guards() {
 
 #[test]
 fn execution_timeout_ends_a_chain_that_waits_for_storage() {
-    let sandbox = sandbox(&Limits { execution_timeout_ms: 3_000, ..limits() });
+    let sandbox = sandbox(&limits().execution_timeout_ms(3_000));
     let policy = load(&sandbox, DEFAULT_POLICY, vec![legal_hold(&sandbox); GUARDS as usize]);
     block_on_two_threads(async {
         let hanging = SlowRecord::new(Duration::ZERO, 0);
@@ -231,7 +229,7 @@ fn dropped_chain_returns_its_instances() {
 /// Host functions run on the stack that the component leaves, and a guard runs below them.
 #[test]
 fn guards_run_below_a_component_that_used_its_stack() {
-    let limits = Limits { max_host_calls: u32::MAX, cpu_time_limit_ms: 60_000, ..limits() };
+    let limits = limits().max_host_calls(u32::MAX).cpu_time_limit_ms(60_000);
     let sandbox = sandbox(&limits);
     let recurses = load_guard(&sandbox, "recurses", "recurses_and_locates");
     let forwards = load_guard(&sandbox, "forwards", "forwards");

@@ -291,7 +291,7 @@ fn every_guard_file_has_a_test_and_states_its_expectation() {
 
 #[test]
 fn guard_that_sleeps_is_stopped_by_execution_timeout() {
-    let sandbox = sandbox(&Limits { execution_timeout_ms: 500, ..limits() });
+    let sandbox = sandbox(&limits().execution_timeout_ms(500));
     block_on(async {
         for policy in load_chains(&sandbox, DEFAULT_POLICY, "sleeps") {
             let start = Instant::now();
@@ -414,7 +414,7 @@ fn outer_guard_is_blamed_for_misreporting_the_denial_of_an_inner_guard() {
 
 #[test]
 fn guards_above_limit_are_refused() {
-    let sandbox = sandbox(&Limits { max_guards: 2, ..limits() });
+    let sandbox = sandbox(&limits().max_guards(2));
     let guard = load_guard(&sandbox, "forwards", "forwards");
     let load = |count| sandbox.load_policy(DEFAULT_POLICY, &Access::default(), vec![guard.clone(); count]);
     let (decision, exists) = block_on(decide(&load(2).expect("the policy loads"), "record", None));

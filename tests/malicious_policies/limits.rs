@@ -25,15 +25,14 @@ fn is_rejected(decision: &Decision) -> bool {
 
 #[test]
 fn host_calls_above_limit_stop_policy() {
-    let calls =
-        |calls| run_probe(include_str!("probes/calls.wat"), &Limits { max_host_calls: 5, ..limits() }, calls, 0);
+    let calls = |calls| run_probe(include_str!("probes/calls.wat"), &limits().max_host_calls(5), calls, 0);
     assert!(is_rejected(&calls(5)), "{:?}", calls(5));
     assert!(matches!(calls(6).error, Some(PolicyError::TooManyCalls)), "{:?}", calls(6));
 }
 
 #[test]
 fn total_memory_grows_up_to_limit() {
-    let limits = Limits { max_memory_bytes: 20 * PAGE, ..limits() };
+    let limits = limits().max_memory_bytes(20 * PAGE);
     // The shared memory starts with four pages.
     for (shared, own, succeeds) in [(16, 0, true), (17, 0, false), (9, 7, true), (9, 8, false), (0, 17, false)] {
         let decision = run_probe(include_str!("probes/memory.wat"), &limits, shared, own);
@@ -45,7 +44,7 @@ fn total_memory_grows_up_to_limit() {
 #[test]
 fn initial_memory_can_equal_limit() {
     let load = |pages: usize| {
-        let limits = Limits { max_memory_bytes: pages * PAGE, ..limits() };
+        let limits = limits().max_memory_bytes(pages * PAGE);
         Policy::load(&text::bytes(include_str!("probes/memory.wat")), &limits)
     };
     let policy = load(4).expect("the policy loads");
@@ -60,7 +59,8 @@ fn core_instances_and_memories_are_limited() {
         (include_str!("declares_too_many_core_instances.wat"), 18),
         (include_str!("declares_too_many_memories.wat"), 17),
     ] {
-        let load = |max_core_instances| Policy::load(&text::bytes(text), &Limits { max_core_instances, ..limits() });
+        let load =
+            |max_core_instances| Policy::load(&text::bytes(text), &limits().max_core_instances(max_core_instances));
         assert!(load(count).is_ok());
         let error = load(count - 1).err().expect("a load error");
         assert!(
@@ -74,7 +74,7 @@ fn core_instances_and_memories_are_limited() {
 #[test]
 fn time_in_host_calls_is_not_charged_to_policy() {
     // Storage takes 150 to 200 ms, several times the CPU time limit of the policy.
-    let limits = Limits { cpu_time_limit_ms: 50, execution_timeout_ms: 60_000, ..limits() };
+    let limits = limits().cpu_time_limit_ms(50).execution_timeout_ms(60_000);
     let policy = Policy::load(&text::bytes(include_str!("probes/deletes.wat")), &limits).expect("the policy loads");
     for delay in [Duration::from_millis(5), Duration::from_millis(50)] {
         let storage = slow_storage(delay, false);
@@ -91,7 +91,7 @@ fn time_in_host_calls_is_not_charged_to_policy() {
 
 #[test]
 fn host_calls_do_not_reset_cpu_time() {
-    let limits = Limits { max_host_calls: u32::MAX, cpu_time_limit_ms: 20, execution_timeout_ms: 60_000, ..limits() };
+    let limits = limits().max_host_calls(u32::MAX).cpu_time_limit_ms(20).execution_timeout_ms(60_000);
     let policy =
         Policy::load(&text::bytes(include_str!("spins_and_locates_endlessly.wat")), &limits).expect("the policy loads");
     let (decision, _) = block_on(decide(&policy, "record", None));
@@ -100,7 +100,7 @@ fn host_calls_do_not_reset_cpu_time() {
 
 #[test]
 fn slow_policy_is_offloaded_and_fast_policy_is_not() {
-    let limits = Limits { cpu_time_limit_ms: 500, ..limits() };
+    let limits = limits().cpu_time_limit_ms(500);
     let policy = Policy::load(&text::bytes(include_str!("probes/spins.wat")), &limits).expect("the policy loads");
     let thread_of = |millions: usize| {
         let thread = Arc::new(Mutex::new(None));
@@ -134,12 +134,7 @@ fn slow_storage(delay: Duration, blocks: bool) -> Arc<FakeStorage> {
 #[test]
 fn limits_apply_without_pooling_allocator() {
     // 64 memories of a tebibyte exceed the address space, so the pooling allocator cannot be used.
-    let limits = Limits {
-        max_concurrent_instances: 64,
-        max_memory_bytes: 1 << 40,
-        max_table_elements: 100,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_concurrent_instances(64).max_memory_bytes(1 << 40).max_table_elements(100);
     for (first, second, succeeds) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
         let decision = run_probe(include_str!("probes/table.wat"), &limits, first, second);
         assert_eq!(decision.answer.is_ok(), succeeds, "{first} {second}: {decision:?}");
@@ -150,7 +145,7 @@ fn limits_apply_without_pooling_allocator() {
 
 #[test]
 fn total_table_elements_grow_up_to_limit() {
-    let limits = Limits { max_table_elements: 100, ..limits() };
+    let limits = limits().max_table_elements(100);
     for (first, second, succeeds) in [(100, 0, true), (101, 0, false), (60, 40, true), (60, 41, false)] {
         let decision = run_probe(include_str!("probes/table.wat"), &limits, first, second);
         assert_eq!(decision.answer.is_ok(), succeeds, "{first} {second}: {decision:?}");
@@ -160,7 +155,7 @@ fn total_table_elements_grow_up_to_limit() {
 
 #[test]
 fn resource_handles_are_limited_by_table_elements() {
-    let limits = Limits { max_table_elements: 100, ..limits() };
+    let limits = limits().max_table_elements(100);
     let handles = |handles| run_probe(include_str!("probes/handles.wat"), &limits, handles, 0);
     assert!(is_rejected(&handles(100)), "{:?}", handles(100));
     assert!(matches!(handles(101).error, Some(PolicyError::Sandbox(_))), "{:?}", handles(101));
@@ -168,7 +163,7 @@ fn resource_handles_are_limited_by_table_elements() {
 
 #[test]
 fn bytes_passed_to_host_are_counted_over_calls_and_answer() {
-    let limits = Limits { max_host_call_bytes: 2000, ..limits() };
+    let limits = limits().max_host_call_bytes(2000);
     let owner = |bytes| run_probe(include_str!("probes/bytes.wat"), &limits, bytes, 0);
     // The rejection takes 14 bytes.
     assert!(is_rejected(&owner(1986)), "{:?}", owner(1986));
@@ -259,12 +254,7 @@ async fn start(policy: &Arc<Policy>, gate: &Arc<Gate>, at_gate: u32) -> tokio::t
 
 #[test]
 fn request_above_concurrency_limit_is_answered_503() {
-    let limits = Limits {
-        max_concurrent_instances: 2,
-        queue_timeout_ms: 100,
-        execution_timeout_ms: 60_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_concurrent_instances(2).queue_timeout_ms(100).execution_timeout_ms(60_000);
     let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads"));
     block_on(async {
         let gate = Gate::closed();
@@ -283,12 +273,7 @@ fn request_above_concurrency_limit_is_answered_503() {
 
 #[test]
 fn waiting_request_runs_when_permit_is_released() {
-    let limits = Limits {
-        max_concurrent_instances: 1,
-        queue_timeout_ms: 60_000,
-        execution_timeout_ms: 120_000,
-        ..Limits::default()
-    };
+    let limits = Limits::default().max_concurrent_instances(1).queue_timeout_ms(60_000).execution_timeout_ms(120_000);
     let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads"));
     block_on(async {
         let gate = Gate::closed();

@@ -120,7 +120,7 @@ fn processors() -> usize {
 }
 
 async fn measure_throughput(plan: &Plan, components: &[&str]) {
-    let limits = Limits { max_concurrent_instances: 4, ..Limits::default() };
+    let limits = Limits::default().max_concurrent_instances(4);
     let policies = load(components, &limits);
     send_requests(SLICE).await;
 
@@ -200,7 +200,7 @@ async fn compare(plan: &Plan, policies: &Arc<[Policy]>, rate: Option<u64>) {
 
 async fn measure_memory(plan: &Plan, components: &[&str]) {
     // A short CPU time limit; otherwise most of the run would be spinning.
-    let limits = Limits { max_concurrent_instances: 4, cpu_time_limit_ms: 1, ..Limits::default() };
+    let limits = Limits::default().max_concurrent_instances(4).cpu_time_limit_ms(1);
     let policies = load(components, &limits);
     let (mut resident, start) = (Vec::new(), Instant::now());
     for (sent, policy) in (1..=plan.last).zip(policies.iter().cycle()) {

@@ -12,7 +12,7 @@ pub mod text;
 mod wasi;
 
 use crate::support::database::repository_path;
-use delete_learning::{DEFAULT_POLICY, Limits, LoadError, Policy, PolicyError, RecordOutcome};
+use delete_learning::{DEFAULT_POLICY, LoadError, Policy, PolicyError, RecordOutcome};
 use record::{assert_default_policy_works, block_on, decide};
 use wasmtime::Trap;
 
@@ -194,9 +194,9 @@ fn truncated_component_fails_to_load() {
 #[test]
 fn component_above_size_limit_fails_to_load() {
     let bytes = DEFAULT_POLICY.len();
-    let limits = Limits { max_component_bytes: bytes, ..record::limits() };
+    let limits = record::limits().max_component_bytes(bytes);
     assert!(Policy::load(DEFAULT_POLICY, &limits).is_ok());
-    let limits = Limits { max_component_bytes: bytes - 1, ..record::limits() };
+    let limits = record::limits().max_component_bytes(bytes - 1);
     let error = Policy::load(DEFAULT_POLICY, &limits).err().expect("a load error");
     assert!(error.to_string().contains(&format!("({})", bytes - 1)), "{error}");
 

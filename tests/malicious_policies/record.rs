@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 /// Limits with few instances, so that loading many components needs little memory.
 pub fn limits() -> Limits {
     // The timeouts are long because spinning policies have a low priority and other tests run at the same time.
-    Limits { max_concurrent_instances: 2, queue_timeout_ms: 60_000, execution_timeout_ms: 120_000, ..Limits::default() }
+    Limits::default().max_concurrent_instances(2).queue_timeout_ms(60_000).execution_timeout_ms(120_000)
 }
 
 pub fn caller() -> Caller {

@@ -143,7 +143,7 @@ fn insecure_seed_is_zero() {
 
 #[test]
 fn sleeping_policy_is_stopped_by_execution_timeout() {
-    let limits = Limits { execution_timeout_ms: 200, ..limits() };
+    let limits = limits().execution_timeout_ms(200);
     let policy = load("sleeps", &limits);
     for db_id in [None, Some("by another function")] {
         let start = Instant::now();
@@ -162,7 +162,7 @@ fn exit_with_success_status_is_a_policy_error() {
 
 #[test]
 fn wasi_calls_above_limit_stop_policy() {
-    let limits = Limits { max_wasi_calls: 5, max_host_calls: 1, ..limits() };
+    let limits = limits().max_wasi_calls(5).max_host_calls(1);
     let policy = load("calls_wasi", &limits);
     let calls = |calls: usize, db_id| block_on(decide(&policy, &"x".repeat(calls), db_id));
     let (decision, _) = calls(5, None);
@@ -181,7 +181,7 @@ fn wasi_calls_above_limit_stop_policy() {
 fn endless_wasi_calls_stop_policy() {
     let policy = load("calls_wasi", &limits());
     let request = || DeleteRequest { learning_id: "x".to_owned(), db_id: None, table: Some("endlessly".to_owned()) };
-    let no_call_limit = Limits { max_wasi_calls: u32::MAX, ..limits() };
+    let no_call_limit = limits().max_wasi_calls(u32::MAX);
     let without_call_limit = load("calls_wasi", &no_call_limit);
     block_on(async {
         let storage = || delete_learning::storage::Databases(Vec::new()).record(&request());
@@ -197,7 +197,7 @@ fn endless_wasi_calls_stop_policy() {
 #[test]
 fn timers_are_limited_by_table_elements() {
     // A timer takes two elements: the timer itself and the handle to it.
-    let policy = load("leaks_timers", &Limits { max_table_elements: 100, ..limits() });
+    let policy = load("leaks_timers", &limits().max_table_elements(100));
     let timers = |timers: usize| block_on(decide(&policy, &"x".repeat(timers), None)).0;
     assert!(is_rejected(&timers(50)), "{:?}", timers(50));
     assert!(matches!(timers(51).error, Some(PolicyError::Sandbox(_))), "{:?}", timers(51));
@@ -205,7 +205,7 @@ fn timers_are_limited_by_table_elements() {
 
 #[test]
 fn output_is_captured_up_to_limit_and_rest_is_counted() {
-    let limits = Limits { max_captured_output_bytes: 100, max_host_call_bytes: 2000, ..limits() };
+    let limits = limits().max_captured_output_bytes(100).max_host_call_bytes(2000);
     let policy = load("prints", &limits);
     let prints = |id: &str, times: usize| block_on(decide(&policy, id, Some(&"x".repeat(times)))).0;
     let printed =
@@ -274,7 +274,7 @@ fn output_is_logged_but_not_audited() {
 
 #[test]
 fn dropped_output_differs_from_no_output() {
-    let policy = load("prints", &Limits { max_captured_output_bytes: 0, ..limits() });
+    let policy = load("prints", &limits().max_captured_output_bytes(0));
     let (decision, _) = block_on(decide(&policy, "four", Some("x")));
     assert_eq!(decision.output, Some(CapturedOutput { text: String::new(), dropped_bytes: 4 }));
 }

@@ -216,7 +216,7 @@ impl LearningStore for ChangingStore {
 
 #[test]
 fn guard_deletes_after_three_changes_and_is_unavailable_after_four() {
-    let sandbox = Sandbox::new(&Limits { max_concurrent_instances: 1, ..Limits::default() }, None).expect("a sandbox");
+    let sandbox = Sandbox::new(&Limits::default().max_concurrent_instances(1), None).expect("a sandbox");
     let guard = sandbox.load_guard("legal-hold", LEGAL_HOLD, &Access::default()).expect("the guard loads");
     for store in Store::all("changes before each delete on PostgreSQL") {
         // As many guards as the default limit allows: their retries together stay within `max_host_calls`.

@@ -22,6 +22,7 @@ mod refused_deletes;
 mod several;
 mod store;
 mod synchronous_commit;
+mod testkit;
 mod tls;
 mod two_hosts;
 mod unchanged;

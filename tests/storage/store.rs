@@ -137,6 +137,9 @@ pub trait Records: Send {
     /// Sets a column of the record to the value of this SQL expression. Returns whether it existed.
     fn set(&mut self, id: &str, column: &str, expression: &str) -> bool;
 
+    /// Runs a statement on Agno's table, which it calls `learnings`. Returns the number of rows that it changed.
+    fn execute_on_table(&mut self, sql: &str) -> usize;
+
     /// Returns the ids of all records.
     fn ids(&mut self) -> BTreeSet<String>;
 
@@ -182,6 +185,10 @@ impl Records for Connection {
         self.execute(&sql, [id]).expect("the statement runs") == 1
     }
 
+    fn execute_on_table(&mut self, sql: &str) -> usize {
+        self.execute(&sql.replacen("learnings", "agno_learnings", 1), []).expect("the statement runs")
+    }
+
     fn ids(&mut self) -> BTreeSet<String> {
         let mut statement = self.prepare("SELECT learning_id FROM agno_learnings").expect("the table exists");
         let ids = statement.query_map([], |row| row.get(0)).expect("the query runs");
@@ -225,6 +232,11 @@ impl Records for Client {
     fn set(&mut self, id: &str, column: &str, expression: &str) -> bool {
         let sql = format!("UPDATE ai.agno_learnings SET {column} = {expression} WHERE learning_id = $1");
         self.execute(&sql, &[&id]) == 1
+    }
+
+    fn execute_on_table(&mut self, sql: &str) -> usize {
+        let changed = self.execute(&sql.replacen("learnings", "ai.agno_learnings", 1), &[]);
+        usize::try_from(changed).expect("a small number")
     }
 
     fn ids(&mut self) -> BTreeSet<String> {

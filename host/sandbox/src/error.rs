@@ -18,6 +18,9 @@ pub struct LimitError {
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// A limit is too small for any component to run.
+    #[error("the limit {key} {0}", key = .0.key)]
+    Limit(#[from] LimitError),
     /// The component is larger than `max_component_bytes`.
     #[error("the component has {bytes} bytes, which exceeds max_component_bytes ({max})")]
     TooLarge {

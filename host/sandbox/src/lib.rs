@@ -78,6 +78,7 @@ mod read;
 mod resource_limits;
 mod sandbox;
 pub mod storage;
+pub mod testkit;
 mod wasi;
 
 pub use access::Access;

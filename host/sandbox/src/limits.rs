@@ -7,8 +7,17 @@ use std::time::Duration;
 /// Limits of the sandbox and of each policy instance. The keys of `[sandbox]` in a server configuration.
 ///
 /// The contract itself limits a rejection: a detail of at most 1024 bytes and a rule of at most 64 (`wit/types.wit`).
+///
+/// Start from the defaults and set what differs:
+///
+/// ```
+/// use delete_learning::Limits;
+///
+/// let limits = Limits::default().max_concurrent_instances(32).execution_timeout_ms(2_000);
+/// ```
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Limits {
     /// Maximum size of a policy component in bytes. A larger component is refused before it is parsed.
     pub max_component_bytes: usize,
@@ -73,6 +82,37 @@ impl Default for Limits {
             max_captured_output_bytes: 4096,
         }
     }
+}
+
+/// Implements a method for each limit that sets it.
+macro_rules! setters {
+    ($($limit:ident: $type:ty),+ $(,)?) => {
+        impl Limits {$(
+            #[doc = concat!("Sets [`", stringify!($limit), "`](Self#structfield.", stringify!($limit), ").")]
+            #[must_use]
+            pub const fn $limit(mut self, value: $type) -> Self {
+                self.$limit = value;
+                self
+            }
+        )+}
+    };
+}
+
+setters! {
+    max_component_bytes: usize,
+    max_concurrent_instances: u32,
+    max_guards: u32,
+    queue_timeout_ms: u64,
+    execution_timeout_ms: u64,
+    cpu_time_limit_ms: u64,
+    max_memory_bytes: usize,
+    max_table_elements: usize,
+    max_stack_bytes: usize,
+    max_core_instances: u32,
+    max_host_calls: u32,
+    max_host_call_bytes: usize,
+    max_wasi_calls: u32,
+    max_captured_output_bytes: usize,
 }
 
 impl Limits {

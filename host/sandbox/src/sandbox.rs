@@ -40,8 +40,10 @@ impl Sandbox {
     /// Creates a sandbox. With a cache, a component that was compiled before is not compiled again.
     ///
     /// # Errors
-    /// [`LoadError::Engine`] or [`LoadError::Thread`] if the sandbox cannot be set up on this machine.
+    /// [`LoadError::Limit`] if a limit is too small; [`LoadError::Engine`] or [`LoadError::Thread`] if the sandbox cannot
+    /// be set up on this machine.
     pub fn new(limits: &Limits, cache: Option<Cache>) -> Result<Self, LoadError> {
+        limits.validate()?;
         let engine = engine(limits)?;
         let config = Arc::new(SharedConfig { limits: limits.clone(), ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(&engine, &config).map_err(LoadError::Thread)?;

@@ -12,14 +12,14 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 
 /// Small limits, so that a policy that spins or grows stops soon.
-static LIMITS: LazyLock<Limits> = LazyLock::new(|| Limits {
-    max_component_bytes: 64 * 1024,
-    max_concurrent_instances: 1,
-    execution_timeout_ms: 100,
-    cpu_time_limit_ms: 1,
-    max_memory_bytes: 1024 * 1024,
-    max_table_elements: 100,
-    ..Limits::default()
+static LIMITS: LazyLock<Limits> = LazyLock::new(|| {
+    Limits::default()
+        .max_component_bytes(64 * 1024)
+        .max_concurrent_instances(1)
+        .execution_timeout_ms(100)
+        .cpu_time_limit_ms(1)
+        .max_memory_bytes(1024 * 1024)
+        .max_table_elements(100)
 });
 
 fn caller() -> Caller {

@@ -5,16 +5,38 @@ use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError};
 use std::collections::BTreeMap;
 use std::future::ready;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Learnings by id, in memory.
 #[derive(Default)]
-pub struct MemoryStore(Mutex<BTreeMap<String, Learning>>);
+pub struct MemoryStore {
+    records: Mutex<BTreeMap<String, Learning>>,
+    revisions: AtomicU64,
+}
 
 impl MemoryStore {
-    /// Stores a record and replaces any with the same id.
-    pub fn insert(&self, id: impl Into<String>, learning: Learning) {
+    /// Stores a record and replaces any with the same id. An empty revision is replaced by a new one.
+    pub fn insert(&self, id: impl Into<String>, mut learning: Learning) {
+        if learning.revision.is_empty() {
+            learning.revision = self.next_revision();
+        }
         self.lock().insert(id.into(), learning);
+    }
+
+    /// Makes `to` the owner of a record if `from` owns it. Returns whether it did.
+    pub fn change_owner(&self, id: &str, from: &str, to: &str) -> bool {
+        let mut records = self.lock();
+        let owned = records.get_mut(id).filter(|learning| learning.user_id.as_deref() == Some(from));
+        let Some(learning) = owned else { return false };
+        learning.user_id = Some(to.to_owned());
+        learning.revision = self.next_revision();
+        true
+    }
+
+    /// Revisions of the store begin with a letter, so that they differ from those of records in tests.
+    fn next_revision(&self) -> String {
+        format!("r{}", self.revisions.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The ids of the stored records, sorted.
@@ -24,7 +46,7 @@ impl MemoryStore {
 
     /// A panic cannot leave the map inconsistent, because every change is one call.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Learning>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tests and deletes under one lock, so that it is one atomic step.

@@ -85,7 +85,7 @@ fn instructions(decisions: u32) -> Result<u64> {
 
 fn decide(count: u32) -> Result<()> {
     // A small pool, because valgrind cannot reserve the address space of the default one.
-    let limits = Limits { max_concurrent_instances: 2, ..Limits::default() };
+    let limits = Limits::default().max_concurrent_instances(2);
     let policy = Policy::load(DEFAULT_POLICY, &limits)?;
     let store = Arc::new(MemoryStore::default());
     let databases = Databases(vec![Database {

@@ -1,0 +1,147 @@
+//! Two requests at once: a deletion, and a change of the record through another connection.
+//!
+//! Exactly one of the two must take effect. A storage that reads and then deletes fails if the change falls between the
+//! two, so each round starts the change at another moment of the time that a deletion takes.
+
+use super::conditions::call;
+use super::report::{Guarantee, Report};
+use super::{AdapterError, StorageAdapter, learning};
+use crate::contract::{Outcome, StorageError, StorageErrorKind};
+use crate::storage::Condition;
+use std::time::{Duration, Instant};
+
+const ID: &str = "testkit-races";
+
+pub(super) async fn test(adapter: &dyn StorageAdapter, rounds: u32, report: &mut Report) -> Result<(), AdapterError> {
+    let duration = duration(adapter).await?;
+    for condition_of in [owned_by_alice, unchanged] {
+        let mut violation = None;
+        for round in 0..rounds {
+            // From a quarter of the duration before the deletion begins to its end.
+            let offset = duration * (round % 50) / 40;
+            violation = race(adapter, condition_of, offset, duration / 4).await?;
+            if violation.is_some() {
+                violation = violation.map(|text| format!("in round {} of {rounds}, {text}", round + 1));
+                break;
+            }
+        }
+        report.check(Guarantee::AtomicDelete, violation);
+    }
+    let violation = two_deletes(adapter, rounds).await?;
+    report.check(Guarantee::AtomicDelete, violation);
+    adapter.record(ID).delete(Condition::Any).await?;
+    Ok(())
+}
+
+fn owned_by_alice(_: String) -> Condition {
+    Condition::OwnedBy("alice".to_owned())
+}
+
+fn unchanged(revision: String) -> Condition {
+    Condition::Unchanged(revision)
+}
+
+/// How long a deletion takes: the median of a few.
+async fn duration(adapter: &dyn StorageAdapter) -> Result<Duration, AdapterError> {
+    let mut durations = Vec::new();
+    for _ in 0..5 {
+        adapter.insert(ID, &learning(Some("alice"))).await?;
+        let start = Instant::now();
+        adapter.record(ID).delete(owned_by_alice(String::new())).await?;
+        durations.push(start.elapsed());
+    }
+    durations.sort();
+    Ok(durations.get(2).copied().unwrap_or_default())
+}
+
+/// A conditional delete against a change of the owner. The change starts `offset - lead` after the deletion.
+async fn race(
+    adapter: &dyn StorageAdapter,
+    condition_of: fn(String) -> Condition,
+    offset: Duration,
+    lead: Duration,
+) -> Result<Option<String>, AdapterError> {
+    adapter.insert(ID, &learning(Some("alice"))).await?;
+    let record = adapter.record(ID);
+    let revision = record.find().await?.map(|learning| learning.revision).unwrap_or_default();
+    let condition = condition_of(revision);
+    let what = call(&condition);
+    // A task of its own, so that a storage that blocks its thread takes part in the race too.
+    let delete = tokio::spawn(async move {
+        wait(lead).await;
+        record.delete(condition).await
+    });
+    wait(offset).await;
+    let changed = adapter.change_owner(ID, "alice", "bob").await?;
+    let result = delete.await?;
+    let owner = adapter.read(ID).await?.map(|learning| learning.user_id);
+    Ok(judge(&what, &result, changed, owner))
+}
+
+/// What is wrong with the outcome of a race, if anything.
+fn judge(
+    what: &str,
+    result: &Result<Outcome, StorageError>,
+    changed: bool,
+    owner: Option<Option<String>>,
+) -> Option<String> {
+    let returned = match result {
+        Ok(outcome) => outcome.as_str().to_owned(),
+        Err(error) => format!("the error {} ({})", error.kind.as_str(), error.message),
+    };
+    let deleted = *result == Ok(Outcome::Deleted);
+    if changed && owner.is_none() {
+        return Some(format!(
+            "alice gave the record to bob, and {what} deleted it afterwards (it returned {returned})"
+        ));
+    }
+    if deleted == changed {
+        let change = if changed { "changed the owner too" } else { "found no record to change either" };
+        return Some(format!("{what} returned {returned}, and the other connection {change}"));
+    }
+    // A storage can report that it was too busy to decide; it must not report that the outcome is unknown without need.
+    let valid = match result {
+        Ok(Outcome::Deleted) => owner.is_none(),
+        Ok(Outcome::OwnedByAnother | Outcome::Changed) => true,
+        Ok(Outcome::Absent | Outcome::Unowned) => false,
+        Err(error) => error.kind == StorageErrorKind::Unavailable,
+    };
+    (!valid).then(|| format!("{what} returned {returned} while the owner changed from alice to bob"))
+}
+
+/// Two deletes of one record at once: one deletes it, the other finds it absent.
+async fn two_deletes(adapter: &dyn StorageAdapter, rounds: u32) -> Result<Option<String>, AdapterError> {
+    for round in 0..rounds {
+        adapter.insert(ID, &learning(Some("alice"))).await?;
+        let (first, second) = (adapter.record(ID), adapter.record(ID));
+        let first = tokio::spawn(async move { first.delete(owned_by_alice(String::new())).await });
+        let second = second.delete(Condition::Any).await;
+        let first = first.await?;
+        let deleted = [&first, &second].into_iter().filter(|result| **result == Ok(Outcome::Deleted)).count();
+        let others_valid = [&first, &second].into_iter().all(|result| match result {
+            Ok(outcome) => matches!(outcome, Outcome::Deleted | Outcome::Absent),
+            Err(error) => error.kind == StorageErrorKind::Unavailable,
+        });
+        if deleted != 1 || !others_valid {
+            return Ok(Some(format!(
+                "in round {} of {rounds}, two deletes of one record at once returned {first:?} and {second:?}; expected \
+                 deleted and absent",
+                round + 1
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits. Shorter than a millisecond it yields instead, because a timer is less precise than that.
+async fn wait(duration: Duration) {
+    let end = Instant::now() + duration;
+    while Instant::now() < end {
+        let left = end.saturating_duration_since(Instant::now());
+        if left > Duration::from_millis(2) {
+            tokio::time::sleep(left - Duration::from_millis(1)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
