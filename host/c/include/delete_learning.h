@@ -249,7 +249,7 @@ typedef enum dl_record {
 
 /* Why there is no valid decision. */
 typedef enum dl_failure {
-    DL_FAILURE_TRAP = 1,                /* trapped, or passed values that the contract does not have */
+    DL_FAILURE_TRAP = 1,                /* wasmtime stopped it: a trap, or an invalid value or pointer */
     DL_FAILURE_CPU_TIME_LIMIT,          /* exceeded `cpu_time_limit_ms` */
     DL_FAILURE_EXECUTION_TIMEOUT,       /* exceeded `execution_timeout_ms` */
     DL_FAILURE_FUEL,                    /* exceeded `max_fuel` */

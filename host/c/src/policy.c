@@ -181,6 +181,12 @@ static bool load_into(dl_policy *policy, const void *component, size_t size, con
     wasmtime_config_epoch_interruption_set(config, true);
     wasmtime_config_consume_fuel_set(config, policy->limits.max_fuel > 0);
     wasmtime_config_max_wasm_stack_set(config, policy->limits.max_stack_bytes);
+    /* Instead of 4 GiB of address space for each memory. */
+    wasmtime_config_memory_reservation_set(config, policy->limits.max_memory_bytes);
+    wasmtime_config_memory_guard_size_set(config, 64 << 10);
+#ifdef WASMTIME_FEATURE_THREADS
+    wasmtime_config_wasm_threads_set(config, false);
+#endif
     /* A policy is small, so a pool of compiler threads is not worth keeping. */
     wasmtime_config_parallel_compilation_set(config, false);
     policy->engine = wasm_engine_new_with_config(config);

@@ -71,7 +71,9 @@ static wasmtime_error_t *fail_instance(const struct instance *instance, dl_failu
     if (run->failure == 0) {
         char message[2 * DL_MESSAGE_BYTES];
         run->failed_guard = run->policy->components[instance->level].name;
-        if (run->failed_guard == NULL)
+        if (run->host.functions == NULL) /* A load error names the component itself. */
+            snprintf(message, sizeof message, "%s", reason);
+        else if (run->failed_guard == NULL)
             snprintf(message, sizeof message, "the policy failed: %s", reason);
         else
             snprintf(message, sizeof message, "the guard \"%s\" failed: %s", run->failed_guard, reason);
@@ -101,7 +103,7 @@ static void fail_with_error(const struct instance *instance, wasmtime_error_t *e
         while (skipped < text.size && (text.data[skipped] & 0xC0) == 0x80)
             skipped++;
         char reason[DL_MESSAGE_BYTES];
-        int size = snprintf(reason, sizeof reason, "it trapped: %s", skipped > 0 ? "…" : "");
+        int size = snprintf(reason, sizeof reason, "it was stopped: %s", skipped > 0 ? "…" : "");
         dl_copy_text(reason + size, sizeof reason - (size_t)size,
                      (dl_string){text.data + skipped, text.size - skipped});
         fail_instance(instance, DL_FAILURE_TRAP, reason);
