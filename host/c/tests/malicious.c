@@ -1,41 +1,25 @@
 /* Runs malicious policies and guards, as tests/malicious.py planned: malicious PLAN */
-#define _POSIX_C_SOURCE 200809L
-
 #include "record.h"
 
 #include <stdlib.h>
 
-#include <wasmtime.h>
-
-static wasm_byte_vec_t read_file(const char *path)
+static char *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
-    if (file == NULL) {
+    char *content = malloc(1 << 20);
+    if (file == NULL || content == NULL) {
         perror(path);
         exit(2);
     }
-    static char text[1 << 20];
-    size_t size = fread(text, 1, sizeof text, file);
+    *size = fread(content, 1, 1 << 20, file);
     fclose(file);
-    wasm_byte_vec_t binary;
-    wasmtime_error_t *error = wasmtime_wat2wasm(text, size, &binary);
-    if (error != NULL) {
-        wasm_byte_vec_t message;
-        wasmtime_error_message(error, &message);
-        printf("%s: %.*s\n", path, (int)message.size, message.data);
-        exit(2);
-    }
-    return binary;
+    return content;
 }
 
 static dl_policy *load(const char *path, const dl_options *options, char *error, size_t error_size)
 {
-    if (strcmp(path, "default") == 0)
-        return dl_policy_load_default(options, error, error_size);
-    wasm_byte_vec_t binary = read_file(path);
-    dl_policy *policy = dl_policy_load(binary.data, binary.size, options, error, error_size);
-    wasm_byte_vec_delete(&binary);
-    return policy;
+    return strcmp(path, "default") == 0 ? dl_policy_load_default(options, error, error_size)
+                                        : dl_policy_load_file(path, options, error, error_size);
 }
 
 struct test {
@@ -63,7 +47,8 @@ static void check_decision(const struct test *test, const dl_policy *policy)
           dl_record_name(decision.record));
     CHECK(record.exists == (decision.record == DL_RECORD_NOT_DELETED), "%s", test->component);
     CHECK(has_failed == (decision.failure != 0) && (!has_failed || decision.status == 500), "%s", test->component);
-    const char *failed = has_failed && is_guard ? "malicious" : "", *denied = decision.status == 403 && is_guard ? "malicious" : "";
+    const char *failed = has_failed && is_guard ? "malicious" : "";
+    const char *denied = decision.status == 403 && is_guard ? "malicious" : "";
     CHECK(strcmp(decision.failed_guard == NULL ? "" : decision.failed_guard, failed) == 0, "%s: %s", test->component,
           decision.message);
     CHECK(strcmp(decision.denied_by == NULL ? "" : decision.denied_by, denied) == 0, "%s", test->component);
@@ -89,13 +74,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: malicious PLAN\n");
         return 2;
     }
-    /* The components are written in the syntax that the Rust library's version of the parser accepts. */
-    setenv("WAST_STRICT_COMPONENT_INDICES", "0", 1);
-    char directory[4096];
-    snprintf(directory, sizeof directory, "%.*s/components/guards/forwards.wat",
-             (int)(strrchr(argv[1], '/') - argv[1]), argv[1]);
-    wasm_byte_vec_t forwards = read_file(directory);
-    const dl_guard forward = {"forwards", forwards.data, forwards.size};
+    char path[4096];
+    snprintf(path, sizeof path, "%.*s/components/guards/forwards.wasm", (int)(strrchr(argv[1], '/') - argv[1]), argv[1]);
+    dl_guard forward = {.name = "forwards"};
+    char *forwards = read_file(path, &forward.component_size);
+    forward.component = forwards;
 
     char line[8192];
     int tests = 0;
@@ -113,14 +96,15 @@ int main(int argc, char **argv)
             run(&test, NULL, test.component);
             continue;
         }
-        wasm_byte_vec_t binary = read_file(test.component);
-        const dl_guard malicious = {"malicious", binary.data, binary.size};
+        dl_guard malicious = {.name = "malicious"};
+        char *component = read_file(test.component, &malicious.component_size);
+        malicious.component = component;
         const dl_guard chain[] = {forward, malicious, forward, forward};
         run(&test, &(dl_options){.guards = &chain[1], .guard_count = 1}, test.policy);
         run(&test, &(dl_options){.guards = chain, .guard_count = 4}, test.policy);
-        wasm_byte_vec_delete(&binary);
+        free(component);
     }
     fclose(plan);
-    wasm_byte_vec_delete(&forwards);
+    free(forwards);
     return report("malicious policies and guards", tests);
 }

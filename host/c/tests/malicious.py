@@ -1,8 +1,8 @@
 """Plans the tests of malicious policies and guards: python3 tests/malicious.py BUILD >plan
 
 Reads the components and their expectations from the tables of tests/malicious_policies, so that this library is held to
-what the Rust library is held to. Writes each component, with its parts, to BUILD/components/, and prints one test per line,
-separated by tabs:
+what the Rust library is held to. Writes the text of each component, with its parts, to BUILD/components/, and
+prints one test per line, separated by tabs:
 
     policy|guard  FILE  POLICY-FILE  load|violates|fails|answers  VALUE  RECORD
 
@@ -59,7 +59,7 @@ def write(source: Path) -> str:
     target = BUILD / source.relative_to(SOURCES)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(expand(source.read_text(encoding="utf-8")), encoding="utf-8")
-    return str(target)
+    return str(target.with_suffix(".wasm"))
 
 
 def table(file: str, macro: str) -> list[tuple[str, str, str]]:
@@ -102,7 +102,7 @@ def main() -> None:
     for kind, file, macro in [("policy", "mod.rs", "malicious_policies"), ("guard", "guards.rs", "malicious_guards")]:
         for name, expectation, arguments in table(file, macro):
             component = write(SOURCES / ("guards" if kind == "guard" else "") / f"{name}.wat")
-            planned = plan(name, expectation, arguments, Path(component).read_text(encoding="utf-8"))
+            planned = plan(name, expectation, arguments, Path(component).with_suffix(".wat").read_text("utf-8"))
             unused.discard(name)
             front = policies.get(arguments.split(",")[0], "default")
             print(kind, component, front, *planned, sep="\t")

@@ -27,9 +27,7 @@ static int failed_checks;
 static inline bool record_current(void *user_data, dl_caller *caller, dl_identity_error *error)
 {
     (void)user_data, (void)error;
-    static dl_string scopes[2];
-    scopes[0] = dl_string_from("learnings:delete");
-    scopes[1] = dl_string_from("learnings:read");
+    static const dl_string scopes[] = {{"learnings:delete", 16}, {"learnings:read", 14}};
     *caller = (dl_caller){
         .credential = DL_CREDENTIAL_JWT,
         .subject = dl_string_from("alice"),
