@@ -50,12 +50,6 @@ static uint64_t read_clock(clockid_t clock)
 
 /* ---- Failures ---- */
 
-/* Returns an error that stops all instances. */
-static wasmtime_error_t *stopped(void)
-{
-    return wasmtime_error_new("the decision failed");
-}
-
 static void fail(struct run *run, dl_failure failure, const char *message)
 {
     if (run->failure != 0)
@@ -65,21 +59,32 @@ static void fail(struct run *run, dl_failure failure, const char *message)
 }
 
 /* Records that the component of this instance failed. */
-static wasmtime_error_t *fail_instance(const struct instance *instance, dl_failure failure, const char *reason)
+static void fail_instance(const struct instance *instance, dl_failure failure, const char *reason)
 {
     struct run *run = instance->run;
-    if (run->failure == 0) {
-        char message[2 * DL_MESSAGE_BYTES];
-        run->failed_guard = run->policy->components[instance->level].name;
-        if (run->host.functions == NULL) /* A load error names the component itself. */
-            snprintf(message, sizeof message, "%s", reason);
-        else if (run->failed_guard == NULL)
-            snprintf(message, sizeof message, "the policy failed: %s", reason);
-        else
-            snprintf(message, sizeof message, "the guard \"%s\" failed: %s", run->failed_guard, reason);
-        fail(run, failure, message);
-    }
-    return stopped();
+    if (run->failure != 0)
+        return;
+    char message[2 * DL_MESSAGE_BYTES];
+    run->failed_guard = run->policy->components[instance->level].name;
+    if (run->host.functions == NULL) /* A load error names the component itself. */
+        snprintf(message, sizeof message, "%s", reason);
+    else if (run->failed_guard == NULL)
+        snprintf(message, sizeof message, "the policy failed: %s", reason);
+    else
+        snprintf(message, sizeof message, "the guard \"%s\" failed: %s", run->failed_guard, reason);
+    fail(run, failure, message);
+}
+
+/* Returns an error that stops the instance that runs, and then those that called it. */
+static wasmtime_error_t *stop(void)
+{
+    return wasmtime_error_new("the decision failed");
+}
+
+static wasmtime_error_t *fail_and_stop(const struct instance *instance, dl_failure failure, const char *reason)
+{
+    fail_instance(instance, failure, reason);
+    return stop();
 }
 
 /* Records an error of the C API, and deletes it. It has no codes, so its message is the only cause. */
@@ -115,8 +120,7 @@ static void fail_with_error(const struct instance *instance, wasmtime_error_t *e
 static bool count_bytes(struct instance *instance, size_t bytes)
 {
     if (bytes > instance->bytes_left) {
-        wasmtime_error_delete(
-            fail_instance(instance, DL_FAILURE_HOST_CALL_BYTES, "it passed too many bytes to the host"));
+        fail_instance(instance, DL_FAILURE_HOST_CALL_BYTES, "it passed too many bytes to the host");
         return false;
     }
     instance->bytes_left -= bytes;
@@ -142,7 +146,7 @@ static bool is_past_deadline(const struct run *run)
 
 static wasmtime_error_t *fail_with_timeout(struct instance *instance)
 {
-    return fail_instance(instance, DL_FAILURE_EXECUTION_TIMEOUT, "it exceeded the execution timeout");
+    return fail_and_stop(instance, DL_FAILURE_EXECUTION_TIMEOUT, "it exceeded the execution timeout");
 }
 
 /* Called at every tick while the instance runs. */
@@ -153,7 +157,7 @@ static wasmtime_error_t *check_time(const wasmtime_context_t *context, void *dat
     struct instance *instance = data;
     uint64_t used = instance->cpu_ns + read_clock(CLOCK_THREAD_CPUTIME_ID) - instance->resumed_at;
     if (used >= (uint64_t)instance->run->policy->limits.cpu_time_limit_ms * 1000000u)
-        return fail_instance(instance, DL_FAILURE_CPU_TIME_LIMIT, "it exceeded the CPU time limit");
+        return fail_and_stop(instance, DL_FAILURE_CPU_TIME_LIMIT, "it exceeded the CPU time limit");
     if (is_past_deadline(instance->run))
         return fail_with_timeout(instance);
     *delta = 1;
@@ -217,7 +221,7 @@ static bool call_guard(struct instance *guard, const struct function *function, 
     if (violation != NULL) {
         char reason[256];
         snprintf(reason, sizeof reason, "it violated a rule of guards: %s", violation);
-        wasmtime_error_delete(fail_instance(guard, DL_FAILURE_GUARD_VIOLATION, reason));
+        fail_instance(guard, DL_FAILURE_GUARD_VIOLATION, reason);
         is_valid = false;
     }
     if (!is_valid)
@@ -261,19 +265,19 @@ static wasmtime_error_t *handle_call(void *data, wasmtime_context_t *context,
 
     if (run->host.functions == NULL) {
         run->has_called_missing_host = true;
-        return stopped();
+        return stop();
     }
     if (instance->calls_left == 0)
-        return fail_instance(instance, DL_FAILURE_HOST_CALLS, "it called the host too often");
+        return fail_and_stop(instance, DL_FAILURE_HOST_CALLS, "it called the host too often");
     instance->calls_left--;
     if (!count_bytes(instance, text.size))
-        return stopped();
+        return stop();
     bool is_guard = instance->level > 0;
     const char *violation = is_guard ? dl_rules_check_call(&instance->rules, function, text) : NULL;
     if (violation != NULL) {
         char reason[256];
         snprintf(reason, sizeof reason, "it violated a rule of guards: %s", violation);
-        return fail_instance(instance, DL_FAILURE_GUARD_VIOLATION, reason);
+        return fail_and_stop(instance, DL_FAILURE_GUARD_VIOLATION, reason);
     }
 
     pause_clock(instance);
@@ -281,7 +285,7 @@ static wasmtime_error_t *handle_call(void *data, wasmtime_context_t *context,
     bool succeeded = serve(instance, function, argument, &result);
     resume_clock(instance);
     if (!succeeded)
-        return stopped();
+        return stop();
     if (is_past_deadline(run)) {
         dl_delete_value(&result);
         return fail_with_timeout(instance);
@@ -413,11 +417,10 @@ static const char *copy_rejection(const value *rejection, dl_decision *decision)
 static void copy_answer(struct run *run, const value *answer, dl_decision *decision)
 {
     struct instance *policy = &run->instances[0];
-    wasmtime_error_t *error = NULL;
     bool is_deleted = run->record == DL_RECORD_DELETED;
     if (answer->of.result.is_ok) {
         if (!is_deleted)
-            error = fail_instance(policy, DL_FAILURE_FALSE_SUCCESS, "it reported a deletion that did not happen");
+            fail_instance(policy, DL_FAILURE_FALSE_SUCCESS, "it reported a deletion that did not happen");
         decision->answer = DL_ANSWER_DELETED;
         decision->status = 204;
         if (is_deleted)
@@ -429,16 +432,14 @@ static void copy_answer(struct run *run, const value *answer, dl_decision *decis
         char reason[256];
         if (violation != NULL) {
             snprintf(reason, sizeof reason, "its rejection violates the contract: %s", violation);
-            error = fail_instance(policy, DL_FAILURE_INVALID_REJECTION, reason);
+            fail_instance(policy, DL_FAILURE_INVALID_REJECTION, reason);
         } else if (is_deleted) {
             snprintf(reason, sizeof reason, "it rejected the request after deleting the record, by the rule \"%s\"",
                      decision->rule);
-            error = fail_instance(policy, DL_FAILURE_REJECTED_AFTER_DELETION, reason);
+            fail_instance(policy, DL_FAILURE_REJECTED_AFTER_DELETION, reason);
         }
         decision->answer = DL_ANSWER_REJECTED;
     }
-    if (error != NULL)
-        wasmtime_error_delete(error);
 }
 
 static void copy_failure(const struct run *run, dl_decision *decision)

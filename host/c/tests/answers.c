@@ -223,8 +223,11 @@ static const struct mistake mistakes[] = {
 static dl_policy *load(const char *path)
 {
     char error[512];
-    dl_policy *policy = path == NULL ? dl_policy_load_default(NULL, error, sizeof error)
-                                     : dl_policy_load_file(path, NULL, error, sizeof error);
+    dl_limits limits = dl_limits_default();
+    limits.cpu_time_limit_ms = 10000; /* This test also runs under valgrind. */
+    dl_options options = {.limits = &limits};
+    dl_policy *policy = path == NULL ? dl_policy_load_default(&options, error, sizeof error)
+                                     : dl_policy_load_file(path, &options, error, sizeof error);
     if (policy == NULL) {
         printf("%s\n", error);
         exit(2);
