@@ -186,6 +186,7 @@ typedef struct dl_limits {
     uint32_t max_core_instances;   /* the number of core instances, and of tables */
     size_t max_stack_bytes;        /* on the stack of the calling thread, for the policy and for each guard */
     uint32_t max_host_calls;       /* calls to identity and storage */
+    uint32_t max_wasi_calls;       /* calls for settings and the clock */
     size_t max_host_call_bytes;    /* of the texts that the component passes to the host, its rejection included */
     uint32_t cpu_time_limit_ms;    /* processor time, calls to the host excluded; checked every 10 ms */
     uint32_t execution_timeout_ms; /* of a decision, calls to the host included; checked every 10 ms and after calls */
@@ -193,8 +194,21 @@ typedef struct dl_limits {
 } dl_limits;
 
 /* Returns the default limits: 16 MiB for each of 4 memories, 100 ms of processor time, a timeout of 10 s, 64 calls with
- * 64 KiB of text, 256 KiB of stack, no limit on fuel. Thread-safe. */
+ * 64 KiB of text, 1000 calls to WASI, 256 KiB of stack, no limit on fuel. Thread-safe. */
 DL_API dl_limits dl_limits_default(void);
+
+/* A setting, which a component reads through `wasi:config/store`. */
+typedef struct dl_setting {
+    const char *key;
+    const char *value; /* text; anything else as JSON */
+} dl_setting;
+
+/* What a component gets beyond the contract. Its zero value is nothing. */
+typedef struct dl_access {
+    const dl_setting *settings;
+    size_t setting_count;
+    bool wall_clock; /* whether it can import `wasi:clocks/wall-clock@0.2` */
+} dl_access;
 
 /* A guard: a component between the policy and the storage that can only retain records (`wit/world.wit`, world `guard`).
  * The library checks what a guard does; one that violates a rule of guards makes the decision fail. */
@@ -202,10 +216,12 @@ typedef struct dl_guard {
     const char *name; /* for messages and `denied_by` */
     const void *component;
     size_t component_size; /* bytes */
+    dl_access access;
 } dl_guard;
 
 typedef struct dl_options {
     const dl_limits *limits; /* NULL for the default */
+    dl_access access;        /* of the policy */
     const dl_guard *guards;  /* outermost first */
     size_t guard_count;
     /* Passes on outcomes and error kinds that the contract has and the function cannot return, for example `changed` from
@@ -253,7 +269,7 @@ typedef enum dl_failure {
     DL_FAILURE_CPU_TIME_LIMIT,          /* exceeded `cpu_time_limit_ms` */
     DL_FAILURE_EXECUTION_TIMEOUT,       /* exceeded `execution_timeout_ms` */
     DL_FAILURE_FUEL,                    /* exceeded `max_fuel` */
-    DL_FAILURE_HOST_CALLS,              /* exceeded `max_host_calls` */
+    DL_FAILURE_HOST_CALLS,              /* exceeded `max_host_calls` or `max_wasi_calls` */
     DL_FAILURE_HOST_CALL_BYTES,         /* exceeded `max_host_call_bytes` */
     DL_FAILURE_FALSE_SUCCESS,           /* reported a deletion that did not happen */
     DL_FAILURE_REJECTED_AFTER_DELETION, /* rejected the request after deleting the record */

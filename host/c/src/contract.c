@@ -31,16 +31,24 @@
 #define REQUEST "record{learning-id:string,db-id:option<string>,table:option<string>}"
 
 const struct function dl_functions[FUNCTION_COUNT] = {
-    {CURRENT, DL_IDENTITY, "current", "identity.current", false, "()->result<" CALLER "," IDENTITY_ERROR ">"},
-    {LOCATE, DL_STORAGE, "locate", "storage.locate", false,
+    {CURRENT, DL_IDENTITY, "current", "identity.current", "()->result<" CALLER "," IDENTITY_ERROR ">"},
+    {LOCATE, DL_STORAGE, "locate", "storage.locate",
      "()->result<record{database:string,table:string}," STORAGE_ERROR ">"},
-    {FIND, DL_STORAGE, "find", "storage.find", false,
+    {FIND, DL_STORAGE, "find", "storage.find",
      "()->result<record{learning:option<" LEARNING ">}," STORAGE_ERROR ">"},
-    {DELETE_ANY, DL_STORAGE, "delete", "storage.delete_any", false, "()->result<" OUTCOME "," STORAGE_ERROR ">"},
-    {DELETE_IF_OWNED_BY, DL_STORAGE, "delete-if-owned-by", "storage.delete_if_owned_by", true,
+    {DELETE_ANY, DL_STORAGE, "delete", "storage.delete_any", "()->result<" OUTCOME "," STORAGE_ERROR ">"},
+    {DELETE_IF_OWNED_BY, DL_STORAGE, "delete-if-owned-by", "storage.delete_if_owned_by",
      "(user-id:string)->result<" OUTCOME "," STORAGE_ERROR ">"},
-    {DELETE_IF_UNCHANGED, DL_STORAGE, "delete-if-unchanged", "storage.delete_if_unchanged", true,
+    {DELETE_IF_UNCHANGED, DL_STORAGE, "delete-if-unchanged", "storage.delete_if_unchanged",
      "(revision:string)->result<" OUTCOME "," STORAGE_ERROR ">"},
+};
+#define DATETIME "()->record{seconds:u64,nanoseconds:u32}"
+#define CONFIG_ERROR "variant{upstream(string),io(string)}"
+const struct function dl_wasi_functions[DL_WASI_FUNCTION_COUNT] = {
+    {CONFIG_GET, DL_CONFIG, "get", NULL, "(key:string)->result<option<string>," CONFIG_ERROR ">"},
+    {CONFIG_GET_ALL, DL_CONFIG, "get-all", NULL, "()->result<list<tuple<string,string>>," CONFIG_ERROR ">"},
+    {CLOCK_NOW, DL_CLOCK, "now", NULL, DATETIME},
+    {CLOCK_RESOLUTION, DL_CLOCK, "resolution", NULL, DATETIME},
 };
 static const char export_type[] = "(request:" REQUEST ")->result<_," REJECTION ">";
 static const char types_interface[] = "learnings:plugin/types@0.1.0";
@@ -68,6 +76,7 @@ static void describe(struct description *to, wasmtime_component_valtype_t type)
 {
     const char *name;
     size_t size;
+    bool has_inner;
     wasmtime_component_valtype_t inner;
     bool is_full = to->size == sizeof to->text - 1; /* ends the recursion of a deep type */
     switch (is_full ? WASMTIME_COMPONENT_VALTYPE_FLAGS : type.kind) {
@@ -79,6 +88,12 @@ static void describe(struct description *to, wasmtime_component_valtype_t type)
         break;
     case WASMTIME_COMPONENT_VALTYPE_U16:
         add(to, "u16");
+        break;
+    case WASMTIME_COMPONENT_VALTYPE_U32:
+        add(to, "u32");
+        break;
+    case WASMTIME_COMPONENT_VALTYPE_U64:
+        add(to, "u64");
         break;
     case WASMTIME_COMPONENT_VALTYPE_STRING:
         add(to, "string");
@@ -100,6 +115,27 @@ static void describe(struct description *to, wasmtime_component_valtype_t type)
         for (size_t i = 0; wasmtime_component_record_type_field_nth(type.of.record, i, &name, &size, &inner); i++) {
             add(to, "%s%.*s:", i > 0 ? "," : "", (int)size, name);
             describe(to, inner);
+        }
+        add(to, "}");
+        break;
+    case WASMTIME_COMPONENT_VALTYPE_TUPLE:
+        add(to, "tuple<");
+        for (size_t i = 0; wasmtime_component_tuple_type_types_nth(type.of.tuple, i, &inner); i++) {
+            add(to, "%s", i > 0 ? "," : "");
+            describe(to, inner);
+        }
+        add(to, ">");
+        break;
+    case WASMTIME_COMPONENT_VALTYPE_VARIANT:
+        add(to, "variant{");
+        for (size_t i = 0; wasmtime_component_variant_type_case_nth(type.of.variant, i, &name, &size, &has_inner, &inner);
+             i++) {
+            add(to, "%s%.*s", i > 0 ? "," : "", (int)size, name);
+            if (has_inner) {
+                add(to, "(");
+                describe(to, inner);
+                add(to, ")");
+            }
         }
         add(to, "}");
         break;
@@ -149,6 +185,7 @@ static bool function_has_type(const wasmtime_component_func_type_t *function, co
 
 struct check {
     const wasm_engine_t *engine;
+    bool has_wall_clock;
     char *reason;
     size_t reason_size;
 };
@@ -177,6 +214,10 @@ static const struct function *find_function(const char *interface, dl_string nam
         if (strcmp(dl_functions[i].interface, interface) == 0 &&
             dl_strings_equal(dl_string_from(dl_functions[i].name), name))
             return &dl_functions[i];
+    for (size_t i = 0; i < DL_WASI_FUNCTION_COUNT; i++)
+        if (strcmp(dl_wasi_functions[i].interface, interface) == 0 &&
+            dl_strings_equal(dl_string_from(dl_wasi_functions[i].name), name))
+            return &dl_wasi_functions[i];
     return NULL;
 }
 
@@ -209,23 +250,35 @@ static bool check_import(const struct check *check, const char *interface,
     return is_valid;
 }
 
+/* The interface that a component imports by this name, as this library names it. NULL if it is not provided. */
+static const char *find_interface(dl_string name)
+{
+    const char *const interfaces[] = {DL_IDENTITY, DL_STORAGE, types_interface, DL_CONFIG};
+    for (size_t i = 0; i < sizeof interfaces / sizeof *interfaces; i++)
+        if (dl_strings_equal(name, dl_string_from(interfaces[i])))
+            return interfaces[i];
+    /* Every version 0.2 of WASI is compatible. */
+    size_t prefix = strlen(DL_CLOCK) - 1;
+    return name.size > prefix && memcmp(name.data, DL_CLOCK, prefix) == 0 ? DL_CLOCK : NULL;
+}
+
 static bool check_imports(const struct check *check, const wasmtime_component_type_t *type)
 {
     bool is_valid = true;
     const char *name;
     size_t size;
     wasmtime_component_extern_t *external;
-    const char *const interfaces[] = {DL_IDENTITY, DL_STORAGE, types_interface};
     for (size_t i = 0; is_valid && wasmtime_component_type_import_nth(type, check->engine, i, &name, &size, &external);
          i++) {
         wasmtime_component_item_t item = item_of(external);
-        const char *interface = NULL;
-        for (size_t j = 0; j < sizeof interfaces / sizeof *interfaces; j++)
-            if (dl_strings_equal((dl_string){name, size}, dl_string_from(interfaces[j])))
-                interface = interfaces[j];
+        const char *interface = find_interface((dl_string){name, size});
         if (interface == NULL || item.kind != WASMTIME_COMPONENT_ITEM_COMPONENT_INSTANCE)
-            is_valid = mismatch(check, "it imports \"%.*s\", and this library provides only %s and %s", (int)size, name,
-                                DL_IDENTITY, DL_STORAGE);
+            is_valid = mismatch(check,
+                                "it imports \"%.*s\"; a component can import only %s, %s, %s, and %s if it is granted",
+                                (int)size, name, DL_IDENTITY, DL_STORAGE, DL_CONFIG, DL_CLOCK);
+        else if (strcmp(interface, DL_CLOCK) == 0 && !check->has_wall_clock)
+            is_valid = mismatch(check, "it imports \"%.*s\", which is not granted: set `wall_clock` in its access",
+                                (int)size, name);
         else
             is_valid = check_import(check, interface, item.of.component_instance);
         wasmtime_component_item_delete(&item);
@@ -277,10 +330,10 @@ static bool check_exports(const struct check *check, const wasmtime_component_ty
     return is_valid;
 }
 
-bool dl_check_component(const wasm_engine_t *engine, const wasmtime_component_t *component, bool is_guard, char *reason,
-                        size_t reason_size)
+bool dl_check_component(const wasm_engine_t *engine, const wasmtime_component_t *component, bool is_guard,
+                        bool has_wall_clock, char *reason, size_t reason_size)
 {
-    struct check check = {engine, reason, reason_size};
+    struct check check = {engine, has_wall_clock, reason, reason_size};
     wasmtime_component_type_t *type = wasmtime_component_type(component);
     bool is_valid = check_imports(&check, type) && check_exports(&check, type, is_guard);
     wasmtime_component_type_delete(type);

@@ -6,6 +6,8 @@
 
 #define DL_IDENTITY "learnings:plugin/identity@0.1.0"
 #define DL_STORAGE "learnings:plugin/storage@0.1.0"
+#define DL_CONFIG "wasi:config/store@0.2.0-rc.1"
+#define DL_CLOCK "wasi:clocks/wall-clock@0.2.0"
 #define DL_EXPORT "delete-learning"
 
 typedef enum function_id {
@@ -16,6 +18,11 @@ typedef enum function_id {
     DELETE_IF_OWNED_BY,
     DELETE_IF_UNCHANGED,
     FUNCTION_COUNT,
+    /* Of WASI. */
+    CONFIG_GET,
+    CONFIG_GET_ALL,
+    CLOCK_NOW,
+    CLOCK_RESOLUTION,
 } function_id;
 
 /* A function that components import, and that guards export if it is of storage. */
@@ -24,15 +31,17 @@ struct function {
     const char *interface;
     const char *name;      /* in the contract */
     const char *host_name; /* in messages about `dl_host` */
-    bool has_argument;     /* one string */
     const char *type;      /* as described by contract.c */
 };
 
 extern const struct function dl_functions[FUNCTION_COUNT];
+#define DL_WASI_FUNCTION_COUNT 4
+extern const struct function dl_wasi_functions[DL_WASI_FUNCTION_COUNT];
 
-/* Checks that a component imports only the contract, and exports the world of a policy or of a guard with the types of
- * the contract. Returns false and writes the mismatch to `reason`. */
-bool dl_check_component(const wasm_engine_t *engine, const wasmtime_component_t *component, bool is_guard, char *reason,
-                        size_t reason_size);
+/* Checks that a component imports only the contract, `wasi:config/store`, and the wall clock if that is granted, and
+ * exports the world of a policy or of a guard with the types of the contract. Returns false and writes the mismatch to
+ * `reason`. */
+bool dl_check_component(const wasm_engine_t *engine, const wasmtime_component_t *component, bool is_guard,
+                        bool has_wall_clock, char *reason, size_t reason_size);
 
 #endif

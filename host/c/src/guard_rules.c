@@ -7,7 +7,7 @@
 
 static bool is_delete(const struct function *function)
 {
-    return function != NULL && function->id >= DELETE_ANY;
+    return function != NULL && function->id >= DELETE_ANY && function->id <= DELETE_IF_UNCHANGED;
 }
 
 static unsigned error_kind(const value *result)

@@ -27,6 +27,7 @@ dl_limits dl_limits_default(void)
         .max_core_instances = 16,
         .max_stack_bytes = 256 << 10,
         .max_host_calls = 64,
+        .max_wasi_calls = 1000,
         .max_host_call_bytes = 64 << 10,
         .cpu_time_limit_ms = 100,
         .execution_timeout_ms = 10000,
@@ -143,7 +144,7 @@ static bool find_exports(struct component *component)
 }
 
 /* Compiles and checks the next component: the policy if `name` is NULL, and otherwise a guard. */
-static bool add_component(dl_policy *policy, const char *name, const void *bytes, size_t size,
+static bool add_component(dl_policy *policy, const char *name, const void *bytes, size_t size, const dl_access *access,
                           const struct load_error *error)
 {
     char subject[DL_MESSAGE_BYTES], reason[DL_MESSAGE_BYTES + 1];
@@ -163,7 +164,10 @@ static bool add_component(dl_policy *policy, const char *name, const void *bytes
         return refuse_with(error, subject, invalid);
     policy->component_count++;
     component->name = name == NULL ? NULL : copy_name(name);
-    if (!dl_check_component(policy->engine, component->component, name != NULL, reason, sizeof reason))
+    if (!dl_copy_access(&component->access, access, reason, sizeof reason))
+        return refuse(error, "%s: %s", subject, reason);
+    if (!dl_check_component(policy->engine, component->component, name != NULL, access->wall_clock, reason,
+                            sizeof reason))
         return refuse(error, "%s: %s", subject, reason);
     if (!find_exports(component))
         return refuse(error, "%s: an exported function is missing", subject);
@@ -203,7 +207,8 @@ static bool load_into(dl_policy *policy, const void *component, size_t size, con
     policy->components = calloc(1 + guard_count, sizeof *policy->components);
     if (policy->components == NULL)
         abort();
-    if (!add_component(policy, NULL, component, size, error))
+    const dl_access nothing = {0};
+    if (!add_component(policy, NULL, component, size, options == NULL ? &nothing : &options->access, error))
         return false;
     for (size_t i = 0; i < guard_count; i++) {
         const dl_guard *guard = &options->guards[i];
@@ -211,7 +216,7 @@ static bool load_into(dl_policy *policy, const void *component, size_t size, con
             return refuse(error, "the name of guard %zu is NULL; expected a string", i);
         if (dl_valid_utf8_bytes(dl_string_from(guard->name)) < strlen(guard->name))
             return refuse(error, "the name of guard %zu is not UTF-8", i);
-        if (!add_component(policy, guard->name, guard->component, guard->component_size, error))
+        if (!add_component(policy, guard->name, guard->component, guard->component_size, &guard->access, error))
             return false;
     }
     return true;
@@ -293,6 +298,7 @@ void dl_policy_free(dl_policy *policy)
                 wasmtime_component_export_index_delete(component->exports[j]);
         wasmtime_component_delete(component->component);
         free(component->name);
+        dl_delete_access(&component->access);
     }
     free(policy->components);
     if (policy->linker != NULL)

@@ -2,7 +2,7 @@
 #ifndef DL_POLICY_H
 #define DL_POLICY_H
 
-#include "contract.h"
+#include "access.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +12,7 @@
 /* The policy or a guard. */
 struct component {
     char *name; /* NULL for the policy */
+    struct access access;
     wasmtime_component_t *component;
     /* The exported functions: [0] of a policy, and by `function_id` of a guard. */
     wasmtime_component_export_index_t *exports[FUNCTION_COUNT];

@@ -20,6 +20,7 @@ struct instance {
     bool is_instantiated;
     wasmtime_component_instance_t instance;
     uint32_t calls_left;
+    uint32_t wasi_calls_left;
     size_t bytes_left;
     uint64_t cpu_ns;     /* used before `resumed_at` */
     uint64_t resumed_at; /* on the processor time clock of the thread */
@@ -238,17 +239,22 @@ static bool serve(struct instance *instance, const struct function *function, co
         return call_guard(&run->instances[next], function, argument, result);
 
     char message[DL_MESSAGE_BYTES + 1];
-    dl_record before = run->record;
     dl_string text = argument == NULL ? (dl_string){"", 0} : dl_text_of(argument);
-    if (!dl_call_host(&run->host, function, text, result, &run->record, message)) {
-        fail(run, DL_FAILURE_INVALID_ANSWER, message);
-        return false;
-    }
-    if (run->record == DL_RECORD_DELETED && before != DL_RECORD_DELETED && run->deleting_rule == NULL)
-        run->deleting_rule = function->id == DELETE_IF_OWNED_BY    ? "deleted-as-owner"
-                             : function->id == DELETE_IF_UNCHANGED ? "deleted-unchanged"
-                                                                   : "deleted-unconfined";
-    return true;
+    if (dl_call_host(&run->host, function, text, result, &run->record, message))
+        return true;
+    fail(run, DL_FAILURE_INVALID_ANSWER, message);
+    return false;
+}
+
+/* Records the rule of the first delete of the policy that deleted the record. */
+static void record_rule(struct run *run, const struct function *function, const value *result)
+{
+    if (function->id < DELETE_ANY || run->deleting_rule != NULL || !result->of.result.is_ok ||
+        dl_enum_of(result->of.result.val, dl_outcome_names) != DL_OUTCOME_DELETED)
+        return;
+    run->deleting_rule = function->id == DELETE_IF_OWNED_BY    ? "deleted-as-owner"
+                         : function->id == DELETE_IF_UNCHANGED ? "deleted-unchanged"
+                                                               : "deleted-unconfined";
 }
 
 /* Handles every call of a component. An error stops the component. */
@@ -292,18 +298,39 @@ static wasmtime_error_t *handle_call(void *data, wasmtime_context_t *context,
     }
     if (is_guard)
         dl_rules_record(&instance->rules, function, text, &result);
+    else
+        record_rule(run, function, &result);
     results[0] = result;
     return NULL;
 }
 
-wasmtime_error_t *dl_link_functions(wasmtime_component_linker_t *linker)
+/* Handles every call to WASI. Its time counts as the instance's. */
+static wasmtime_error_t *handle_wasi_call(void *data, wasmtime_context_t *context,
+                                          const wasmtime_component_func_type_t *type, value *arguments,
+                                          size_t argument_count, value *results, size_t result_count)
+{
+    (void)type, (void)result_count; /* checked when the component was loaded */
+    struct instance *instance = wasmtime_context_get_data(context);
+    dl_string argument = argument_count > 0 ? dl_text_of(&arguments[0]) : (dl_string){"", 0};
+    if (instance->wasi_calls_left == 0)
+        return fail_and_stop(instance, DL_FAILURE_HOST_CALLS, "it called the host too often");
+    instance->wasi_calls_left--;
+    if (!count_bytes(instance, argument.size))
+        return stop();
+    results[0] = dl_wasi_result(&instance->run->policy->components[instance->level].access, data, argument);
+    return NULL;
+}
+
+/* ---- Linking ---- */
+
+static wasmtime_error_t *link_functions(wasmtime_component_linker_instance_t *root, const struct function *functions,
+                                        size_t count, wasmtime_component_func_callback_t handler)
 {
     wasmtime_error_t *error = NULL;
-    wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(linker);
     wasmtime_component_linker_instance_t *interface = NULL;
-    for (size_t i = 0; error == NULL && i < FUNCTION_COUNT; i++) {
-        const struct function *function = &dl_functions[i];
-        if (i == 0 || strcmp(function->interface, dl_functions[i - 1].interface) != 0) {
+    for (size_t i = 0; error == NULL && i < count; i++) {
+        const struct function *function = &functions[i];
+        if (i == 0 || strcmp(function->interface, functions[i - 1].interface) != 0) {
             if (interface != NULL)
                 wasmtime_component_linker_instance_delete(interface);
             interface = NULL;
@@ -312,10 +339,19 @@ wasmtime_error_t *dl_link_functions(wasmtime_component_linker_t *linker)
         }
         if (error == NULL)
             error = wasmtime_component_linker_instance_add_func(interface, function->name, strlen(function->name),
-                                                                handle_call, (void *)function, NULL);
+                                                                handler, (void *)function, NULL);
     }
     if (interface != NULL)
         wasmtime_component_linker_instance_delete(interface);
+    return error;
+}
+
+wasmtime_error_t *dl_link_functions(wasmtime_component_linker_t *linker)
+{
+    wasmtime_component_linker_instance_t *root = wasmtime_component_linker_root(linker);
+    wasmtime_error_t *error = link_functions(root, dl_functions, FUNCTION_COUNT, handle_call);
+    if (error == NULL)
+        error = link_functions(root, dl_wasi_functions, DL_WASI_FUNCTION_COUNT, handle_wasi_call);
     wasmtime_component_linker_instance_delete(root);
     return error;
 }
@@ -337,6 +373,7 @@ static void begin_run(struct run *run, const dl_policy *policy, const dl_host *h
         run->instances[i].run = run;
         run->instances[i].level = i;
         run->instances[i].calls_left = policy->limits.max_host_calls;
+        run->instances[i].wasi_calls_left = policy->limits.max_wasi_calls;
         run->instances[i].bytes_left = policy->limits.max_host_call_bytes;
     }
 }
@@ -423,7 +460,7 @@ static void copy_answer(struct run *run, const value *answer, dl_decision *decis
             fail_instance(policy, DL_FAILURE_FALSE_SUCCESS, "it reported a deletion that did not happen");
         decision->answer = DL_ANSWER_DELETED;
         decision->status = 204;
-        if (is_deleted)
+        if (run->deleting_rule != NULL)
             dl_copy_text(decision->rule, sizeof decision->rule, dl_string_from(run->deleting_rule));
     } else {
         const value *rejection = answer->of.result.val;

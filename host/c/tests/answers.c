@@ -33,7 +33,7 @@ static dl_string scopes[2];
 static void set_valid_answer(void)
 {
     memset(&answer, 0, sizeof answer);
-    struct record record = {true, "alice"};
+    struct record record = {.exists = true, .owner = "alice"};
     dl_storage_error none;
     bool found;
     record_current(&record, &answer.caller, &answer.identity_error);

@@ -34,7 +34,7 @@ static void check_failure(const char *name, const dl_limits *limits, const dl_ho
     CHECK(policy != NULL, "%s", error);
     if (policy == NULL)
         return;
-    struct record record = {true, "alice"};
+    struct record record = {.exists = true, .owner = "alice"};
     dl_decision decision = decide(policy, host, &record);
     CHECK(decision.failure == failure, "%s: %s", name, decision.message);
     CHECK(strcmp(decision.message, message) == 0, "%s: %s", name, decision.message);
@@ -73,7 +73,7 @@ static void *decide_often(void *data)
     const dl_policy *policy = data;
     static char failed;
     for (int i = 0; i < 50; i++) {
-        struct record record = {true, i % 2 == 0 ? "alice" : "bob"};
+        struct record record = {.exists = true, .owner = i % 2 == 0 ? "alice" : "bob"};
         dl_decision decision = decide(policy, &record_host, &record);
         if (record.exists != (i % 2 != 0) || decision.status != (i % 2 == 0 ? 204u : 404u))
             return &failed;
@@ -153,8 +153,10 @@ int main(int argc, char **argv)
     limits = dl_limits_default();
     limits.max_stack_bytes = SIZE_MAX;
     check_load_error(NULL, &limits, "max_stack_bytes is 18446744073709551615; expected 16384 to 1073741824");
-    check_guard_error(&(dl_guard){"hold", "text", 4}, "the guard \"hold\" cannot be loaded: ");
-    check_guard_error(&(dl_guard){NULL, "text", 4}, "the name of guard 0 is NULL; expected a string");
+    check_guard_error(&(dl_guard){.name = "hold", .component = "text", .component_size = 4},
+                      "the guard \"hold\" cannot be loaded: ");
+    check_guard_error(&(dl_guard){.component = "text", .component_size = 4},
+                      "the name of guard 0 is NULL; expected a string");
     char error[16] = "";
     CHECK(dl_policy_load_file("/nonexistent/policy", NULL, error, sizeof error) == NULL, "it loaded");
     CHECK(strcmp(error, "cannot read \"/n") == 0, "%s", error);

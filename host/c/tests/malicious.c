@@ -39,7 +39,7 @@ static bool is_expected(const struct test *test, const dl_decision *decision)
 
 static void check_decision(const struct test *test, const dl_policy *policy)
 {
-    struct record record = {true, "alice"};
+    struct record record = {.exists = true, .owner = "alice"};
     dl_decision decision = decide(policy, &record_host, &record);
     bool is_guard = strcmp(test->kind, "guard") == 0, has_failed = decision.answer == DL_ANSWER_FAILED;
     CHECK(is_expected(test, &decision), "%s: %u %s", test->component, decision.status, decision.message);

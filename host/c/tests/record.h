@@ -10,6 +10,7 @@
 struct record {
     bool exists;
     const char *owner; /* NULL for none */
+    int64_t created_at;
 };
 
 /* The number of failed checks. Prints each. */
@@ -54,6 +55,7 @@ static inline bool record_find(void *user_data, bool *found, dl_learning *learni
         .learning_type = dl_string_from("user_profile"),
         .user_id = dl_string_from(record->owner),
         .content = dl_string_from("{}"),
+        .created_at = record->created_at,
         .revision = dl_string_from("1"),
     };
     return true;
