@@ -1,7 +1,7 @@
 /* A platform with its learnings in memory: example USER LEARNING-ID…
  *
- * Deletes the learnings as that user, and prints each answer. Replace `table` by your database: each delete must check its
- * condition and delete in one step, as the mutex makes them here.
+ * Deletes the learnings as that user, and prints each answer. Replace `table` by your database: each delete must check
+ * its condition and delete in one step, as the mutex makes them here.
  */
 #include <delete_learning.h>
 

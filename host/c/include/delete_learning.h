@@ -38,11 +38,11 @@ typedef struct dl_string {
     size_t size; /* bytes, without a terminating NUL */
 } dl_string;
 
-/* Returns the text up to the terminating NUL, or none if `text` is NULL. The result points to `text`; nothing is copied.
- * Thread-safe. */
+/* Returns the text up to the terminating NUL, or none if `text` is NULL. The result points to `text`; nothing is
+ * copied. Thread-safe. */
 DL_API dl_string dl_string_from(const char *text);
 
-/* ---- The types of the contract. Zero is not a value of any enum, so a value that you forget to set is an error. ---- */
+/* ---- The types of the contract. Zero is not a value of any enum, so one that you forget to set is an error. ---- */
 
 /* The kind of credential that authenticated the caller. */
 typedef enum dl_credential {
@@ -154,9 +154,9 @@ typedef struct dl_request {
  * Ownership: the texts and arrays that you return remain yours. They must be valid until the next call of a function of
  * this decision, or until dl_policy_decide returns. The arguments are valid until the function returns.
  *
- * An invalid result (an outcome that the function cannot return, a required text that is none, text that is not UTF-8)
- * makes the decision fail with DL_FAILURE_INVALID_ANSWER and a message that names function, value and what is allowed. If
- * a delete returned it, the record of the decision is DL_RECORD_UNKNOWN. */
+ * An invalid result (an outcome that the function cannot return, a required text that is none, text that is not
+ * UTF-8) makes the decision fail with DL_FAILURE_INVALID_ANSWER and a message that names function, value and what is
+ * allowed. If a delete returned it, the record of the decision is DL_RECORD_UNKNOWN. */
 typedef struct dl_host {
     /* identity.current: returns the caller, the same one in every call of one decision. */
     bool (*current)(void *user_data, dl_caller *caller, dl_identity_error *error);
@@ -169,7 +169,8 @@ typedef struct dl_host {
      * DL_STORAGE_OUTCOME_UNKNOWN. */
     /* storage.delete: `deleted` or `absent`. */
     bool (*delete_any)(void *user_data, dl_outcome *outcome, dl_storage_error *error);
-    /* storage.delete-if-owned-by: `deleted`, `absent`, `unowned` or `owned-by-another`. Compares owners byte by byte. */
+    /* storage.delete-if-owned-by, which compares owners byte by byte: `deleted`, `absent`, `unowned` or
+     * `owned-by-another`. */
     bool (*delete_if_owned_by)(void *user_data, dl_string user_id, dl_outcome *outcome, dl_storage_error *error);
     /* storage.delete-if-unchanged: `deleted`, `absent` or `changed`. */
     bool (*delete_if_unchanged)(void *user_data, dl_string revision, dl_outcome *outcome, dl_storage_error *error);
@@ -210,8 +211,8 @@ typedef struct dl_access {
     bool wall_clock; /* whether it can import `wasi:clocks/wall-clock@0.2` */
 } dl_access;
 
-/* A guard: a component between the policy and the storage that can only retain records (`wit/world.wit`, world `guard`).
- * The library checks what a guard does; one that violates a rule of guards makes the decision fail. */
+/* A guard: a component between the policy and the storage that can only retain records (`wit/world.wit`, world
+ * `guard`). The library checks what a guard does; one that violates a rule of guards makes the decision fail. */
 typedef struct dl_guard {
     const char *name; /* for messages and `denied_by` */
     const void *component;
@@ -224,9 +225,9 @@ typedef struct dl_options {
     dl_access access;        /* of the policy */
     const dl_guard *guards;  /* outermost first */
     size_t guard_count;
-    /* Passes on outcomes and error kinds that the contract has and the function cannot return, for example `changed` from
-     * delete_any, instead of failing with DL_FAILURE_INVALID_ANSWER. For the conformance cases, which test what a policy
-     * does with them. */
+    /* Passes on outcomes and error kinds that the contract has and the function cannot return, for example `changed`
+     * from delete_any, instead of failing with DL_FAILURE_INVALID_ANSWER. For the conformance cases, which test what
+     * a policy does with them. */
     bool allow_any_outcome;
 } dl_options;
 
@@ -235,11 +236,11 @@ typedef struct dl_policy dl_policy;
 
 /* Compile and check a policy: from memory, from a file, or the default policy, which is part of this library.
  *
- * `options` can be NULL. Everything that the arguments point to is copied. Returns a policy to free with dl_policy_free,
- * or NULL after writing the reason to `error` (at most `error_size` bytes with the terminating NUL; `error` can be NULL).
- * Takes about 100 ms per component, and starts a thread that lives as long as the policy: load policies once, and after
- * fork(). Wasmtime installs handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE, and passes on the signals that are not its
- * own. Thread-safe. */
+ * `options` can be NULL. Everything that the arguments point to is copied. Returns a policy to free with
+ * dl_policy_free, or NULL after writing the reason to `error` (at most `error_size` bytes with the terminating NUL;
+ * `error` can be NULL). Takes tens of milliseconds per component, and starts a thread that lives as long as the
+ * policy: load policies once, and after fork(). Wasmtime installs handlers of SIGSEGV, SIGBUS, SIGILL and SIGFPE,
+ * and passes on the signals that are not its own. Thread-safe. */
 DL_API dl_policy *dl_policy_load(const void *component, size_t component_size, const dl_options *options, char *error,
                                  size_t error_size);
 DL_API dl_policy *dl_policy_load_file(const char *path, const dl_options *options, char *error, size_t error_size);

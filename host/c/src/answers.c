@@ -156,9 +156,8 @@ static value storage_error_value(struct answer *answer, const dl_storage_error *
     answer->subject = "an error whose ";
     unsigned only_deletes = BIT(DL_STORAGE_DENIED) | BIT(DL_STORAGE_OUTCOME_UNKNOWN);
     unsigned allowed = is_delete ? ALL_VALUES : ~only_deletes;
-    return dl_error(
-        DL_RECORD_OF(dl_field("kind", enumeration(answer, "kind is ", dl_storage_error_kind_names, error->kind, allowed)),
-                     dl_field("message", text(answer, "message", error->message))));
+    value kind = enumeration(answer, "kind is ", dl_storage_error_kind_names, error->kind, allowed);
+    return dl_error(DL_RECORD_OF(dl_field("kind", kind), dl_field("message", text(answer, "message", error->message))));
 }
 
 /* ---- Calls ---- */

@@ -128,8 +128,8 @@ static void describe(struct description *to, wasmtime_component_valtype_t type)
         break;
     case WASMTIME_COMPONENT_VALTYPE_VARIANT:
         add(to, "variant{");
-        for (size_t i = 0; wasmtime_component_variant_type_case_nth(type.of.variant, i, &name, &size, &has_inner, &inner);
-             i++) {
+        for (size_t i = 0;
+             wasmtime_component_variant_type_case_nth(type.of.variant, i, &name, &size, &has_inner, &inner); i++) {
             add(to, "%s%.*s", i > 0 ? "," : "", (int)size, name);
             if (has_inner) {
                 add(to, "(");

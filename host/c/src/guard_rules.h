@@ -1,8 +1,8 @@
 /* The rules of a guard (`wit/world.wit`): a guard can only retain records.
  *
- * Records what the storage behind a guard returned in one request. From that, decides whether the guard can perform a
- * delete, before the delete is performed, and whether what the guard returns is true. The checks return the violation, or
- * NULL. */
+ * Records what the storage behind a guard returned in one request. From that, decides whether the guard can perform
+ * a delete, before the delete is performed, and whether what the guard returns is true. The checks return the
+ * violation, or NULL. */
 #ifndef DL_GUARD_RULES_H
 #define DL_GUARD_RULES_H
 

@@ -286,5 +286,5 @@ int main(int argc, char **argv)
 
     dl_policy_free(finds);
     dl_policy_free(default_policy);
-    return report("invalid answers and arguments", count + 3);
+    return report("invalid answers and arguments");
 }

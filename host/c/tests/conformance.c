@@ -350,7 +350,8 @@ int main(int argc, char **argv)
     }
 
     char load_error[512];
-    const dl_options options = {.allow_any_outcome = true}; /* Some cases inject outcomes that a function cannot return. */
+    /* Some cases inject outcomes that a function cannot return. */
+    const dl_options options = {.allow_any_outcome = true};
     dl_policy *policy = component == NULL ? dl_policy_load_default(&options, load_error, sizeof load_error)
                                           : dl_policy_load_file(component, &options, load_error, sizeof load_error);
     if (policy == NULL)

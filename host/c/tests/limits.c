@@ -1,4 +1,4 @@
-/* The limits, errors of loading, and several threads: limits COMPONENTS, the directory that tests/malicious.py filled. */
+/* The limits, load errors and threads: limits COMPONENTS, the directory that tests/malicious.py filled. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "record.h"
@@ -22,6 +22,16 @@ static dl_policy *load(const char *name, const dl_limits *limits, char error[512
 static bool slow_locate(void *user_data, dl_target *target, dl_storage_error *error)
 {
     nanosleep(&(struct timespec){.tv_nsec = 150 * 1000 * 1000}, NULL);
+    return record_locate(user_data, target, error);
+}
+
+static bool busy_locate(void *user_data, dl_target *target, dl_storage_error *error)
+{
+    struct timespec start, now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 150);
     return record_locate(user_data, target, error);
 }
 
@@ -68,15 +78,20 @@ static uint64_t seconds(void)
     return (uint64_t)now.tv_sec;
 }
 
+struct thread {
+    pthread_t thread;
+    const dl_policy *policy;
+    dl_decision wrong; /* the first wrong decision */
+};
+
 static void *decide_often(void *data)
 {
-    const dl_policy *policy = data;
-    static char failed;
+    struct thread *thread = data;
     for (int i = 0; i < 50; i++) {
         struct record record = {.exists = true, .owner = i % 2 == 0 ? "alice" : "bob"};
-        dl_decision decision = decide(policy, &record_host, &record);
+        dl_decision decision = decide(thread->policy, &record_host, &record);
         if (record.exists != (i % 2 != 0) || decision.status != (i % 2 == 0 ? 204u : 404u))
-            return &failed;
+            return thread->wrong = decision, thread;
     }
     return NULL;
 }
@@ -85,14 +100,16 @@ static void check_threads(void)
 {
     dl_policy *policy = dl_policy_load_default(NULL, NULL, 0);
     CHECK(policy != NULL, "the default policy loads without a buffer for the error");
-    pthread_t threads[8];
-    for (int i = 0; i < 8; i++)
-        if (pthread_create(&threads[i], NULL, decide_often, policy) != 0)
+    struct thread threads[8];
+    for (int i = 0; i < 8; i++) {
+        threads[i].policy = policy;
+        if (pthread_create(&threads[i].thread, NULL, decide_often, &threads[i]) != 0)
             abort();
+    }
     for (int i = 0; i < 8; i++) {
         void *failed;
-        pthread_join(threads[i], &failed);
-        CHECK(failed == NULL, "thread %d decided otherwise", i);
+        pthread_join(threads[i].thread, &failed);
+        CHECK(failed == NULL, "thread %d decided %u: %s", i, threads[i].wrong.status, threads[i].wrong.message);
     }
     dl_policy_free(policy);
 }
@@ -132,13 +149,16 @@ int main(int argc, char **argv)
 
     limits = dl_limits_default();
     limits.max_host_calls = 1;
-    check_failure(NULL, &limits, &record_host, DL_FAILURE_HOST_CALLS, "the policy failed: it called the host too often");
+    check_failure(NULL, &limits, &record_host, DL_FAILURE_HOST_CALLS,
+                  "the policy failed: it called the host too often");
 
     /* Time in calls to the host is not processor time of the policy. */
     limits = dl_limits_default();
     limits.max_host_calls = 3;
     limits.cpu_time_limit_ms = 100;
-    check_failure("locates_endlessly", &limits, &slow, DL_FAILURE_HOST_CALLS,
+    dl_host busy = record_host;
+    busy.locate = busy_locate;
+    check_failure("locates_endlessly", &limits, &busy, DL_FAILURE_HOST_CALLS,
                   "the policy failed: it called the host too often");
 
     limits = dl_limits_default();
@@ -163,5 +183,5 @@ int main(int argc, char **argv)
     dl_policy_free(NULL);
 
     check_threads();
-    return report("limits, load errors, threads", 16);
+    return report("limits, load errors, threads");
 }

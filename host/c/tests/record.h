@@ -13,10 +13,11 @@ struct record {
     int64_t created_at;
 };
 
-/* The number of failed checks. Prints each. */
-static int failed_checks;
+/* Checks a condition, and prints the message if it does not hold. */
+static int checks, failed_checks;
 #define CHECK(condition, ...)                                                                                          \
     do {                                                                                                               \
+        checks++;                                                                                                      \
         if (!(condition)) {                                                                                            \
             failed_checks++;                                                                                           \
             printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);                                                     \
@@ -112,10 +113,10 @@ static inline dl_decision decide(const dl_policy *policy, const dl_host *host, v
 }
 
 /* Prints the result of a test program, and returns its exit status. */
-static inline int report(const char *name, int checked)
+static inline int report(const char *name)
 {
-    printf("%s: %d checked, %d failed\n", name, checked, failed_checks);
-    return failed_checks > 0 || checked == 0;
+    printf("%s: %d checks, %d failed\n", name, checks, failed_checks);
+    return failed_checks > 0 || checks == 0;
 }
 
 #endif
