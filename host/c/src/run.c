@@ -5,6 +5,7 @@
 #include "answers.h"
 #include "guard_rules.h"
 #include "names.h"
+#include "rejection.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -406,50 +407,6 @@ bool dl_try_component(const dl_policy *policy, size_t level, char message[DL_MES
 
 /* ---- The answer of the policy ---- */
 
-static const struct {
-    const char *code, *error_code;
-    unsigned status;
-} codes[] = {
-    {"bad-request", "BAD_REQUEST", 400},
-    {"unauthenticated", "UNAUTHENTICATED", 401},
-    {"forbidden", "FORBIDDEN", 403},
-    {"not-found", "NOT_FOUND", 404},
-    {"conflict", "CONFLICT", 409},
-    {"too-many-requests", "TOO_MANY_REQUESTS", 429},
-    {"internal-server-error", "INTERNAL_SERVER_ERROR", 500},
-    {"not-implemented", "NOT_IMPLEMENTED", 501},
-    {"service-unavailable", "SERVICE_UNAVAILABLE", 503},
-};
-
-/* Copies a rejection. Returns how it violates the contract's description of its fields (`wit/types.wit`), or NULL. */
-static const char *copy_rejection(const value *rejection, dl_decision *decision)
-{
-    unsigned status = dl_field_of(rejection, 0)->of.u16;
-    dl_string code = dl_text_of(dl_field_of(rejection, 1));
-    dl_string detail = dl_text_of(dl_field_of(rejection, 2)), rule = dl_text_of(dl_field_of(rejection, 3));
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (status == codes[i].status && dl_strings_equal(code, dl_string_from(codes[i].code))) {
-            decision->status = status;
-            decision->code = codes[i].code;
-            decision->error_code = codes[i].error_code;
-        }
-    if (decision->code == NULL)
-        return "its status does not belong to its code";
-    if (detail.size == 0 || detail.size > DL_DETAIL_BYTES)
-        return "its detail is empty or too long";
-    if (dl_has_control_characters(detail))
-        return "its detail contains control characters";
-    static const char rule_characters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-    bool is_name = rule.size > 0 && rule.size <= DL_RULE_BYTES;
-    for (size_t i = 0; is_name && i < rule.size; i++)
-        is_name = memchr(rule_characters, rule.data[i], sizeof rule_characters - 1) != NULL;
-    if (!is_name)
-        return "its rule is not a name of 1 to 64 characters of a-z, 0-9 and '-'";
-    dl_copy_text(decision->detail, sizeof decision->detail, detail);
-    dl_copy_text(decision->rule, sizeof decision->rule, rule);
-    return NULL;
-}
-
 /* Accepts a success only if storage deleted the record, and a rejection only if it did not. */
 static void copy_answer(struct run *run, const value *answer, dl_decision *decision)
 {
@@ -465,7 +422,7 @@ static void copy_answer(struct run *run, const value *answer, dl_decision *decis
     } else {
         const value *rejection = answer->of.result.val;
         size_t bytes = dl_text_of(dl_field_of(rejection, 2)).size + dl_text_of(dl_field_of(rejection, 3)).size;
-        const char *violation = count_bytes(policy, bytes) ? copy_rejection(rejection, decision) : NULL;
+        const char *violation = count_bytes(policy, bytes) ? dl_copy_rejection(rejection, decision) : NULL;
         char reason[256];
         if (violation != NULL) {
             snprintf(reason, sizeof reason, "its rejection violates the contract: %s", violation);

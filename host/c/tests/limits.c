@@ -152,6 +152,13 @@ int main(int argc, char **argv)
     check_failure(NULL, &limits, &record_host, DL_FAILURE_HOST_CALLS,
                   "the policy failed: it called the host too often");
 
+    /* The time between all calls counts together. */
+    limits = dl_limits_default();
+    limits.max_host_calls = UINT32_MAX;
+    limits.cpu_time_limit_ms = 50;
+    check_failure("spins_and_locates_endlessly", &limits, &record_host, DL_FAILURE_CPU_TIME_LIMIT,
+                  "the policy failed: it exceeded the CPU time limit");
+
     /* Time in calls to the host is not processor time of the policy. */
     limits = dl_limits_default();
     limits.max_host_calls = 3;
