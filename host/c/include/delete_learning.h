@@ -190,7 +190,7 @@ typedef struct dl_limits {
     uint32_t max_wasi_calls;       /* calls for settings and the clock */
     size_t max_host_call_bytes;    /* of the texts that the component passes to the host, its rejection included */
     uint32_t cpu_time_limit_ms;    /* processor time, calls to the host excluded; checked every 10 ms */
-    uint32_t execution_timeout_ms; /* of a decision, calls to the host included; checked every 10 ms and after calls */
+    uint32_t execution_timeout_ms; /* of a decision, calls to the host included; checked every 10 ms while it runs */
     uint64_t max_fuel;             /* of an instance, in wasmtime's unit of about one instruction; 0 for no limit */
 } dl_limits;
 

@@ -141,16 +141,6 @@ static void resume_clock(struct instance *instance)
     instance->resumed_at = read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static bool is_past_deadline(const struct run *run)
-{
-    return read_clock(CLOCK_MONOTONIC) >= run->deadline_ns;
-}
-
-static wasmtime_error_t *fail_with_timeout(struct instance *instance)
-{
-    return fail_and_stop(instance, DL_FAILURE_EXECUTION_TIMEOUT, "it exceeded the execution timeout");
-}
-
 /* Called at every tick while the instance runs. */
 static wasmtime_error_t *check_time(const wasmtime_context_t *context, void *data, uint64_t *delta,
                                     wasmtime_update_deadline_kind_t *kind)
@@ -160,8 +150,8 @@ static wasmtime_error_t *check_time(const wasmtime_context_t *context, void *dat
     uint64_t used = instance->cpu_ns + read_clock(CLOCK_THREAD_CPUTIME_ID) - instance->resumed_at;
     if (used >= (uint64_t)instance->run->policy->limits.cpu_time_limit_ms * 1000000u)
         return fail_and_stop(instance, DL_FAILURE_CPU_TIME_LIMIT, "it exceeded the CPU time limit");
-    if (is_past_deadline(instance->run))
-        return fail_with_timeout(instance);
+    if (read_clock(CLOCK_MONOTONIC) >= instance->run->deadline_ns)
+        return fail_and_stop(instance, DL_FAILURE_EXECUTION_TIMEOUT, "it exceeded the execution timeout");
     *delta = 1;
     *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
     return NULL;
@@ -293,10 +283,6 @@ static wasmtime_error_t *handle_call(void *data, wasmtime_context_t *context,
     resume_clock(instance);
     if (!succeeded)
         return stop();
-    if (is_past_deadline(run)) {
-        dl_delete_value(&result);
-        return fail_with_timeout(instance);
-    }
     if (is_guard)
         dl_rules_record(&instance->rules, function, text, &result);
     else
