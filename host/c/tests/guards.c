@@ -74,7 +74,7 @@ int main(int argc, char **argv)
     check(chain, 2, now - 9 * day, "legal-hold");
 
     dl_limits limits = dl_limits_default();
-    limits.max_wasi_calls = 0;
+    limits.max_wasi_calls = 1;
     dl_policy *policy =
         dl_policy_load_default(&(dl_options){.limits = &limits, .guards = &hold, .guard_count = 1}, NULL, 0);
     CHECK(policy != NULL, "it loads");
