@@ -1,11 +1,11 @@
-/* Runs the conformance cases on a component in this host. Also an example of a platform that uses the host.
+/* Runs the conformance cases on a policy in this host.
  *
  *     conformance [--component FILE] [--cases DIRECTORY] [--json]
  *
  * Prints the failing cases, then `N passed, N failed`. Exits with 1 if a case failed, and with 2 if the cases cannot be
  * run. With `--json`, prints one JSON object per case instead, one per line, in the order of file names and of cases.
  * The objects are compact and have no unnecessary escapes, so hosts with the same results print the same bytes. The
- * defaults are the repository's component and cases, relative to this directory.
+ * defaults are the policy in the library, and the repository's cases relative to the directory of the Makefile.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -17,16 +17,16 @@
 
 #include <yyjson.h>
 
-#include "host.h"
+#include "delete_learning.h"
 
 /* The context of one decision: the case, and the state of its records and calls. */
 struct test {
     yyjson_val *test;
-    struct text id;          /* the record that storage is bound to */
+    dl_string id;          /* the record that storage is bound to */
     yyjson_mut_doc *doc;     /* owns the two values below */
     yyjson_mut_val *records; /* the current records: id to owner */
     yyjson_mut_val *calls;
-    struct text *scopes;
+    dl_string *scopes;
 };
 
 static _Noreturn void exit_with_error(const char *subject, const char *reason)
@@ -45,37 +45,57 @@ static yyjson_val *member(yyjson_val *object, const char *key)
     return value;
 }
 
-static struct text text_of(yyjson_val *string)
+static dl_string text_of(yyjson_val *string)
 {
-    return (struct text){yyjson_get_str(string), yyjson_get_len(string)}; /* NULL and 0 for null */
+    return (dl_string){yyjson_get_str(string), yyjson_get_len(string)}; /* NULL and 0 for null */
 }
 
-static struct text text(yyjson_val *object, const char *key)
+static dl_string text(yyjson_val *object, const char *key)
 {
     return text_of(member(object, key));
 }
 
+static const char *credential_name(unsigned value)
+{
+    return dl_credential_name(value);
+}
+
+static const char *identity_error_kind_name(unsigned value)
+{
+    return dl_identity_error_kind_name(value);
+}
+
+static const char *outcome_name(unsigned value)
+{
+    return dl_outcome_name(value);
+}
+
+static const char *storage_error_kind_name(unsigned value)
+{
+    return dl_storage_error_kind_name(value);
+}
+
 /* Converts the contract's name of an enum value to the value. */
-static unsigned enum_value(yyjson_val *object, const char *key, const char *const names[])
+static unsigned enum_value(yyjson_val *object, const char *key, const char *name_of(unsigned))
 {
     yyjson_val *name = member(object, key);
-    for (unsigned i = 1; names[i] != NULL; i++)
-        if (yyjson_equals_str(name, names[i]))
+    for (unsigned i = 1; name_of(i) != NULL; i++)
+        if (yyjson_equals_str(name, name_of(i)))
             return i;
     exit_with_error(key, "a case has a value that is not in the contract");
 }
 
-/* ---- The platform that a case describes ---- */
+/* ---- The host that a case describes ---- */
 
-static bool current(void *context, struct caller *caller, struct identity_error *error)
+static bool current(void *context, dl_caller *caller, dl_identity_error *error)
 {
     struct test *test = context;
     yyjson_mut_arr_add_str(test->doc, test->calls, "identity.current");
     yyjson_val *identity = member(test->test, "identity");
     yyjson_val *failure = yyjson_obj_get(identity, "error");
     if (failure != NULL) {
-        error->kind = enum_value(failure, "kind", identity_error_kind_names);
-        error->credential = enum_value(failure, "credential", credential_names);
+        error->kind = enum_value(failure, "kind", identity_error_kind_name);
+        error->credential = enum_value(failure, "credential", credential_name);
         error->message = text(failure, "message");
         return false;
     }
@@ -87,8 +107,8 @@ static bool current(void *context, struct caller *caller, struct identity_error 
         abort();
     for (size_t i = 0; i < yyjson_arr_size(scopes); i++)
         test->scopes[i] = text_of(yyjson_arr_get(scopes, i));
-    *caller = (struct caller){
-        .credential = enum_value(found, "credential", credential_names),
+    *caller = (dl_caller){
+        .credential = enum_value(found, "credential", credential_name),
         .subject = text(found, "subject"),
         .scopes = test->scopes,
         .scope_count = yyjson_arr_size(scopes),
@@ -100,9 +120,9 @@ static bool current(void *context, struct caller *caller, struct identity_error 
 }
 
 /* Records a call. Returns the result that the case injects for the function, or NULL. */
-static yyjson_val *record_call(struct test *test, const char *function, const struct text *argument)
+static yyjson_val *record_call(struct test *test, const char *function, const dl_string *argument)
 {
-    struct text none = {"", 0};
+    dl_string none = {"", 0};
     size_t capacity = strlen("storage. ") + strlen(function) + (argument ? argument->size : 0) + 1;
     char *line = malloc(capacity);
     if (line == NULL)
@@ -117,9 +137,9 @@ static yyjson_val *record_call(struct test *test, const char *function, const st
     return fault != NULL ? fault : yyjson_obj_get(faults, "*");
 }
 
-static bool set_error(yyjson_val *failure, struct storage_error *error)
+static bool set_error(yyjson_val *failure, dl_storage_error *error)
 {
-    error->kind = enum_value(failure, "kind", storage_error_kind_names);
+    error->kind = enum_value(failure, "kind", storage_error_kind_name);
     error->message = text(failure, "message");
     return false;
 }
@@ -129,50 +149,50 @@ static yyjson_mut_val *owner_of_record(struct test *test)
     return yyjson_mut_obj_getn(test->records, test->id.data, test->id.size); /* NULL where there is no record */
 }
 
-static enum outcome delete_record(struct test *test)
+static dl_outcome delete_record(struct test *test)
 {
     bool deleted = yyjson_mut_obj_remove_keyn(test->records, test->id.data, test->id.size) != NULL;
-    return deleted ? OUTCOME_DELETED : OUTCOME_ABSENT;
+    return deleted ? DL_OUTCOME_DELETED : DL_OUTCOME_ABSENT;
 }
 
 /* Whether the case injects a result for a delete. If so, sets the result and `*succeeded`, the return value. */
-static bool apply_fault(yyjson_val *fault, bool *succeeded, enum outcome *outcome, struct storage_error *error)
+static bool apply_fault(yyjson_val *fault, bool *succeeded, dl_outcome *outcome, dl_storage_error *error)
 {
     if (fault == NULL)
         return false;
     yyjson_val *failure = yyjson_obj_get(fault, "error");
     *succeeded = failure == NULL ? true : set_error(failure, error);
     if (*succeeded)
-        *outcome = enum_value(fault, "outcome", outcome_names);
+        *outcome = enum_value(fault, "outcome", outcome_name);
     return true;
 }
 
-static bool locate(void *context, struct target *target, struct storage_error *error)
+static bool locate(void *context, dl_target *target, dl_storage_error *error)
 {
     yyjson_val *fault = record_call(context, "locate", NULL);
     if (fault != NULL)
         return set_error(member(fault, "error"), error);
-    *target = (struct target){TEXT("main"), TEXT("agno_learnings")};
+    *target = (dl_target){dl_string_from("main"), dl_string_from("agno_learnings")};
     return true;
 }
 
-static bool find(void *context, bool *found, struct learning *learning, struct storage_error *error)
+static bool find(void *context, bool *found, dl_learning *learning, dl_storage_error *error)
 {
     yyjson_val *fault = record_call(context, "find", NULL);
     if (fault != NULL)
         return set_error(member(fault, "error"), error);
     yyjson_mut_val *owner = owner_of_record(context);
     *found = owner != NULL;
-    *learning = (struct learning){
-        .learning_type = TEXT("user_profile"),
+    *learning = (dl_learning){
+        .learning_type = dl_string_from("user_profile"),
         .user_id = {yyjson_mut_get_str(owner), yyjson_mut_get_len(owner)},
-        .content = TEXT("{}"),
-        .revision = TEXT("1"),
+        .content = dl_string_from("{}"),
+        .revision = dl_string_from("1"),
     };
     return true;
 }
 
-static bool delete_any(void *context, enum outcome *outcome, struct storage_error *error)
+static bool delete_any(void *context, dl_outcome *outcome, dl_storage_error *error)
 {
     bool succeeded = true;
     if (!apply_fault(record_call(context, "delete", NULL), &succeeded, outcome, error))
@@ -180,35 +200,35 @@ static bool delete_any(void *context, enum outcome *outcome, struct storage_erro
     return succeeded;
 }
 
-static bool delete_if_owned_by(void *context, struct text user_id, enum outcome *outcome, struct storage_error *error)
+static bool delete_if_owned_by(void *context, dl_string user_id, dl_outcome *outcome, dl_storage_error *error)
 {
     bool succeeded = true;
     if (apply_fault(record_call(context, "delete-if-owned-by", &user_id), &succeeded, outcome, error))
         return succeeded;
     yyjson_mut_val *owner = owner_of_record(context);
     if (owner == NULL)
-        *outcome = OUTCOME_ABSENT;
+        *outcome = DL_OUTCOME_ABSENT;
     else if (yyjson_mut_is_null(owner))
-        *outcome = OUTCOME_UNOWNED;
+        *outcome = DL_OUTCOME_UNOWNED;
     else if (yyjson_mut_equals_strn(owner, user_id.data, user_id.size))
         *outcome = delete_record(context);
     else
-        *outcome = OUTCOME_OWNED_BY_ANOTHER;
+        *outcome = DL_OUTCOME_OWNED_BY_ANOTHER;
     return true;
 }
 
-static bool delete_if_unchanged(void *context, struct text revision, enum outcome *outcome,
-                                struct storage_error *error)
+static bool delete_if_unchanged(void *context, dl_string revision, dl_outcome *outcome,
+                                dl_storage_error *error)
 {
     bool succeeded = true;
     if (apply_fault(record_call(context, "delete-if-unchanged", &revision), &succeeded, outcome, error))
         return succeeded;
     bool is_current = revision.size == 1 && revision.data[0] == '1';
-    *outcome = is_current || owner_of_record(context) == NULL ? delete_record(context) : OUTCOME_CHANGED;
+    *outcome = is_current || owner_of_record(context) == NULL ? delete_record(context) : DL_OUTCOME_CHANGED;
     return true;
 }
 
-static const struct platform platform = {
+static const dl_host host = {
     current, locate, find, delete_any, delete_if_owned_by, delete_if_unchanged,
 };
 
@@ -216,7 +236,7 @@ static const struct platform platform = {
 
 static int compare_bytes(const void *left, const void *right)
 {
-    const struct text *a = left, *b = right;
+    const dl_string *a = left, *b = right;
     int order = memcmp(a->data, b->data, a->size < b->size ? a->size : b->size);
     return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
 }
@@ -224,12 +244,12 @@ static int compare_bytes(const void *left, const void *right)
 static yyjson_mut_val *remaining_ids(struct test *test)
 {
     size_t count = 0;
-    struct text *ids = calloc(yyjson_mut_obj_size(test->records) + 1, sizeof *ids);
+    dl_string *ids = calloc(yyjson_mut_obj_size(test->records) + 1, sizeof *ids);
     if (ids == NULL)
         abort();
     yyjson_mut_obj_iter iterator = yyjson_mut_obj_iter_with(test->records);
     for (yyjson_mut_val *id; (id = yyjson_mut_obj_iter_next(&iterator)) != NULL;)
-        ids[count++] = (struct text){yyjson_mut_get_str(id), yyjson_mut_get_len(id)};
+        ids[count++] = (dl_string){yyjson_mut_get_str(id), yyjson_mut_get_len(id)};
     qsort(ids, count, sizeof *ids, compare_bytes);
     yyjson_mut_val *left = yyjson_mut_arr(test->doc);
     for (size_t i = 0; i < count; i++)
@@ -238,13 +258,13 @@ static yyjson_mut_val *remaining_ids(struct test *test)
     return left;
 }
 
-static yyjson_mut_val *answer_to_json(yyjson_mut_doc *doc, const struct decision *decision)
+static yyjson_mut_val *answer_to_json(yyjson_mut_doc *doc, const dl_decision *decision)
 {
-    if (decision->deleted && !decision->failed)
+    if (decision->answer == DL_ANSWER_DELETED)
         return yyjson_mut_str(doc, "deleted");
-    if (decision->failed) { /* no case expects this */
-        char failure[ERROR_BYTES + 8];
-        snprintf(failure, sizeof failure, "failed: %s", decision->error);
+    if (decision->answer == DL_ANSWER_FAILED) { /* no case expects this */
+        char failure[DL_MESSAGE_BYTES + 10];
+        snprintf(failure, sizeof failure, "failed: %s", decision->message);
         return yyjson_mut_strcpy(doc, failure);
     }
     yyjson_mut_val *rejection = yyjson_mut_obj(doc);
@@ -269,7 +289,7 @@ static void print(const char *before, yyjson_mut_val *value)
     free(json);
 }
 
-static bool run_case(struct policy *policy, yyjson_val *test_case, bool as_json)
+static bool run_case(dl_policy *policy, yyjson_val *test_case, bool as_json)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_val *request = member(test_case, "request");
@@ -281,10 +301,11 @@ static bool run_case(struct policy *policy, yyjson_val *test_case, bool as_json)
         .calls = yyjson_mut_arr(doc),
     };
 
-    struct decision decision;
-    policy_decide(policy, &(struct request){test.id, text(request, "db-id"), text(request, "table")}, &test, &decision);
+    dl_decision decision;
+    dl_policy_decide(policy, &(dl_request){test.id, text(request, "db-id"), text(request, "table")}, &host, &test,
+                     &decision);
 
-    struct text name = text(test_case, "name");
+    dl_string name = text(test_case, "name");
     yyjson_mut_val *got = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_strn(doc, got, "case", name.data, name.size);
     yyjson_mut_obj_add_val(doc, got, "calls", test.calls);
@@ -314,7 +335,7 @@ static int is_json(const struct dirent *entry)
 
 int main(int argc, char **argv)
 {
-    const char *component = "../../guest/policy/component/delete-learning.wasm";
+    const char *component = NULL;
     const char *directory = "../../tests/conformance/cases";
     bool as_json = false;
     for (int i = 1; i < argc; i++) {
@@ -328,10 +349,13 @@ int main(int argc, char **argv)
             exit_with_error(argv[i], "usage: conformance [--component FILE] [--cases DIRECTORY] [--json]");
     }
 
-    char open_error[ERROR_BYTES];
-    struct policy *policy = policy_open(component, &platform, &default_limits, open_error);
+    char load_error[512];
+    /* Some cases inject outcomes that a function cannot return. */
+    const dl_options options = {.allow_any_outcome = true};
+    dl_policy *policy = component == NULL ? dl_policy_load_default(&options, load_error, sizeof load_error)
+                                          : dl_policy_load_file(component, &options, load_error, sizeof load_error);
     if (policy == NULL)
-        exit_with_error(component, open_error);
+        exit_with_error("the component cannot be loaded", load_error);
     struct dirent **files;
     int count = scandir(directory, &files, is_json, alphasort);
     if (count <= 0)
@@ -352,7 +376,7 @@ int main(int argc, char **argv)
         free(files[i]);
     }
     free(files);
-    policy_close(policy);
+    dl_policy_free(policy);
     if (!as_json)
         printf("%u passed, %u failed\n", passed, failed);
     return failed > 0 || passed == 0;
