@@ -50,7 +50,7 @@ const BLOCKS: &[Blocks] = &[
     blocks("guest/examples/python/README.md", "toml", Configuration),
     blocks("guest/examples/retention/README.md", "toml", Guard),
     blocks("host/browser/README.md", "sh", In("tests/hosts/run", &["host/browser && npm ci", "test.mjs --json"])),
-    blocks("host/c/README.md", "sh", In("tests/hosts/run", &["host/c/build.sh", "build/conformance"])),
+    blocks("host/c/README.md", "sh", In("host/c/test", &["README.md", "block 1", "block 2"])),
     blocks("host/node/README.md", "sh", In("tests/hosts/run", &["host/node && npm ci", "conformance.mjs --json"])),
     blocks("host/python/README.md", "python", In("host/python/test_agentos.py", &["agentos:build"])),
     blocks(
