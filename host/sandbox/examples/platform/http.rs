@@ -20,7 +20,7 @@ struct Platform {
 }
 
 /// The routes of the platform.
-pub fn router(policy: Policy, databases: Databases) -> Router {
+pub(crate) fn router(policy: Policy, databases: Databases) -> Router {
     Router::new()
         .route("/learnings/{learning_id}", delete(delete_learning))
         .with_state(Arc::new(Platform { policy, databases }))
@@ -98,8 +98,8 @@ fn resolve(
 fn audit(decision: &Decision) {
     let (rule, record) = (decision.rule(), decision.record.as_str());
     match &decision.error {
-        Some(error) => eprintln!("rule={rule} record={record} error={error}"),
-        None => eprintln!("rule={rule} record={record}"),
+        Some(error) => println!("rule={rule} record={record} error={error}"),
+        None => println!("rule={rule} record={record}"),
     }
 }
 

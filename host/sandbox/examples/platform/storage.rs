@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The name of the table.
-pub const TABLE: &str = "learnings";
+pub(crate) const TABLE: &str = "learnings";
 
 /// A revision is a random number, and every change gives the record a new one.
 const SCHEMA: &str = "
@@ -27,11 +27,11 @@ const SCHEMA: &str = "
 
 /// The table, behind one connection. Cloning is cheap.
 #[derive(Clone)]
-pub struct SqliteLearnings(Arc<Mutex<Connection>>);
+pub(crate) struct SqliteLearnings(Arc<Mutex<Connection>>);
 
 impl SqliteLearnings {
     /// Opens the file, and creates the table if it does not exist.
-    pub fn open(file: &Path) -> rusqlite::Result<Self> {
+    pub(crate) fn open(file: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(file)?;
         // Shorter than the execution timeout of the policy, so that a locked database is an error instead of a timeout.
         connection.busy_timeout(Duration::from_secs(5))?;
@@ -40,7 +40,7 @@ impl SqliteLearnings {
     }
 
     /// Inserts a record.
-    pub fn insert(&self, id: &str, owner: Option<&str>, content: &str) -> rusqlite::Result<()> {
+    pub(crate) fn insert(&self, id: &str, owner: Option<&str>, content: &str) -> rusqlite::Result<()> {
         let insert = "INSERT INTO learnings (learning_id, user_id, content) VALUES (?, ?, ?)";
         self.with(|connection| connection.execute(insert, params![id, owner, content]))?;
         Ok(())
