@@ -140,6 +140,12 @@ pub trait Records: Send {
     /// Runs a statement on Agno's table, which it calls `learnings`. Returns the number of rows that it changed.
     fn execute_on_table(&mut self, sql: &str) -> usize;
 
+    /// Begins a transaction that the other functions become part of.
+    fn begin(&mut self);
+
+    /// Commits the transaction.
+    fn commit(&mut self);
+
     /// Returns the ids of all records.
     fn ids(&mut self) -> BTreeSet<String>;
 
@@ -187,6 +193,14 @@ impl Records for Connection {
 
     fn execute_on_table(&mut self, sql: &str) -> usize {
         self.execute(&sql.replacen("learnings", "agno_learnings", 1), []).expect("the statement runs")
+    }
+
+    fn begin(&mut self) {
+        self.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
+    }
+
+    fn commit(&mut self) {
+        self.execute_batch("COMMIT").expect("a transaction");
     }
 
     fn ids(&mut self) -> BTreeSet<String> {
@@ -237,6 +251,14 @@ impl Records for Client {
     fn execute_on_table(&mut self, sql: &str) -> usize {
         let changed = self.execute(&sql.replacen("learnings", "ai.agno_learnings", 1), &[]);
         usize::try_from(changed).expect("a small number")
+    }
+
+    fn begin(&mut self) {
+        self.run("BEGIN");
+    }
+
+    fn commit(&mut self) {
+        self.run("COMMIT");
     }
 
     fn ids(&mut self) -> BTreeSet<String> {

@@ -79,10 +79,19 @@ impl StorageAdapter for ServerStore {
         id: &'a str,
         from: &'a str,
         to: &'a str,
+        before_commit: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<bool, AdapterError>> {
         let (id, from, to) = (literal(id), literal(from), literal(to));
         let sql = format!("UPDATE learnings SET user_id = {to} WHERE learning_id = {id} AND user_id = {from}");
-        Box::pin(ready(Ok(self.run(|records| records.execute_on_table(&sql)) == 1)))
+        Box::pin(async move {
+            let changed = self.run(|records| {
+                records.begin();
+                records.execute_on_table(&sql)
+            });
+            before_commit.await;
+            self.run(|records| records.commit());
+            Ok(changed == 1)
+        })
     }
 
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Learning>, AdapterError>> {
@@ -116,6 +125,7 @@ fn storage_of_the_server_passes_the_test_kit() {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Defect {
     None,
+    /// With a pause between the two, in which another connection can change the owner.
     ChecksTheOwnerBeforeItDeletes,
     ChecksTheRevisionBeforeItDeletes,
     DeletesWithoutACondition,
@@ -258,8 +268,12 @@ impl StorageAdapter for Defective {
         id: &'a str,
         from: &'a str,
         to: &'a str,
+        before_commit: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<bool, AdapterError>> {
-        Box::pin(ready(Ok(self.store.change_owner(id, from, to))))
+        Box::pin(async move {
+            before_commit.await;
+            Ok(self.store.change_owner(id, from, to))
+        })
     }
 
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Learning>, AdapterError>> {

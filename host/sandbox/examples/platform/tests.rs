@@ -7,12 +7,15 @@ use delete_learning::testkit::{self, AdapterError, StorageAdapter};
 use delete_learning::{BoxFuture, DeleteRequest, Learning};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The storage under test, and a second connection to the same file.
 struct Adapter {
     databases: Databases,
+    file: PathBuf,
     connection: Mutex<Connection>,
 }
 
@@ -61,9 +64,18 @@ impl StorageAdapter for Adapter {
         id: &'a str,
         from: &'a str,
         to: &'a str,
+        before_commit: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, Result<bool, AdapterError>> {
         const UPDATE: &str = "UPDATE learnings SET user_id = ? WHERE learning_id = ? AND user_id = ?";
-        self.with(|connection| connection.execute(UPDATE, [to, id, from]).map(|changed| changed == 1))
+        Box::pin(async move {
+            let connection = Connection::open(&self.file)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            let changed = connection.execute(UPDATE, [to, id, from])?;
+            before_commit.await;
+            connection.execute_batch("COMMIT")?;
+            Ok(changed == 1)
+        })
     }
 
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Learning>, AdapterError>> {
@@ -81,7 +93,8 @@ async fn storage_gives_the_guarantees_of_the_contract() -> Result<(), Box<dyn Er
     let file = directory.path().join("learnings.db");
     let store = Arc::new(SqliteLearnings::open(&file)?);
     let database = Database { id: "main".to_owned(), table: super::storage::TABLE.to_owned(), store };
-    let adapter = Adapter { databases: Databases(vec![database]), connection: Mutex::new(Connection::open(&file)?) };
+    let connection = Mutex::new(Connection::open(&file)?);
+    let adapter = Adapter { databases: Databases(vec![database]), file, connection };
     let report = testkit::test_storage(&adapter, testkit::ROUNDS).await?;
     assert!(report.is_ok(), "{report}");
     Ok(())

@@ -28,9 +28,19 @@
 //! #       Box::pin(async move { self.0.insert(id, learning.clone()); Ok(()) })
 //!     }
 //!
-//!     fn change_owner<'a>(&'a self, id: &'a str, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<bool, AdapterError>> {
-//!         // UPDATE … SET user_id = to WHERE learning_id = id AND user_id = from
-//! #       Box::pin(async move { Ok(self.0.change_owner(id, from, to)) })
+//!     fn change_owner<'a>(
+//!         &'a self,
+//!         id: &'a str,
+//!         from: &'a str,
+//!         to: &'a str,
+//!         before_commit: BoxFuture<'a, ()>,
+//!     ) -> BoxFuture<'a, Result<bool, AdapterError>> {
+//!         // BEGIN; UPDATE … SET user_id = to WHERE learning_id = id AND user_id = from;
+//!         // then await `before_commit`, and COMMIT.
+//! #       Box::pin(async move {
+//! #           before_commit.await;
+//! #           Ok(self.0.change_owner(id, from, to))
+//! #       })
 //!     }
 //!
 //!     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Learning>, AdapterError>> {
@@ -59,8 +69,8 @@ use crate::contract::Learning;
 use crate::storage::RecordStorage;
 use std::sync::Arc;
 
-/// Rounds of each race that find a storage which checks before it deletes.
-pub const ROUNDS: u32 = 400;
+/// Rounds of a race that take seconds on a database on this machine.
+pub const ROUNDS: u32 = 200;
 
 /// An error of the adapter itself. It ends the test, and is no finding.
 pub type AdapterError = Box<dyn std::error::Error + Send + Sync>;
@@ -76,15 +86,21 @@ pub trait StorageAdapter: Send + Sync {
     /// Inserts a record, or replaces the one with this id. Ignores `revision`.
     fn insert<'a>(&'a self, id: &'a str, learning: &'a Learning) -> BoxFuture<'a, Result<(), AdapterError>>;
 
-    /// Makes `to` the owner of the record if `from` owns it, in one statement. Returns whether it did.
-    fn change_owner<'a>(&'a self, id: &'a str, from: &'a str, to: &'a str)
-    -> BoxFuture<'a, Result<bool, AdapterError>>;
+    /// In one transaction: makes `to` the owner of the record if `from` owns it, awaits `before_commit`, and commits. Returns
+    /// whether it changed the owner.
+    fn change_owner<'a>(
+        &'a self,
+        id: &'a str,
+        from: &'a str,
+        to: &'a str,
+        before_commit: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, Result<bool, AdapterError>>;
 
     /// Returns the record, or `None` if it does not exist. Its `revision` does not matter.
     fn read<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Learning>, AdapterError>>;
 }
 
-/// Tests the storage with `rounds` rounds of each race, one after the other. [`ROUNDS`] is a good number.
+/// Tests the storage, with `rounds` rounds of the races that depend on timing. [`ROUNDS`] is a good number.
 ///
 /// # Errors
 /// An error of the adapter. What the storage does wrong is in the report.

@@ -1,27 +1,46 @@
 //! Two requests at once: a deletion, and a change of the record through another connection.
 //!
-//! Exactly one of the two must take effect. A storage that reads and then deletes fails if the change falls between the
-//! two, so each round starts the change at another moment of the time that a deletion takes.
+//! Exactly one of the two must take effect. A storage that reads and then deletes fails if the change is committed between
+//! the two. In the held races the change is made before the deletion begins and is committed while it runs, so that such a
+//! storage reads the old owner and deletes the record of the new one. In the timed races the change starts at another moment
+//! of the deletion in each round.
 
 use super::conditions::call;
 use super::report::{Guarantee, Report};
 use super::{AdapterError, StorageAdapter, learning};
 use crate::contract::{Outcome, StorageError, StorageErrorKind};
 use crate::storage::Condition;
+use std::future::ready;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 const ID: &str = "testkit-races";
+
+/// Rounds of a race in which the change is committed while the deletion runs.
+const HELD_ROUNDS: u32 = 5;
+
+/// The time from the start of the deletion to the commit of the change.
+const HOLD: Duration = Duration::from_millis(50);
+
+/// When the change is made and committed.
+#[derive(Clone, Copy)]
+enum Timing {
+    /// Before the deletion begins and while it runs.
+    Held,
+    /// This long after the start of the round; the deletion begins after `lead`.
+    Timed { offset: Duration, lead: Duration },
+}
 
 pub(super) async fn test(adapter: &dyn StorageAdapter, rounds: u32, report: &mut Report) -> Result<(), AdapterError> {
     let duration = duration(adapter).await?;
     for condition_of in [owned_by_alice, unchanged] {
+        let held = (0..HELD_ROUNDS).map(|_| Timing::Held);
+        // From a quarter of the duration before the deletion begins to its end.
+        let timed = (0..rounds).map(|round| Timing::Timed { offset: duration * (round % 50) / 40, lead: duration / 4 });
         let mut violation = None;
-        for round in 0..rounds {
-            // From a quarter of the duration before the deletion begins to its end.
-            let offset = duration * (round % 50) / 40;
-            violation = race(adapter, condition_of, offset, duration / 4).await?;
+        for timing in held.chain(timed) {
+            violation = race(adapter, condition_of, timing).await?;
             if violation.is_some() {
-                violation = violation.map(|text| format!("in round {} of {rounds}, {text}", round + 1));
                 break;
             }
         }
@@ -54,32 +73,48 @@ async fn duration(adapter: &dyn StorageAdapter) -> Result<Duration, AdapterError
     Ok(durations.get(2).copied().unwrap_or_default())
 }
 
-/// A conditional delete against a change of the owner. The change starts `offset - lead` after the deletion.
+/// A conditional delete against a change of the owner.
 async fn race(
     adapter: &dyn StorageAdapter,
     condition_of: fn(String) -> Condition,
-    offset: Duration,
-    lead: Duration,
+    timing: Timing,
 ) -> Result<Option<String>, AdapterError> {
     adapter.insert(ID, &learning(Some("alice"))).await?;
     let record = adapter.record(ID);
     let revision = record.find().await?.map(|learning| learning.revision).unwrap_or_default();
     let condition = condition_of(revision);
     let what = call(&condition);
+    let (begin, begun) = oneshot::channel();
     // A task of its own, so that a storage that blocks its thread takes part in the race too.
     let delete = tokio::spawn(async move {
-        wait(lead).await;
+        // An error means that the change has failed already.
+        let _ = begun.await;
+        if let Timing::Timed { lead, .. } = timing {
+            wait(lead).await;
+        }
         record.delete(condition).await
     });
-    wait(offset).await;
-    let changed = adapter.change_owner(ID, "alice", "bob").await?;
+    let changed = match timing {
+        Timing::Held => {
+            let hold = async {
+                let _ = begin.send(());
+                tokio::time::sleep(HOLD).await;
+            };
+            adapter.change_owner(ID, "alice", "bob", Box::pin(hold)).await?
+        }
+        Timing::Timed { offset, .. } => {
+            let _ = begin.send(());
+            wait(offset).await;
+            adapter.change_owner(ID, "alice", "bob", Box::pin(ready(()))).await?
+        }
+    };
     let result = delete.await?;
     let owner = adapter.read(ID).await?.map(|learning| learning.user_id);
-    Ok(judge(&what, &result, changed, owner))
+    Ok(validate(&what, &result, changed, owner))
 }
 
 /// What is wrong with the outcome of a race, if anything.
-fn judge(
+fn validate(
     what: &str,
     result: &Result<Outcome, StorageError>,
     changed: bool,
