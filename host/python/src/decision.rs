@@ -25,7 +25,8 @@ impl From<delete_learning::Decision> for Decision {
         let denied_by = decision.denied_by().map(str::to_owned);
         let guards = decision.guards.iter().map(|guard| (guard.name.as_str(), &guard.output));
         let output = [("policy", &decision.output)].into_iter().chain(guards);
-        let output = output.filter_map(|(name, output)| Some((name.to_owned(), output.as_ref()?.text.clone()))).collect();
+        let output =
+            output.filter_map(|(name, output)| Some((name.to_owned(), output.as_ref()?.text.clone()))).collect();
         let failure = decision.error.as_ref().and_then(|error| Some((kind(error)?, message(error))));
         let rejection = decision.answer.err().filter(|_| failure.is_none());
         Self {

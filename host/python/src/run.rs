@@ -193,7 +193,10 @@ type Answer<T> = oneshot::Sender<Result<T, StorageError>>;
 struct Storage(UnboundedSender<HostCall>);
 
 impl Storage {
-    fn call<T: Send + 'static>(&self, call: impl FnOnce(Answer<T>) -> HostCall) -> BoxFuture<'_, Result<T, StorageError>> {
+    fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(Answer<T>) -> HostCall,
+    ) -> BoxFuture<'_, Result<T, StorageError>> {
         let (sender, receiver) = oneshot::channel();
         let is_sent = self.0.send(call(sender)).is_ok();
         Box::pin(async move {

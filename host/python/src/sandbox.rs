@@ -96,7 +96,11 @@ impl Sandbox {
         let policy = py
             .detach(|| on_own_threads(|| self.sandbox.load_policy(component, &access, guards)))?
             .map_err(value_error)?;
-        Ok(Policy { policy: Arc::new(policy), threads: Arc::clone(&self.threads), limits: self.sandbox.limits().clone() })
+        Ok(Policy {
+            policy: Arc::new(policy),
+            threads: Arc::clone(&self.threads),
+            limits: self.sandbox.limits().clone(),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -276,7 +276,7 @@ def test_other_threads_run_while_a_policy_spins() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("warm", [False, True], ids=["compiled in the child", "cached"])
 def test_forked_process_decides(warm: bool, tmp_path: Path) -> None:
-    directory = tmp_path / "cache" if warm else False
+    directory: Path | Literal[False] = tmp_path / "cache" if warm else False
     inherited = Policy(cache_directory=directory, limits=FEW)
     spinning = Policy(assembled("spins_before_calls"), cache_directory=directory, limits=FEW)
     assert inherited.decide(REQUEST, Identity(), Record()) is None

@@ -62,19 +62,24 @@ class AsyncRecord:
         self.seconds = seconds
 
     async def locate(self) -> Target:
-        return await self._call(self.record.locate)
+        result: Target = await self._call(self.record.locate)
+        return result
 
     async def find(self) -> Learning | None:
-        return await self._call(self.record.find)
+        result: Learning | None = await self._call(self.record.find)
+        return result
 
     async def delete(self) -> Outcome:
-        return await self._call(self.record.delete)
+        result: Outcome = await self._call(self.record.delete)
+        return result
 
     async def delete_if_owned_by(self, user_id: str) -> Outcome:
-        return await self._call(self.record.delete_if_owned_by, user_id)
+        outcome: Outcome = await self._call(self.record.delete_if_owned_by, user_id)
+        return outcome
 
     async def delete_if_unchanged(self, revision: str) -> Outcome:
-        return await self._call(self.record.delete_if_unchanged, revision)
+        outcome: Outcome = await self._call(self.record.delete_if_unchanged, revision)
+        return outcome
 
     async def _call(self, function: Callable[..., Any], *arguments: str) -> Any:
         await asyncio.sleep(self.seconds)

@@ -48,7 +48,9 @@ class Sqlite:
     def find(self) -> Learning | None:
         with self.transaction() as connection:
             row = self.row(connection)
-        return row and Learning(**dict(zip(COLUMNS, row, strict=True)), revision=self.revision(row))
+        if row is None:
+            return None
+        return Learning(**dict(zip(COLUMNS, row, strict=True)), revision=self.revision(row))
 
     def delete(self) -> Outcome:
         with self.transaction() as connection:
@@ -146,7 +148,12 @@ class DeletesBeforeTheCommit(Sqlite):
         connection = sqlite3.connect(self.file, isolation_level=None, timeout=10, check_same_thread=False)
         connection.execute("BEGIN IMMEDIATE")
         deleted = connection.execute("DELETE FROM learnings WHERE learning_id = ?", [self.id]).rowcount
-        threading.Timer(0.05, lambda: (connection.execute("COMMIT"), connection.close())).start()
+
+        def commit() -> None:
+            connection.execute("COMMIT")
+            connection.close()
+
+        threading.Timer(0.05, commit).start()
         return Outcome.DELETED if deleted else Outcome.ABSENT
 
 
@@ -325,7 +332,7 @@ class Postgres:
         results: list[Any] = []
         with psycopg.connect(self.url) as connection:
             for statement, arguments in statements:
-                cursor = connection.execute(statement, arguments)  # type: ignore[arg-type]
+                cursor = connection.execute(statement, arguments)
                 results.append(cursor.fetchall())
         return results
 
@@ -382,18 +389,18 @@ class PostgresAdapter:
         self.connect = psycopg.connect
         columns = ", ".join(f"{name} {'bigint' if name.endswith('_at') else 'text'}" for name in COLUMNS)
         with self.connect(url) as connection:
-            connection.execute(f"CREATE TABLE IF NOT EXISTS learnings (learning_id text PRIMARY KEY, {columns})")  # type: ignore[arg-type]
+            connection.execute(f"CREATE TABLE IF NOT EXISTS learnings (learning_id text PRIMARY KEY, {columns})")
 
     def insert(self, learning_id: str, learning: Learning) -> None:
         values = [learning_id, *(getattr(learning, name) for name in COLUMNS)]
         with self.connect(self.url) as connection:
-            connection.execute(f"INSERT INTO learnings VALUES ({', '.join(['%s'] * len(values))})", values)  # type: ignore[arg-type]
+            connection.execute(f"INSERT INTO learnings VALUES ({', '.join(['%s'] * len(values))})", values)
 
     @contextmanager
     def change(self, learning_id: str, column: str, value: Any, expected_owner: str | None) -> Iterator[bool]:
         query = f"UPDATE learnings SET {column} = %s WHERE learning_id = %s AND user_id IS NOT DISTINCT FROM %s"
         with self.connect(self.url) as connection:
-            yield connection.execute(query, [value, learning_id, expected_owner]).rowcount == 1  # type: ignore[arg-type]
+            yield connection.execute(query, [value, learning_id, expected_owner]).rowcount == 1
 
     def exists(self, learning_id: str) -> bool:
         with self.connect(self.url) as connection:

@@ -4,6 +4,7 @@ app.include_router(learnings_router(policy, identity=identity, storage=storage))
 """
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,7 @@ from ._contract import (
     StorageErrorKind,
 )
 from ._contract import Request as DeleteRequest
-from ._decision import current_async
-from ._errors import PolicyFailure
+from ._errors import FailureKind, PolicyFailure
 from ._policy import Policy
 
 log = logging.getLogger("delete_learning.audit")
@@ -107,18 +107,17 @@ def endpoint(
     running: set[asyncio.Task[Response]] = set()
 
     async def decide(request: Request, delete_request: DeleteRequest, problem: StorageError | None) -> Response:
-        caller: Caller | None = None
         failure: PolicyFailure | None = None
+        observed = _Observed(identity(request))
+        record = storage(delete_request, request) if problem is None else _Unnamed(problem)
+        deleted: bool | None
         try:
-            record = storage(delete_request, request) if problem is None else _Unnamed(problem)
-            observed = _Observed(identity(request))
-            try:
-                rejection = await policy.decide_async(delete_request, observed, record)
-            finally:
-                caller = observed.caller
-            deleted: bool | None = rejection is None
+            rejection = await policy.decide_async(delete_request, observed, record)
+            deleted = rejection is None
         except PolicyFailure as error:
             failure, rejection, deleted = error, _FAILED, error.deleted
+        is_valid = failure is None or failure.kind is not FailureKind.IDENTITY
+        caller = observed.caller if is_valid else None
         audit(AuditEvent(delete_request, caller, rejection, deleted, failure))
         return _response(rejection)
 
@@ -186,12 +185,9 @@ class _Observed:
         self.caller: Caller | None = None
 
     async def current(self) -> Caller:
-        caller, error = await current_async(self._identity)
-        if error is not None:
-            raise error
-        self.caller = caller
-        assert caller is not None  # noqa: S101
-        return caller
+        returned = self._identity.current()
+        self.caller = await returned if inspect.isawaitable(returned) else returned
+        return self.caller
 
 
 class _Unnamed:
