@@ -34,9 +34,13 @@ log = logging.getLogger("delete_learning")
 
 
 class HostCalls:
-    """The calls to the host's `storage` in one decision, and what they mean for the record."""
+    """The calls to the host's `storage` in one decision, and what they mean for the record.
 
-    def __init__(self) -> None:
+    Conformance cases inject results that a storage must not return (`injects_faults`), to test the policy.
+    """
+
+    def __init__(self, injects_faults: bool) -> None:
+        self._injects_faults = injects_faults
         self._is_deleted = False
         self._is_unknown = False
         self._is_deleting = False
@@ -55,7 +59,7 @@ class HostCalls:
     def answer(self, run: _native.Run, function: str, value: object) -> None:
         """Passes the result of a call to the policy. Raises `PolicyFailure` if it is invalid."""
         try:
-            answer = _validate.answer(function, value)
+            answer = _validate.answer(function, value, is_injected=self._injects_faults)
         except _validate.Invalid as error:
             if inspect.iscoroutine(value):
                 value.close()
@@ -69,7 +73,7 @@ class HostCalls:
         if not isinstance(error, StorageError):
             raise self._failure(f"storage.{function} raised {type(error).__name__}") from error
         try:
-            _validate.storage_error(function, error)
+            _validate.storage_error(function, error, is_injected=self._injects_faults)
         except _validate.Invalid as invalid:
             raise self._failure(str(invalid)) from error
         self._is_deleting = False
@@ -81,11 +85,13 @@ class HostCalls:
         return PolicyFailure(FailureKind.STORAGE, message, deleted=self.deleted)
 
 
-def decide(policy: _native.Policy, request: Request, identity: Identity, storage: Storage) -> Rejection | None:
+def decide(
+    policy: _native.Policy, request: Request, identity: Identity, storage: Storage, injects_faults: bool
+) -> Rejection | None:
     """Decides on this thread. The GIL is released while the policy runs or waits for a permit."""
     caller, error = current(identity)
     run = policy.start(request, caller, error)
-    calls = HostCalls()
+    calls = HostCalls(injects_faults)
     try:
         while not isinstance(step := run.next(), _native.Decision):
             function, arguments = step
@@ -117,12 +123,13 @@ class AsyncDecision:
         error: IdentityError | None,
         storage: AsyncStorage,
         executor: Executor,
+        injects_faults: bool,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._storage = storage
         self._executor = executor
         self._can_continue = asyncio.Event()
-        self._calls = HostCalls()
+        self._calls = HostCalls(injects_faults)
         self._function = ""
         self._call: asyncio.Future[tuple[Any, BaseException | None]] | None = None
         """The call in progress: its value or its exception."""

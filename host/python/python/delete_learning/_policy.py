@@ -81,6 +81,8 @@ class Policy:
         self._component = None if component is None else _Source.read("the policy", component, settings or {}, grants)
         self._guards = [_Source.read(f"the guard {it.name!r}", it.component, it.settings, it.grants) for it in guards]
         self._guard_names = names
+        self._injects_faults = False
+        """Set by the conformance cases."""
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -106,7 +108,7 @@ class Policy:
         Raises `PolicyFailure` if there is no valid decision: answer 500.
         """
         _check_request(request)
-        return _decision.decide(self._ready(), request, identity, storage)
+        return _decision.decide(self._ready(), request, identity, storage, self._injects_faults)
 
     async def decide_async(self, request: Request, identity: AsyncIdentity, storage: AsyncStorage) -> Rejection | None:
         """Like `decide`, on an event loop, which is not blocked meanwhile.
@@ -119,7 +121,9 @@ class Policy:
         """
         _check_request(request)
         caller, error = await _decision.current_async(identity)
-        decision = _decision.AsyncDecision(self._ready(), request, caller, error, storage, self._executor())
+        decision = _decision.AsyncDecision(
+            self._ready(), request, caller, error, storage, self._executor(), self._injects_faults
+        )
         try:
             return await decision.run()
         except asyncio.CancelledError:

@@ -77,15 +77,17 @@ def identity_error(error: IdentityError) -> IdentityError:
     return error
 
 
-def answer(function: str, value: object) -> Target | Learning | Outcome | None:
-    """Checks the result of a function of `storage`."""
+def answer(function: str, value: object, *, is_injected: bool = False) -> Target | Learning | Outcome | None:
+    """Checks the result of a function of `storage`. An injected outcome can be one of another function."""
+    if is_injected and isinstance(value, Outcome):
+        return value
     return _ANSWERS[function](f"storage.{function} returned", function, value)
 
 
-def storage_error(function: str, error: StorageError) -> StorageError:
-    """Checks an error that a function of `storage` raised."""
+def storage_error(function: str, error: StorageError, *, is_injected: bool = False) -> StorageError:
+    """Checks an error that a function of `storage` raised. An injected error can be one of another function."""
     subject = f"storage.{function} raised a StorageError"
-    _one_of(subject, "kind", error.kind, StorageErrorKind if function in DELETES else _READ_ERRORS)
+    _one_of(subject, "kind", error.kind, StorageErrorKind if function in DELETES or is_injected else _READ_ERRORS)
     _text(subject, "message", error.message)
     return error
 

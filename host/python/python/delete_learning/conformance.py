@@ -54,6 +54,7 @@ class Case:
 
     def run(self, policy: Policy) -> dict[str, Any]:
         """Returns the calls, the answer and the remaining records."""
+        policy._injects_faults = True
         try:
             rejection = policy.decide(self.request, self, self)
         except PolicyFailure as failure:
@@ -62,6 +63,7 @@ class Case:
 
     async def run_async(self, policy: Policy) -> dict[str, Any]:
         """Like `run`, with `decide_async`."""
+        policy._injects_faults = True
         try:
             rejection = await policy.decide_async(self.request, self, self)
         except PolicyFailure as failure:

@@ -378,7 +378,7 @@ def _check_revisions(kit: _Kit) -> None:
             kit.expect(before.revision != after.revision, REVISION, message)
             what = f"a record whose {column} was changed to {value!r}"
             kit.expect_outcome(REVISION, what, learning_id, "delete_if_unchanged", before.revision, Outcome.CHANGED)
-            if owner is None:
+            if owner is None or not kit.adapter.exists(learning_id):
                 break
 
 
