@@ -1,5 +1,6 @@
 """Decisions, guards, limits, threads and processes."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -473,3 +474,16 @@ def test_caller_has_strict_defaults() -> None:
     rejection = policy().decide(REQUEST, Identity(caller), Record())
     assert rejection is not None
     assert rejection.rule == "missing-scope"
+
+
+def test_kept_failures_keep_no_permits() -> None:
+    small = Policy(limits=replace(FEW, max_concurrent_instances=1, queue_timeout_ms=0))
+    kept: list[PolicyFailure] = []
+    for _ in range(3):
+        for record in (Record({"delete_if_owned_by": "gone"}), Record({"delete_if_owned_by": ValueError()})):
+            for decide in (small.decide, lambda *arguments: asyncio.run(small.decide_async(*arguments))):
+                with pytest.raises(PolicyFailure) as raised:
+                    decide(REQUEST, Identity(), record)
+                kept.append(raised.value)
+    assert {failure.kind for failure in kept} == {FailureKind.STORAGE}
+    assert small.decide(REQUEST, Identity(), Record()) is None

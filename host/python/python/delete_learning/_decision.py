@@ -21,12 +21,14 @@ from ._contract import (
     ErrorCode,
     Identity,
     IdentityError,
+    Learning,
     Outcome,
     Rejection,
     Request,
     Storage,
     StorageError,
     StorageErrorKind,
+    Target,
 )
 from ._errors import FailureKind, PolicyFailure
 
@@ -56,8 +58,8 @@ class HostCalls:
         """Begins a call."""
         self._is_deleting = function in _validate.DELETES
 
-    def answer(self, run: _native.Run, function: str, value: object) -> None:
-        """Passes the result of a call to the policy. Raises `PolicyFailure` if it is invalid."""
+    def answer(self, function: str, value: object) -> Target | Learning | Outcome | None:
+        """Returns the result of a call for the policy. Raises `PolicyFailure` if it is invalid."""
         try:
             answer = _validate.answer(function, value, is_injected=self._injects_faults)
         except _validate.Invalid as error:
@@ -66,10 +68,10 @@ class HostCalls:
             raise self._failure(str(error)) from None
         self._is_deleting = False
         self._is_deleted |= answer is Outcome.DELETED
-        run.answer(answer)
+        return answer
 
-    def fail(self, run: _native.Run, function: str, error: BaseException) -> None:
-        """Passes the exception of a call to the policy. Raises `PolicyFailure` if it is not one of the contract."""
+    def error(self, function: str, error: BaseException) -> StorageError:
+        """Returns the exception of a call for the policy. Raises `PolicyFailure` if it is not one of the contract."""
         if not isinstance(error, StorageError):
             raise self._failure(f"storage.{function} raised {type(error).__name__}") from error
         try:
@@ -79,7 +81,7 @@ class HostCalls:
         self._is_deleting = False
         self._is_unknown |= error.kind == StorageErrorKind.OUTCOME_UNKNOWN
         log.info("storage.%s failed: %s", function, error)
-        run.fail(error)
+        return error
 
     def _failure(self, message: str) -> PolicyFailure:
         return PolicyFailure(FailureKind.STORAGE, message, deleted=self.deleted)
@@ -99,9 +101,9 @@ def decide(
             try:
                 value = getattr(storage, function)(*arguments)
             except Exception as raised:
-                calls.fail(run, function, raised)
+                run.fail(calls.error(function, raised))
             else:
-                calls.answer(run, function, value)
+                run.answer(calls.answer(function, value))
     except Exception:
         raise
     except BaseException:
@@ -109,6 +111,9 @@ def decide(
         if calls.deleted is not False:
             log.error("a decision was interrupted; record deleted: %s", _shown(calls.deleted))
         raise
+    finally:
+        # Ends the policy and returns its permit, although an exception that somebody keeps refers to this frame.
+        del run
     return result(step)
 
 
@@ -144,25 +149,37 @@ class AsyncDecision:
 
     async def run(self) -> Rejection | None:
         """Runs the decision to its end. If it is cancelled, the call in progress goes on; `run` can be called again."""
+        try:
+            decision = await self._until_finished()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self.stop()
+            raise
+        self.stop()
+        return result(decision)
+
+    def stop(self) -> None:
+        """Cancels the call in progress, ends the policy and returns its permit."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        # Not left to the end of this object, because an exception that somebody keeps refers to it.
+        self.__dict__.pop("_run", None)
+
+    async def _until_finished(self) -> _native.Decision:
         while True:
             self._can_continue.clear()
             if self._call is not None and self._call.done():
                 self._finish_call(self._call)
             step = self._run.poll()
             if isinstance(step, _native.Decision):
-                self.stop()
-                return result(step)
+                return step
             if step is not None:
                 self._function, arguments = step
                 self._calls.begin(self._function)
                 self._begin_call(getattr(self._storage, self._function), arguments)
             await self._can_continue.wait()
-
-    def stop(self) -> None:
-        """Cancels the call in progress."""
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
 
     def _begin_call(self, function: Callable[..., Any], arguments: list[str]) -> None:
         if inspect.iscoroutinefunction(function):
@@ -183,9 +200,9 @@ class AsyncDecision:
             # A plain function that returns a coroutine, such as a lambda.
             self._wait_for(self._loop.create_task(_await(lambda: value)))
         elif error is None:
-            self._calls.answer(self._run, self._function, value)
+            self._run.answer(self._calls.answer(self._function, value))
         elif isinstance(error, (Exception, asyncio.CancelledError)):
-            self._calls.fail(self._run, self._function, error)
+            self._run.fail(self._calls.error(self._function, error))
         else:
             raise error
 
