@@ -50,14 +50,16 @@ def test_default_policy_prints_the_bytes_of_every_host(arguments: list[str]) -> 
 def test_guard_that_retains_nothing_changes_no_answer() -> None:
     for guards in (["one"], ["one", "two"]):
         arguments = [argument for name in guards for argument in ("--guard", f"{name}={LEGAL_HOLD}")]
-        assert run(*arguments) == f"{len(expected())} passed, 0 failed\n"
+        cases = [case for case in conformance.cases() if not case.injects_faults]
+        assert len(cases) > 50
+        assert run(*arguments) == f"{len(cases)} passed, 0 failed\n"
 
 
 def test_guard_changes_no_answer_on_an_event_loop() -> None:
     cases = conformance.cases()
     guarded = Policy(guards=[Guard(name="legal-hold", component=LEGAL_HOLD)], limits=FEW)
     assert len(cases) == len(expected()) > 100
-    for case in cases:
+    for case in (case for case in cases if not case.injects_faults):
         got = asyncio.run(case.run_async(guarded))
         assert (got["answer"], got["left"]) == (case.expect["answer"], case.expect["left"]), case.name
 

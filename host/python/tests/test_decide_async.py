@@ -402,6 +402,9 @@ def test_delete_finishes_although_the_event_loop_ends() -> None:
         task.cancel()
 
     asyncio.run(test())
+    deadline = time.monotonic() + TOO_LONG
+    while record.learning is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert record.learning is None
 
 

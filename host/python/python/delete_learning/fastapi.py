@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.params import Depends
 from fastapi.responses import JSONResponse
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from ._contract import (
     AsyncIdentity,
@@ -34,6 +35,15 @@ MAX_LEARNING_ID_BYTES = 4096
 
 RAW_LEARNING_ID = "delete_learning.raw_learning_id"
 """The key in an ASGI scope of the id as the caller sent it, if a middleware changes the path."""
+
+
+class _LearningIdConvertor(PathConvertor):
+    """Matches an id with any characters. The one of Starlette matches no line feed."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("learning_id", _LearningIdConvertor())
 
 _FAILED = Rejection(500, ErrorCode.INTERNAL_SERVER_ERROR, "Internal server error", "policy-error")
 _RETRY_AFTER = {429: "60", 503: "1"}
@@ -83,8 +93,7 @@ def learnings_router(
     """
     router = APIRouter()
     router.add_api_route(
-        # An id can contain an encoded slash.
-        "/learnings/{learning_id:path}",
+        "/learnings/{learning_id:learning_id}",
         endpoint(policy, identity, storage, audit, max_learning_id_bytes),
         methods=["DELETE"],
         status_code=204,
