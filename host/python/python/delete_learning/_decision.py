@@ -34,6 +34,13 @@ from ._errors import FailureKind, PolicyFailure
 
 log = logging.getLogger("delete_learning")
 
+_LEVELS = {
+    StorageErrorKind.UNAVAILABLE: logging.WARNING,
+    StorageErrorKind.OUTCOME_UNKNOWN: logging.ERROR,
+    StorageErrorKind.INTERNAL: logging.ERROR,
+}
+"""The levels of errors of `storage` that are the platform's; the others are the caller's."""
+
 
 class HostCalls:
     """The calls to the host's `storage` in one decision, and what they mean for the record.
@@ -80,7 +87,7 @@ class HostCalls:
             raise self._failure(str(invalid)) from error
         self._is_deleting = False
         self._is_unknown |= error.kind == StorageErrorKind.OUTCOME_UNKNOWN
-        log.info("storage.%s failed: %s", function, error)
+        log.log(_LEVELS.get(error.kind, logging.INFO), "storage.%s failed: %s", function, error)
         return error
 
     def _failure(self, message: str) -> PolicyFailure:

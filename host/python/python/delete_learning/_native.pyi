@@ -1,8 +1,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
+from typing import Self, final
+
+from typing_extensions import disjoint_base
 
 from ._contract import Caller, IdentityError, Learning, Request, StorageError, Target
 
+__all__ = ["Decision", "Guard", "Policy", "Run", "Sandbox", "check_cache", "check_limits", "conformance_files"]
+
+@final
+@disjoint_base
 class Decision:
     @property
     def rejection(self) -> tuple[int, str, str, str] | None: ...
@@ -15,14 +22,20 @@ class Decision:
     @property
     def output(self) -> list[tuple[str, str]]: ...
 
+@final
+@disjoint_base
 class Run:
     def answer(self, value: Target | Learning | str | None) -> None: ...
     def fail(self, error: StorageError) -> None: ...
     def next(self) -> tuple[str, list[str]] | Decision: ...
     def poll(self) -> tuple[str, list[str]] | Decision | None: ...
 
+@final
+@disjoint_base
 class Guard: ...
 
+@final
+@disjoint_base
 class Policy:
     @property
     def digests(self) -> tuple[str, list[tuple[str, str]]]: ...
@@ -34,8 +47,10 @@ class Policy:
         wake: Callable[[], object] | None = None,
     ) -> Run: ...
 
+@final
+@disjoint_base
 class Sandbox:
-    def __init__(self, limits: str, cache_directory: str | PathLike[str] | None) -> None: ...
+    def __new__(cls, limits: str, cache_directory: str | PathLike[str] | None) -> Self: ...
     def read(self, file: str | PathLike[str]) -> bytes: ...
     def load_guard(self, name: str, component: bytes, settings: Mapping[str, str], grants: set[str]) -> Guard: ...
     def load_policy(
