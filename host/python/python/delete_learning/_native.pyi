@@ -2,14 +2,11 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Self, final
 
-from typing_extensions import disjoint_base
-
 from ._contract import Caller, IdentityError, Learning, Request, StorageError, Target
 
 __all__ = ["Decision", "Guard", "Policy", "Run", "Sandbox", "check_cache", "check_limits", "conformance_files"]
 
 @final
-@disjoint_base
 class Decision:
     @property
     def rejection(self) -> tuple[int, str, str, str] | None: ...
@@ -23,7 +20,6 @@ class Decision:
     def output(self) -> list[tuple[str, str]]: ...
 
 @final
-@disjoint_base
 class Run:
     def answer(self, value: Target | Learning | str | None) -> None: ...
     def fail(self, error: StorageError) -> None: ...
@@ -31,11 +27,9 @@ class Run:
     def poll(self) -> tuple[str, list[str]] | Decision | None: ...
 
 @final
-@disjoint_base
 class Guard: ...
 
 @final
-@disjoint_base
 class Policy:
     @property
     def digests(self) -> tuple[str, list[tuple[str, str]]]: ...
@@ -48,7 +42,6 @@ class Policy:
     ) -> Run: ...
 
 @final
-@disjoint_base
 class Sandbox:
     def __new__(cls, limits: str, cache_directory: str | PathLike[str] | None) -> Self: ...
     def read(self, file: str | PathLike[str]) -> bytes: ...
