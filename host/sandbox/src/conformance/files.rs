@@ -32,8 +32,9 @@ struct File {
 
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
-        /// The files, sorted by name. A test compares the list with the directory.
-        const FILES: &[(&str, &str)] =
+        /// The name and the text of each file that is compiled in, sorted by name, for embedders in other languages.
+        // A test compares the list with the directory.
+        pub const CASE_FILES: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../cases/", $name, ".json")))),+];
     };
 }
@@ -55,7 +56,7 @@ files!(
 /// A case file that does not have the format. A test prevents this.
 pub fn cases() -> Result<Vec<Case>, CaseError> {
     let mut cases = Vec::new();
-    for (_, text) in FILES {
+    for (_, text) in CASE_FILES {
         cases.extend(parse(text)?);
     }
     Ok(cases)
@@ -87,7 +88,7 @@ fn parse_case(index: usize, value: Value) -> Result<Case, CaseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILES, cases, parse};
+    use super::{CASE_FILES, cases, parse};
     use serde_json::{Value, json};
     use std::collections::BTreeSet;
 
@@ -95,7 +96,7 @@ mod tests {
     fn every_case_file_is_compiled_in_and_names_are_unique() {
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
         let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let compiled: BTreeSet<String> = FILES.iter().map(|(name, _)| format!("{name}.json")).collect();
+        let compiled: BTreeSet<String> = CASE_FILES.iter().map(|(name, _)| format!("{name}.json")).collect();
         assert_eq!(files.collect::<BTreeSet<_>>(), compiled);
         let cases = cases().unwrap();
         let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();

@@ -15,6 +15,6 @@ mod variants;
 
 pub use case::{Answer, Case, Expectation, Observation};
 pub use compare::{Comparison, Distinction, Group, compare, distinctions};
-pub use files::{CaseError, cases, parse};
+pub use files::{CASE_FILES, CaseError, cases, parse};
 pub use run::{CaseResult, call_name, run};
 pub use variants::{Variant, variants};
