@@ -1,201 +1,121 @@
-// The page: a form that describes a scenario, and the decision of the policy on it.
-import { passes, run } from './host/cases.mjs';
-import { ContractError, Policy } from './host/host.mjs';
-import { storageForRequest } from './host/memory.mjs';
+// The page: keeps form, address, presets and decision in step.
+import { runCases, showResults } from './conformance.mjs';
+import { decide, policy } from './decide.mjs';
+import { showDecision, showNoDecision } from './decision.mjs';
+import { byId, element } from './dom.mjs';
+import { fillForm, setUpForm, showProblems } from './form.mjs';
+import { httpAnswer } from './http.mjs';
+import { GROUPS, PRESETS } from './presets.mjs';
+import { equal, fromFragment, INITIAL, problems, toFragment } from './situation.mjs';
 
-const REASONS = {
-  204: 'No Content',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  409: 'Conflict',
-  429: 'Too Many Requests',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  503: 'Service Unavailable',
-};
+/** Milliseconds without a change after which a decision is announced to screen readers. */
+const ANNOUNCEMENT_DELAY = 500;
 
-/** The initial scenario. Each preset changes some of its values. */
-const DEFAULT_SCENARIO = {
-  identity: '',
-  credential: 'jwt',
-  subject: 'alice',
-  scopes: 'learnings:delete',
-  'scopes-optional': false,
-  'all-owners': false,
-  'admin-scope': 'agent_os:admin',
-  databases: 'one',
-  'storage-error': '',
-  'learning-id': 'user_profile_alice@example.com',
-  'db-id': '',
-  table: '',
-  repeated: false,
-  record: 'alice',
-};
-const PRESETS = {
-  'Own record': {},
-  'Record of another owner': { record: 'bob' },
-  'Shared record': { record: 'shared' },
-  'Shared record, by an admin': { subject: 'root', scopes: 'agent_os:admin', record: 'shared' },
-  'No scope': { scopes: 'learnings:read' },
-  'No credential': { identity: 'missing' },
-  'Token without a subject': { subject: '' },
-  'No user isolation': { 'all-owners': true, record: 'bob' },
-  'Service account': { credential: 'service-account', subject: 'sa:cleaner', 'all-owners': true },
-  'Security key': { credential: 'security-key', subject: '', scopes: '', record: 'bob' },
-  'Ambiguous database': { databases: 'two' },
-  'Table without a database': { table: 'agno_learnings' },
-  'Database unavailable': { 'storage-error': 'unavailable' },
-};
+let latest = 0;
+let announcement;
 
-const form = document.querySelector('#scenario');
-const $ = (id) => document.getElementById(id);
-const policy = await Policy.load();
-
-for (const [name, change] of Object.entries(PRESETS)) {
-  const button = element('button', name);
-  button.type = 'button';
-  button.addEventListener('click', () => fill({ ...DEFAULT_SCENARIO, ...change }));
-  $('presets').append(button);
-}
-form.addEventListener('input', update);
-form.addEventListener('submit', (event) => event.preventDefault());
-fill(DEFAULT_SCENARIO);
-
-$('run-all').addEventListener('click', runAll);
-if (new URLSearchParams(location.search).has('conformance')) runAll();
-
-function fill(scenario) {
-  for (const [name, value] of Object.entries(scenario)) {
-    const control = form.elements[name];
-    if (control.type === 'checkbox') control.checked = value;
-    else control.value = value;
+/** Decides on a situation and shows the decision. */
+async function update(situation) {
+  const number = ++latest;
+  const wrong = problems(situation);
+  showProblems(wrong);
+  showActivePreset(situation);
+  if (Object.keys(wrong).length) {
+    showNoDecision();
+    announce(Object.entries(wrong).map(([name, problem]) => `${name} ${problem}`).join(', '));
+    return;
   }
-  update();
+  const decision = await decide(situation);
+  // Another change came first.
+  if (number === latest) announce(showDecision(situation, decision));
 }
 
-/** Decides on the scenario in the form, and shows the decision. */
-function update() {
-  const value = (name) => form.elements[name].value;
-  const checked = (name) => form.elements[name].checked;
-
-  const repeated = checked('repeated');
-  const request = {
-    learningId: value('learning-id'),
-    dbId: value('db-id') || (repeated ? 'main' : undefined),
-    table: value('table') || undefined,
-  };
-  const owner = { alice: 'alice', bob: 'bob', shared: null }[value('record')];
-  const record = value('record') === 'absent' ? [] : [[request.learningId, owner]];
-  const databases = new Map([['main', new Map(record)]]);
-  if (value('databases') === 'two') databases.set('archive', new Map());
-
-  const calls = [];
-  const identity = {
-    current() {
-      const kind = value('identity');
-      const credential = value('credential');
-      calls.push({ name: 'identity.current', answer: kind || credential });
-      if (kind) throw new ContractError({ kind, credential, message: 'selected in the form' });
-      return {
-        credential,
-        subject: value('subject') || undefined,
-        scopes: value('scopes').split(' ').filter(Boolean),
-        scopesOptional: checked('scopes-optional'),
-        allOwners: checked('all-owners'),
-        adminScope: value('admin-scope'),
-      };
-    },
-  };
-  const target = { ...request, isValid: true, isRepeated: repeated };
-  const storage = recordCalls(failDeletes(storageForRequest(databases, target), value('storage-error')), calls);
-
-  const answer = policy.decide(request, identity, storage);
-  const { status, code, detail, rule } = answer === 'deleted' ? { status: 204 } : answer;
-  $('request').firstChild.textContent = requestLine(request, repeated);
-  $('status').textContent = `${status} ${REASONS[status]}`;
-  $('decision').dataset.kind = status < 300 ? 'done' : status < 500 ? 'rejected' : 'failed';
-  $('detail').textContent = detail ?? '';
-  $('code').textContent = code ? code.toUpperCase().replaceAll('-', '_') : '—';
-  $('rule').textContent = rule ?? '—';
-  $('outcome').textContent = recordOutcome(record.length > 0, answer);
-  $('calls').replaceChildren(
-    ...calls.map(({ name, argument, answer }) => {
-      const item = element('li', '');
-      const call = argument === undefined ? name : `${name} ${JSON.stringify(argument)}`;
-      item.append(element('code', call), ` → ${answer}`);
-      return item;
-    }),
-  );
+/** Updates the address, without an entry in the history for every key. */
+function remember(situation) {
+  if (Object.keys(problems(situation)).length) return;
+  const fragment = toFragment(situation);
+  history.replaceState(null, '', fragment ? `#${fragment}` : location.pathname + location.search);
 }
 
-function recordOutcome(existed, answer) {
-  if (answer.rule === 'outcome-unknown') return 'unknown';
-  if (!existed) return 'did not exist';
-  return answer === 'deleted' ? 'deleted' : 'not deleted';
+/** Shows a situation that does not come from the form. */
+function show(situation) {
+  fillForm(situation);
+  return update(situation);
 }
 
-/** Wraps a storage so that its deletes fail with an error of this kind, if there is one. */
-function failDeletes(storage, kind) {
-  if (!kind) return storage;
-  const fail = () => {
-    throw new ContractError({ kind, message: 'selected in the form' });
-  };
-  return { ...storage, delete: fail, deleteIfOwnedBy: fail, deleteIfUnchanged: fail };
+/** Opens the situation in the address. A link with a mistake is refused as a whole. */
+function openLink() {
+  let situation = INITIAL;
+  let mistake;
+  try {
+    situation = fromFragment(location.hash.slice(1));
+  } catch (error) {
+    mistake = `${error.message}. The page shows the initial situation instead.`;
+  }
+  const refusal = () => element('p', 'notice', element('strong', '', 'This link cannot be opened. '), mistake);
+  byId('notice').replaceChildren(...(mistake ? [refusal()] : []));
+  return show(situation);
 }
 
-/** Wraps a storage so that it appends each call and its result to `calls`. */
-function recordCalls(storage, calls) {
-  const wrap = (name, act) => (argument) => {
-    const call = { name: `storage.${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, argument };
-    calls.push(call);
-    try {
-      const answer = act(argument);
-      call.answer = typeof answer === 'string' ? answer : 'found';
-      return answer;
-    } catch (error) {
-      call.answer = error.payload.kind;
-      throw error;
-    }
-  };
-  return Object.fromEntries(Object.entries(storage).map(([name, act]) => [name, wrap(name, act)]));
+function announce(sentence) {
+  clearTimeout(announcement);
+  announcement = setTimeout(() => (byId('announcement').textContent = sentence), ANNOUNCEMENT_DELAY);
 }
 
-function requestLine({ learningId, dbId, table }, repeated) {
-  const query = new URLSearchParams();
-  if (dbId) query.append('db_id', dbId);
-  if (repeated) query.append('db_id', dbId);
-  if (table) query.append('table', table);
-  return `DELETE /learnings/${encodeURIComponent(learningId)}${query.size ? `?${query}` : ''}`;
-}
-
-/** Runs every conformance case. Stores the results in `window.conformanceResults`, where the test reads them. */
-async function runAll() {
-  const cases = await (await fetch('host/cases.json')).json();
-  const all = cases.map((test) => {
-    const got = run(policy, test);
-    return { test, got, passed: passes(test, got) };
+async function setUpPresets() {
+  const list = byId('preset-list');
+  for (const { title, presets } of GROUPS) {
+    const choices = presets.map(async ({ name, situation }) => {
+      const radio = element('input');
+      Object.assign(radio, { type: 'radio', name: 'preset', value: name });
+      const { answer } = await decide(situation);
+      const { status } = httpAnswer(answer, true);
+      const badge = element('span', `badge kind-${Math.floor(status / 100)}`, String(status));
+      return element('label', '', radio, element('span', '', name), badge);
+    });
+    list.append(element('fieldset', '', element('legend', '', title), ...(await Promise.all(choices))));
+  }
+  list.addEventListener('input', () => {
+    const { situation } = PRESETS.find(({ name }) => name === list.elements.preset.value);
+    byId('notice').replaceChildren();
+    remember(situation);
+    show(situation);
   });
-  const failed = all.filter(({ passed }) => !passed).length;
-  $('summary').textContent = `${cases.length - failed} passed, ${failed} failed`;
-  $('results').hidden = false;
-  // Failed cases first.
-  const rows = [...all].sort((a, b) => a.passed - b.passed);
-  $('results').querySelector('tbody').replaceChildren(
-    ...rows.map(({ test, got, passed }) => {
-      const row = element('tr', '');
-      row.className = passed ? 'passed' : 'failed';
-      const answer = got.answer === 'deleted' ? 'deleted' : `${got.answer.status} ${got.answer.rule}`;
-      row.append(...[passed ? 'passed' : 'failed', test.name, answer, test.why].map((text) => element('td', text)));
-      return row;
-    }),
-  );
-  window.conformanceResults = all;
+  list.addEventListener('submit', (event) => event.preventDefault());
+
+  // Beside the form where there is room, otherwise closed above it.
+  const isWide = matchMedia('(min-width: 72rem)');
+  const layOut = () => (byId('presets').open = isWide.matches);
+  isWide.addEventListener('change', layOut);
+  layOut();
 }
 
-function element(name, text) {
-  const created = document.createElement(name);
-  created.textContent = text;
-  return created;
+function showActivePreset(situation) {
+  const active = PRESETS.find((preset) => equal(preset.situation, situation));
+  byId('preset-name').textContent = active?.name ?? 'Custom situation';
+  for (const radio of byId('preset-list').elements.preset) radio.checked = radio.value === active?.name;
 }
+
+async function copyLink() {
+  const shown = byId('copied');
+  try {
+    await navigator.clipboard.writeText(location.href);
+    shown.textContent = 'Copied';
+  } catch {
+    shown.textContent = 'Copy the address of this page';
+  }
+  setTimeout(() => (shown.textContent = ''), 4000);
+}
+
+setUpForm((situation) => {
+  byId('notice').replaceChildren();
+  remember(situation);
+  update(situation);
+});
+await setUpPresets();
+await openLink();
+addEventListener('hashchange', openLink);
+byId('copy').addEventListener('click', copyLink);
+byId('to-details').addEventListener('click', () => byId('details').focus());
+byId('run-all').addEventListener('click', async () => showResults(await runCases(policy)));
+document.documentElement.dataset.ready = 'yes';
