@@ -120,7 +120,8 @@ function describeResult({ name, result, error }) {
       if (!learning) return 'no record';
       const owner = learning.userId === undefined ? 'no owner' : `owner ${JSON.stringify(learning.userId)}`;
       const created = new Date(Number(learning.createdAt) * 1000).toISOString().slice(0, 10);
-      return `${owner}, metadata ${learning.metadata ?? 'none'}, created ${created}`;
+      const metadata = learning.metadata === undefined ? '' : `, metadata ${learning.metadata}`;
+      return `${owner}, created ${created}${metadata}`;
     }
     case 'settings.get':
       return result === undefined ? 'not set' : result;

@@ -33,8 +33,8 @@ export const GROUPS = [
     title: 'Target',
     presets: [
       preset('Ambiguous database', { databases: 'main-and-archive' }),
-      preset('Unknown database', { 'db-id': 'elsewhere' }),
-      preset('Unknown table', { 'db-id': 'main', table: 'agno_sessions' }),
+      preset('Unknown database', { 'db-id': 'archive' }),
+      preset('Unknown table', { databases: 'main-and-archive', 'db-id': 'archive', table: 'agno_sessions' }),
       preset('Repeated parameter', { 'db-id': 'main', repeated: 'yes' }),
     ],
   },
