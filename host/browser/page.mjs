@@ -62,18 +62,15 @@ function announce(sentence) {
   announcement = setTimeout(() => (byId('announcement').textContent = sentence), ANNOUNCEMENT_DELAY);
 }
 
-async function setUpPresets() {
+function setUpPresets() {
   const list = byId('preset-list');
   for (const { title, presets } of GROUPS) {
-    const choices = presets.map(async ({ name, situation }) => {
+    const choices = presets.map(({ name }) => {
       const radio = element('input');
       Object.assign(radio, { type: 'radio', name: 'preset', value: name });
-      const { answer } = await decide(situation);
-      const { status } = httpAnswer(answer, true);
-      const badge = element('span', `badge kind-${Math.floor(status / 100)}`, String(status));
-      return element('label', '', radio, element('span', '', name), badge);
+      return element('label', '', radio, element('span', '', name));
     });
-    list.append(element('fieldset', '', element('legend', '', title), ...(await Promise.all(choices))));
+    list.append(element('fieldset', '', element('legend', '', title), ...choices));
   }
   list.addEventListener('input', () => {
     const { situation } = PRESETS.find(({ name }) => name === list.elements.preset.value);
@@ -88,6 +85,16 @@ async function setUpPresets() {
   const layOut = () => (byId('presets').open = isWide.matches);
   isWide.addEventListener('change', layOut);
   layOut();
+}
+
+/** Shows the status of the answer beside each preset. */
+async function addStatuses() {
+  for (const radio of byId('preset-list').elements.preset) {
+    const { situation } = PRESETS.find(({ name }) => name === radio.value);
+    const { answer } = await decide(situation);
+    const { status } = httpAnswer(answer, true);
+    radio.parentElement.append(element('span', `badge kind-${Math.floor(status / 100)}`, String(status)));
+  }
 }
 
 function showActivePreset(situation) {
@@ -112,10 +119,11 @@ setUpForm((situation) => {
   remember(situation);
   update(situation);
 });
-await setUpPresets();
+setUpPresets();
 await openLink();
 addEventListener('hashchange', openLink);
 byId('copy').addEventListener('click', copyLink);
 byId('to-details').addEventListener('click', () => byId('details').focus());
 byId('run-all').addEventListener('click', async () => showResults(await runCases(policy)));
+await addStatuses();
 document.documentElement.dataset.ready = 'yes';

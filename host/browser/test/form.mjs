@@ -1,42 +1,39 @@
 // What the form does beyond the presets.
 import assert from 'node:assert/strict';
-import { shown } from './browser.mjs';
+import { decided, field, shown } from './browser.mjs';
 
 export async function testForm(t, { page, open }) {
-  const decided = (rule) =>
-    page.waitForFunction((rule) => document.getElementById('rule-name').textContent === rule, rule);
-
   await t.test('every change is decided at once', async () => {
     await open();
-    await page.getByLabel('Subject').fill('bob');
-    await decided('learning-owned-by-another');
-    await page.getByLabel('Owner').fill('bob');
-    await decided('deleted-as-owner');
+    await field(page, 'subject').fill('bob');
+    await decided(page, 'learning-owned-by-another');
+    await field(page, 'owner').fill('bob');
+    await decided(page, 'deleted-as-owner');
     await page.getByRole('radio', { name: 'is shared' }).check({ force: true });
-    await decided('learning-unowned');
-    await page.getByLabel('Scopes').fill('agent_os:admin');
-    await decided('deleted-unconfined');
-    await page.getByLabel('db_id is given twice').check();
-    await decided('repeated-parameter');
-    await page.getByLabel('byte that is not UTF-8').check();
-    await page.getByLabel('db_id is given twice').uncheck();
-    await decided('invalid-learning-id');
+    await decided(page, 'learning-unowned');
+    await field(page, 'scopes').fill('agent_os:admin');
+    await decided(page, 'deleted-unconfined');
+    await field(page, 'repeated').check();
+    await decided(page, 'repeated-parameter');
+    await field(page, 'not-utf-8').check();
+    await field(page, 'repeated').uncheck();
+    await decided(page, 'invalid-learning-id');
     assert.match(await page.locator('#request').innerText(), /^DELETE \/learnings\/user_profile_alice%FF HTTP\/1\.1/);
   });
 
   await t.test('time and settings reach the guards', async () => {
     await open('retention=yes&minimum-age=31');
-    await decided('deletion-denied');
-    await page.getByLabel('Current time').fill('2026-01-08T00:00');
-    await decided('deleted-as-owner');
-    await page.getByLabel('of the type of this record').fill('365');
-    await decided('deletion-denied');
-    await page.getByLabel('Retention').uncheck();
-    await decided('deleted-as-owner');
-    await page.getByLabel('Legal hold').check();
-    await page.getByLabel('Held sessions').fill('s-1, s-2');
-    await page.getByLabel('Session', { exact: true }).fill('s-2');
-    await decided('deletion-denied');
+    await decided(page, 'deletion-denied');
+    await field(page, 'now').fill('2026-01-08T00:00');
+    await decided(page, 'deleted-as-owner');
+    await field(page, 'minimum-age-of-type').fill('365');
+    await decided(page, 'deletion-denied');
+    await field(page, 'retention').uncheck();
+    await decided(page, 'deleted-as-owner');
+    await field(page, 'legal-hold').check();
+    await field(page, 'held-sessions').fill('s-1, s-2');
+    await field(page, 'session').fill('s-2');
+    await decided(page, 'deletion-denied');
     assert.match((await shown(page)).body, /belongs to a session under legal hold/);
   });
 
@@ -58,33 +55,33 @@ export async function testForm(t, { page, open }) {
 
   await t.test('an incomplete situation has no decision', async () => {
     await open();
-    await page.getByLabel('Learning id').fill('');
+    await field(page, 'learning-id').fill('');
     await page.waitForFunction(() => document.getElementById('status').textContent === 'No decision');
-    const input = page.getByLabel('Learning id');
+    const input = field(page, 'learning-id');
     assert.equal(await input.getAttribute('aria-invalid'), 'true');
     const message = page.locator(`#${await input.getAttribute('aria-describedby')}`);
     assert.equal(await message.innerText(), 'must not be empty');
     assert.equal(await page.locator('#response').innerText(), '');
     assert.equal(await page.locator('#calls').innerText(), '');
     await input.fill('a');
-    await decided('deleted-as-owner');
+    await decided(page, 'deleted-as-owner');
     assert.equal(await input.getAttribute('aria-invalid'), null);
 
-    await page.getByLabel('Created on').fill('');
+    await field(page, 'created').fill('');
     await page.waitForFunction(() => document.getElementById('status').textContent === 'No decision');
-    await page.getByLabel('Created on').fill('2026-01-01');
-    await decided('deleted-as-owner');
+    await field(page, 'created').fill('2026-01-01');
+    await decided(page, 'deleted-as-owner');
   });
 
   await t.test('the active preset is shown, and none for another situation', async () => {
     await open();
     assert.equal(await page.locator('#preset-list :checked').getAttribute('value'), 'Own record');
-    await page.getByLabel('Owner').fill('carol');
-    await decided('learning-owned-by-another');
+    await field(page, 'owner').fill('carol');
+    await decided(page, 'learning-owned-by-another');
     assert.equal(await page.locator('#preset-list :checked').count(), 0);
     assert.equal(await page.locator('#preset-name').textContent(), 'Custom situation');
-    await page.getByLabel('Owner').fill('alice');
-    await decided('deleted-as-owner');
+    await field(page, 'owner').fill('alice');
+    await decided(page, 'deleted-as-owner');
     assert.equal(await page.locator('#preset-list :checked').getAttribute('value'), 'Own record');
   });
 }
