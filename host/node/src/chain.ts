@@ -146,7 +146,7 @@ class ComponentRun implements Imports {
     this.run.check();
     this.#guarded(() => {
       this.#calls += 1;
-      if (this.#calls > this.run.limits.maxHostCalls) throw new ComponentFailure('too-many-calls', 'it called the host too often');
+      if (this.#calls > this.run.limits.maxHostCalls) throw tooManyCalls();
       if (argument !== undefined) this.countBytes(argument);
     });
     if (name === 'current') return this.run.host.call(name);
@@ -187,7 +187,7 @@ class ComponentRun implements Imports {
   protected countBytes(...texts: string[]): void {
     for (const text of texts) this.#bytes += utf8Length(text);
     if (this.#bytes > this.run.limits.maxHostCallBytes) {
-      throw new ComponentFailure('too-many-bytes', 'it passed too many bytes to the host');
+      throw new ComponentFailure('limit', 'it passed too many bytes to the host');
     }
   }
 
@@ -195,7 +195,7 @@ class ComponentRun implements Imports {
     this.run.check();
     this.#guarded(() => {
       this.#wasiCalls += 1;
-      if (this.#wasiCalls > MAX_WASI_CALLS) throw new ComponentFailure('too-many-calls', 'it called the host too often');
+      if (this.#wasiCalls > MAX_WASI_CALLS) throw tooManyCalls();
       this.countBytes(text);
     });
   }
@@ -243,6 +243,10 @@ class GuardRun extends ComponentRun {
   }
 }
 
+function tooManyCalls(): ComponentFailure {
+  return new ComponentFailure('limit', 'it called the host too often');
+}
+
 /** The texts that a component passes to the host in a result. The record of `find` came from the host. */
 function texts(result: Result): string[] {
   if (result.tag === 'ok') return [];
@@ -263,7 +267,11 @@ function classify(thrown: unknown): { kind: FailureKind; message: string } {
   }
   if (thrown instanceof PolicyFailure) return { kind: thrown.kind, message: thrown.message };
   const message = thrown instanceof Error ? thrown.message : 'unknown error';
-  return { kind: 'trapped', message: `it trapped: ${message}` };
+  // An exhausted stack is a RangeError.
+  const isTrap = thrown instanceof WebAssembly.RuntimeError || thrown instanceof RangeError;
+  return isTrap
+    ? { kind: 'trap', message: `it trapped: ${message}` }
+    : { kind: 'sandbox', message: `it failed in the sandbox: ${message}` };
 }
 
 const CONTRACT = ['types', 'identity', 'storage'].map((name) => `learnings:plugin/${name}@0.1.0`);

@@ -172,8 +172,15 @@ const VALUES: Record<HostFunction, Check> = {
   deleteIfUnchanged: oneOf(OUTCOMES.deleteIfUnchanged!),
 };
 
+/**
+ * Marks a storage that injects faults, as conformance cases do: its functions can also return outcomes and errors of other
+ * functions.
+ */
+export const INJECTS_FAULTS = Symbol('injects faults');
+
 /** Checks and copies a value that a function of the host returned. Throws an `InvalidValue`. */
-export function checkValue(name: HostFunction, value: unknown): unknown {
+export function checkValue(name: HostFunction, value: unknown, injectsFaults: boolean): unknown {
+  if (injectsFaults && isDelete(name)) return value;
   return VALUES[name](value, { subject: `${qualified(name)} returned`, path: '' });
 }
 
@@ -181,7 +188,7 @@ export function checkValue(name: HostFunction, value: unknown): unknown {
  * Returns the contract error that a function of the host threw, as the plain record that jco lowers; undefined if it
  * threw something else. Throws an `InvalidValue` if the error violates the contract.
  */
-export function contractError(name: HostFunction, thrown: unknown): object | undefined {
+export function contractError(name: HostFunction, thrown: unknown, injectsFaults: boolean): object | undefined {
   if (name === 'current') {
     if (!(thrown instanceof IdentityError)) return undefined;
     const subject = 'identity.current threw an IdentityError';
@@ -193,7 +200,7 @@ export function contractError(name: HostFunction, thrown: unknown): object | und
   if (!(thrown instanceof StorageError)) return undefined;
   const subject = `${qualified(name)} threw a StorageError`;
   const all = Object.values(StorageErrorKind);
-  const kinds = isDelete(name) ? all : all.filter((kind) => kind !== 'denied' && kind !== 'outcome-unknown');
+  const kinds = isDelete(name) || injectsFaults ? all : all.filter((kind) => kind !== 'denied' && kind !== 'outcome-unknown');
   oneOf(kinds)(thrown.kind, { subject, path: 'kind' });
   text(thrown.message, { subject, path: 'message' });
   return { kind: thrown.kind, message: thrown.message };

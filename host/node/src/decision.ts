@@ -19,21 +19,24 @@ export function validate(answer: Answer, host: HostCalls): Decision {
   const { deleted } = host;
   if (answer.tag === 'failed') {
     const { kind, guard, message } = answer;
-    throw new PolicyFailure(kind, guard === undefined ? `the policy failed: ${message}` : `the guard '${guard}' failed: ${message}`, { deleted, guard });
+    const what = guard === undefined ? 'the policy' : `the guard '${guard}'`;
+    throw new PolicyFailure(kind, `${what} failed: ${message}`, { deleted, guard });
   }
   if (answer.tag === 'ok') {
     if (deleted === true) return { deleted };
     const message = 'the policy failed: it reported a deletion that did not happen';
-    throw new PolicyFailure('misreported', message, { deleted });
+    throw new PolicyFailure('misreport', message, { deleted });
   }
   const rejection = answer.val;
   const reason = violation(rejection);
   if (reason) {
-    throw new PolicyFailure('invalid-rejection', `the policy failed: its rejection violates the contract: ${reason}`, { deleted });
+    const message = `the policy failed: its rejection violates the contract: ${reason}`;
+    throw new PolicyFailure('misreport', message, { deleted });
   }
   if (deleted === true) {
-    const message = `the policy failed: it rejected the request after deleting the record, by the rule '${rejection.rule}'`;
-    throw new PolicyFailure('misreported', message, { deleted });
+    const rule = `by the rule '${rejection.rule}'`;
+    const message = `the policy failed: it rejected the request after deleting the record, ${rule}`;
+    throw new PolicyFailure('misreport', message, { deleted });
   }
   const { status, code, detail, rule } = rejection;
   return { deleted: false, rejection: { status, code, detail, rule } };

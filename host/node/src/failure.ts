@@ -4,27 +4,25 @@
 export const FailureKind = Object.freeze({
   /** An argument of `decide` is invalid: the request, or a function that `identity` or `storage` does not have. */
   InvalidArgument: 'invalid-argument',
-  /** A function of `identity` or `storage` returned a value, or threw a contract error, that the contract forbids. */
-  InvalidAnswer: 'invalid-answer',
-  /** A function of `identity` or `storage` threw something else than an error of the contract. It is the `cause`. */
-  HostException: 'host-exception',
-  /** The component trapped, or passed a value that the contract does not have. */
-  Trapped: 'trapped',
+  /** Your `identity` returned an invalid value, or threw something else than an `IdentityError`, which is the cause. */
+  Identity: 'identity',
+  /** Your `storage` returned an invalid value, or threw something else than a `StorageError`, which is the cause. */
+  Storage: 'storage',
+  /** A component trapped. */
+  Trap: 'trap',
+  /** The sandbox stopped a component for another reason, such as a value that the contract does not have. */
+  Sandbox: 'sandbox',
   /** The decision took longer than `timeoutMs`. */
-  Timeout: 'timeout',
-  /** The component called its host more than `maxHostCalls` times. */
-  TooManyCalls: 'too-many-calls',
-  /** The component passed more than `maxHostCallBytes` to its host. */
-  TooManyBytes: 'too-many-bytes',
-  /** The policy reported a deletion that did not happen, or rejected the request after the record was deleted. */
-  Misreported: 'misreported',
-  /** The policy returned a rejection that violates the contract. */
-  InvalidRejection: 'invalid-rejection',
+  ExecutionTimeout: 'execution-timeout',
+  /** A component exceeded `maxHostCalls` or `maxHostCallBytes`. */
+  Limit: 'limit',
+  /** The policy reported something else than what happened to the record, or its rejection is invalid. */
+  Misreport: 'misreport',
   /** A guard violated a rule of guards (`wit/world.wit`). */
   GuardViolation: 'guard-violation',
   /** `maxConcurrent` decisions were running for longer than `queueTimeoutMs`. Nothing was deleted; answer 503. */
   Overloaded: 'overloaded',
-  /** The policy was closed. */
+  /** The policy was closed. Nothing was deleted. */
   Closed: 'closed',
 } as const);
 export type FailureKind = (typeof FailureKind)[keyof typeof FailureKind];

@@ -5,13 +5,14 @@ import {
   checkArguments,
   checkValue,
   contractError,
+  INJECTS_FAULTS,
   InvalidValue,
   isDelete,
   qualified,
   type HostFunction,
 } from './checks.js';
 import type { Identity, MaybePromise, RecordStorage, Request } from './contract.js';
-import { PolicyFailure, type FailureKind } from './failure.js';
+import { PolicyFailure } from './failure.js';
 
 /** A result of the contract, in the form that jco takes and gives. */
 export type Result = { tag: 'ok'; val: unknown } | { tag: 'err'; val: unknown };
@@ -25,6 +26,7 @@ export interface Host {
 export class HostCalls implements Host {
   /** The first mistake of the host's own functions. */
   failure: PolicyFailure | undefined;
+  #injectsFaults: boolean;
   #deleted = false;
   #unknown = false;
   #deletesInFlight = 0;
@@ -46,6 +48,7 @@ export class HostCalls implements Host {
     } catch (error) {
       throw new PolicyFailure('invalid-argument', (error as Error).message, { deleted: false });
     }
+    this.#injectsFaults = INJECTS_FAULTS in storage;
   }
 
   /** Whether this request deleted the record; null if that is unknown. */
@@ -87,7 +90,7 @@ export class HostCalls implements Host {
       if (!this.synchronous || !isPromise(value)) return value;
       value.then(undefined, () => {});
       const message = `${qualified(name)} returned a promise; this engine has no JSPI (WebAssembly.Suspending), so expected a value`;
-      throw this.#fail('invalid-answer', name, new InvalidValue(message));
+      throw this.#fail(name, new InvalidValue(message));
     };
     return settle(
       checked,
@@ -95,9 +98,9 @@ export class HostCalls implements Host {
         ended();
         let val;
         try {
-          val = checkValue(name, value);
+          val = checkValue(name, value, this.#injectsFaults);
         } catch (error) {
-          throw this.#fail('invalid-answer', name, error as InvalidValue);
+          throw this.#fail(name, error as InvalidValue);
         }
         if (deletes && val === 'deleted') this.#deleted = true;
         return { tag: 'ok', val };
@@ -107,11 +110,11 @@ export class HostCalls implements Host {
         if (thrown === this.failure) throw thrown;
         let val: object | undefined;
         try {
-          val = contractError(name, thrown);
+          val = contractError(name, thrown, this.#injectsFaults);
         } catch (error) {
-          throw this.#fail('invalid-answer', name, error as InvalidValue, thrown);
+          throw this.#fail(name, error as InvalidValue, thrown);
         }
-        if (!val) throw this.#fail('host-exception', name, undefined, thrown);
+        if (!val) throw this.#fail(name, undefined, thrown);
         if ((val as { kind: string }).kind === 'outcome-unknown') this.#unknown = true;
         return { tag: 'err', val };
       },
@@ -119,9 +122,10 @@ export class HostCalls implements Host {
   }
 
   /** Records a mistake of the host's own function. After a mistake in a delete the outcome is unknown. */
-  #fail(kind: FailureKind, name: HostFunction, invalid?: InvalidValue, cause?: unknown): PolicyFailure {
+  #fail(name: HostFunction, invalid?: InvalidValue, cause?: unknown): PolicyFailure {
     if (isDelete(name)) this.#unknown = true;
     const message = invalid ? invalid.message : `${qualified(name)} threw ${nameOf(cause)}`;
+    const kind = name === 'current' ? 'identity' : 'storage';
     this.failure ??= new PolicyFailure(kind, message, { deleted: this.deleted, cause });
     return this.failure;
   }

@@ -193,16 +193,16 @@ export abstract class LoadedPolicy {
 
   #withTimeout(running: Running, host: HostCalls): Promise<Answer> {
     return new Promise((resolve) => {
-      const failed = (kind: 'timeout' | 'trapped', message: string) => {
+      const failed = (kind: 'execution-timeout' | 'sandbox', message: string) => {
         resolve({ tag: 'failed', kind, guard: undefined, message });
       };
       const timer = setTimeout(() => {
         host.close();
         running.abort();
-        failed('timeout', `it took longer than ${this.#timeoutMs} ms`);
+        failed('execution-timeout', `it took longer than ${this.#timeoutMs} ms`);
       }, this.#timeoutMs);
       Promise.resolve(running.answer)
-        .then(resolve, (error: unknown) => failed('trapped', error instanceof Error ? error.message : 'unknown error'))
+        .then(resolve, (error: unknown) => failed('sandbox', error instanceof Error ? error.message : 'unknown error'))
         .finally(() => clearTimeout(timer));
     });
   }

@@ -130,7 +130,7 @@ class PolicyWorker {
   #failed(message: string): void {
     this.isUsable = false;
     this.#ready?.reject(new Error(message));
-    this.#end({ tag: 'failed', kind: 'trapped', guard: undefined, message });
+    this.#end({ tag: 'failed', kind: 'sandbox', guard: undefined, message });
   }
 
   #end(answer: Answer): void {
