@@ -1,14 +1,16 @@
 // Runs the conformance cases in the page and shows their results.
+import { passes, runCase } from './build/package/conformance.js';
+import { loadPolicy } from './decide.mjs';
 import { byId, element } from './dom.mjs';
-import { passes, run } from './host/cases.mjs';
 
-/** Runs every case on a policy. Returns each case with its result, and whether that is the expected one. */
-export async function runCases(policy) {
-  const response = await fetch('host/cases.json');
+/** Runs every case on the default policy. Returns each case with its result, and whether that is the expected one. */
+export async function runCases() {
+  const policy = await loadPolicy();
+  const response = await fetch('build/cases.json');
   if (!response.ok) throw new Error(`cannot load ${response.url}: ${response.status}`);
   const results = [];
   for (const test of await response.json()) {
-    const got = await run(policy, test);
+    const got = await runCase(policy, test);
     results.push({ test, got, passed: passes(test, got) });
   }
   return results;

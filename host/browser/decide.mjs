@@ -1,12 +1,28 @@
 // Decides on situations with the policy and its guards. The only module that knows how components are run.
-import { Policy } from './host/host.mjs';
-import { guardsOf, identityOf, kebabCase, nowOf, requestOf, storageOf } from './storage.mjs';
+//
+// `Policy` of the package fixes settings when it is loaded, has the clock of the machine, and reports no calls. So this
+// module links the same components itself, with the package's own chain, checks and rules.
+import { Policy, PolicyFailure } from './build/package/browser.js';
+import { Chain } from './build/package/chain.js';
+import { Component } from './build/package/component.js';
+import { validate } from './build/package/decision.js';
+import { HostCalls } from './build/package/host-calls.js';
+import { FUNCTIONS, guardsOf, identityOf, nowOf, requestOf, storageOf } from './host.mjs';
 
-/** Loads the default policy. */
-export const policy = await Policy.load(new URL('host/policy/', import.meta.url));
-const guards = new Map(
-  await Promise.all(['legal-hold', 'retention'].map(async (name) => [name, await loadGuard(name)])),
+/** The limits of each component, as the package has them by default. */
+const LIMITS = { maxHostCalls: 64, maxHostCallBytes: 64 * 1024 };
+
+const load = (directory) => Component.load(new URL(`build/${directory}/`, import.meta.url), 'sync');
+const components = Object.fromEntries(
+  await Promise.all(
+    Object.entries({ policy: 'package/policy', 'legal-hold': 'guards/legal-hold', retention: 'guards/retention' }).map(
+      async ([name, directory]) => [name, await load(directory)],
+    ),
+  ),
 );
+
+/** Loads the default policy, as the package exports it. */
+export const loadPolicy = () => Policy.load();
 
 /**
  * Decides on a situation, in fresh instances of the policy and of each guard. Returns
@@ -14,61 +30,24 @@ const guards = new Map(
  * - `calls`: the calls in order, each `{ by, name, argument, result, error, calls }`; a call that a guard serves has the
  *   calls of the guard. `error` is an error of the contract, `result` the result otherwise.
  * - `deleted`: whether the record was deleted; null if that is unknown,
- * - `failure`: why there is no valid decision, if there is none.
+ * - `failure`: the `PolicyFailure` if there is no valid decision.
  */
 export async function decide(situation) {
-  const trace = new Trace();
-  const outcomes = new Set();
-  const identity = identityOf(situation);
-  let storage = noteOutcomes(storageOf(situation), outcomes);
-  // The innermost guard is created first. Each one's export is the storage of the one before it.
-  for (const { name, settings } of guardsOf(situation).reverse()) {
-    storage = guards.get(name)({
-      'learnings:plugin/identity': trace.wrap(name, 'identity', identity),
-      'learnings:plugin/storage': trace.wrap(name, 'storage', storage),
-      'wasi:config/store': trace.wrap(name, 'settings', { get: (key) => settings[key] }),
-      'wasi:clocks/wall-clock': trace.wrap(name, 'clock', {
-        now: () => ({ seconds: BigInt(nowOf(situation)), nanoseconds: 0 }),
-      }),
-    });
+  const trace = new Trace(nowOf(situation));
+  const link = ({ name, settings }) => ({
+    config: { name, settings },
+    component: trace.component(name ?? 'policy', components[name ?? 'policy']),
+  });
+  const chain = new Chain([link({ settings: {} }), ...guardsOf(situation).map(link)], LIMITS);
+  const host = new HostCalls(requestOf(situation), identityOf(situation), storageOf(situation), true);
+  try {
+    const { deleted, rejection } = validate(chain.decide(host.request, host), host);
+    return { answer: rejection ?? 'deleted', calls: trace.calls, deleted: deleted || host.deleted };
+  } catch (failure) {
+    if (!(failure instanceof PolicyFailure)) throw failure;
+    const answer = { status: 500, code: 'internal-server-error', detail: 'Internal server error', rule: 'policy-error' };
+    return { answer, calls: trace.calls, deleted: failure.deleted, failure };
   }
-  const answer = policy.decide(
-    requestOf(situation),
-    trace.wrap('policy', 'identity', identity),
-    trace.wrap('policy', 'storage', storage),
-  );
-  const deleted = outcomes.has('deleted') || (outcomes.has('outcome-unknown') ? null : false);
-  return { answer, calls: trace.calls, deleted, failure: answer.cause };
-}
-
-/** Loads a guard. Returns a function that creates an instance with these imports and returns its storage. */
-async function loadGuard(name) {
-  const directory = new URL(`host/guards/${name}/`, import.meta.url);
-  const load = async (file) => {
-    const response = await fetch(new URL(file, directory));
-    if (!response.ok) throw new Error(`cannot load ${response.url}: ${response.status}`);
-    return response;
-  };
-  const { instantiate } = await import(new URL('policy.js', directory));
-  const names = await (await load('modules.json')).json();
-  const compile = async (file) => [file, await WebAssembly.compile(await (await load(file)).arrayBuffer())];
-  const modules = new Map(await Promise.all(names.map(compile)));
-  return (imports) => instantiate((file) => modules.get(file), imports).storage;
-}
-
-/** Adds the outcomes of the deletes of `storage` to a set, and the kinds of its errors. */
-function noteOutcomes(storage, outcomes) {
-  const noting = (act) => (argument) => {
-    try {
-      const result = act(argument);
-      outcomes.add(result);
-      return result;
-    } catch (error) {
-      outcomes.add(error.payload?.kind);
-      throw error;
-    }
-  };
-  return Object.fromEntries(Object.entries(storage).map(([name, act]) => [name, noting(act)]));
 }
 
 /** Records calls. A call that is made while another one is served belongs to that one. */
@@ -76,26 +55,42 @@ class Trace {
   calls = [];
   #current = this.calls;
 
-  /** Wraps the functions that a component imports. */
-  wrap(by, prefix, functions) {
-    const wrapped = ([name, act]) => [
-      name,
-      (...parameters) => {
-        const call = { by, name: `${prefix}.${kebabCase(name)}`, argument: parameters[0], calls: [] };
-        const outer = this.#current;
-        outer.push(call);
-        this.#current = call.calls;
-        try {
-          call.result = act(...parameters);
-          return call.result;
-        } catch (error) {
-          call.error = error.payload ?? { kind: 'failed', message: error.message };
-          throw error;
-        } finally {
-          this.#current = outer;
-        }
-      },
-    ];
-    return Object.fromEntries(Object.entries(functions).map(wrapped));
+  constructor(now) {
+    this.now = now;
+  }
+
+  /** Wraps a component so that its calls are recorded and its clock shows the time of the situation. */
+  component(by, component) {
+    const record = (name, argument, act) => this.#record({ by, name, argument, calls: [] }, act);
+    const ok = (val) => ({ tag: 'ok', val });
+    return {
+      create: (imports) =>
+        component.create({
+          call: (name, argument) => {
+            const contractName = name === 'current' ? 'identity.current' : `storage.${FUNCTIONS[name]}`;
+            return record(contractName, argument, () => imports.call(name, argument));
+          },
+          setting: (key) => record('settings.get', key, () => ok(imports.setting(key))).val,
+          settings: () => imports.settings(),
+          wallClock: () => record('clock.now', undefined, () => ok(this.now)).val,
+          monotonicClock: () => imports.monotonicClock(),
+        }),
+    };
+  }
+
+  #record(call, act) {
+    const outer = this.#current;
+    outer.push(call);
+    this.#current = call.calls;
+    try {
+      const { tag, val } = act();
+      call[tag === 'ok' ? 'result' : 'error'] = val;
+      return { tag, val };
+    } catch (thrown) {
+      call.error = { kind: 'stopped', message: thrown.message };
+      throw thrown;
+    } finally {
+      this.#current = outer;
+    }
   }
 }

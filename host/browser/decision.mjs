@@ -126,7 +126,7 @@ function describeResult({ name, result, error }) {
     case 'settings.get':
       return result === undefined ? 'not set' : result;
     case 'clock.now':
-      return new Date(Number(result.seconds) * 1000).toISOString().replace('.000', '');
+      return new Date(Number(result / 1_000_000n)).toISOString().replace('.000', '');
     default:
       return result;
   }

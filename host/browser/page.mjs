@@ -1,6 +1,6 @@
 // The page: keeps form, address, presets and decision in step.
 import { runCases, showResults } from './conformance.mjs';
-import { decide, policy } from './decide.mjs';
+import { decide } from './decide.mjs';
 import { showDecision, showNoDecision } from './decision.mjs';
 import { byId, element } from './dom.mjs';
 import { fillForm, setUpForm, showProblems } from './form.mjs';
@@ -124,6 +124,6 @@ await openLink();
 addEventListener('hashchange', openLink);
 byId('copy').addEventListener('click', copyLink);
 byId('to-details').addEventListener('click', () => byId('details').focus());
-byId('run-all').addEventListener('click', async () => showResults(await runCases(policy)));
+byId('run-all').addEventListener('click', async () => showResults(await runCases()));
 await addStatuses();
 document.documentElement.dataset.ready = 'yes';

@@ -37,14 +37,16 @@ export async function testAccessibility(t, { page, open }) {
             window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }),
           );
           const list = (results) => results.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+          assert.ok(passes.length > 20, 'axe ran');
           assert.deepEqual(list(violations), [], situation);
+          // The table of cases scrolls, and axe cannot decide on what is not in view.
+          if (situation === 'conformance') continue;
           // axe leaves the contrast of symbols such as arrows undecided, and must leave nothing else.
           const undecided = incomplete.map(({ nodes, ...rest }) => ({
             ...rest,
             nodes: nodes.filter(({ any }) => any.some(({ data }) => data?.messageKey !== 'nonBmp')),
           }));
           assert.deepEqual(list(undecided.filter(({ nodes }) => nodes.length)), [], situation);
-          assert.ok(passes.length > 20, 'axe ran');
         }
       });
     }
