@@ -6,7 +6,7 @@
 // request at a time, and is dropped after any error.
 import type { MaybePromise } from './contract.js';
 import type { Result } from './host-calls.js';
-import type { HostFunction } from './checks.js';
+import { FUNCTIONS, type HostFunction } from './checks.js';
 
 /** How the exports of a component are called: at once, or with JSPI, so that imports can wait for promises. */
 export type Flavor = 'sync' | 'async';
@@ -87,7 +87,8 @@ export class Component {
   }
 
   #newGlue(): Glue {
-    return new Glue(this.instantiate, (name) => this.modules.get(name)!);
+    const names = this.manifest.world === 'policy' ? ['deleteLearning'] : FUNCTIONS.storage;
+    return new Glue(this.instantiate, (name) => this.modules.get(name)!, names);
   }
 }
 
@@ -111,7 +112,8 @@ class Glue {
   #isClean = true;
   #exports: Exports;
 
-  constructor(instantiate: Instantiate, getModule: GetModule) {
+  /** `names` are the functions that the component must export. */
+  constructor(instantiate: Instantiate, getModule: GetModule, names: readonly string[]) {
     const origins = new Map<unknown, Origin>();
     const record: InstantiateCore = (module, given) => {
       const instance = this.#steps.length;
@@ -129,6 +131,8 @@ class Glue {
     };
     const exports = instantiate(getModule, this.#importObject(), record);
     this.#exports = (exports['storage'] ?? exports) as Exports;
+    const missing = names.find((name) => typeof this.#exports[name] !== 'function');
+    if (missing) throw new Error(`the component does not export the function ${missing}`);
   }
 
   #standIn(kind: string, { instance, name }: Origin): unknown {

@@ -1,9 +1,11 @@
 // Transpiles a component to JavaScript and core WebAssembly modules.
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { Flavor, Manifest } from './component.js';
+import { limitMemory } from './memory-limit.js';
 
 const PACKAGE = '@bytecodealliance/jco-transpile';
 const STORAGE = 'learnings:plugin/storage@0.1.0';
+const DECISION = 'delete-learning: func(request: request) -> result<_, rejection>';
 const STORAGE_FUNCTIONS = ['locate', 'find', 'delete', 'delete-if-owned-by', 'delete-if-unchanged'];
 
 /** Replacements for globals that the code of jco uses. */
@@ -28,6 +30,14 @@ export { global as globalThis };
 `;
 const IMPORT_GLOBALS = "import { TextDecoder, WebAssembly, globalThis } from './globals.js';\n";
 
+/** The options of a transpilation. */
+export interface TranspileOptions {
+  /** Maximum bytes of the memory of an instance. Default: 16 MiB. */
+  maxMemoryBytes?: number;
+}
+
+const DEFAULT_MAX_MEMORY_BYTES = 16 * 1024 * 1024;
+
 /** What is in a transpiled component, by file name. */
 export type Files = Record<string, string | Uint8Array>;
 
@@ -35,7 +45,10 @@ export type Files = Record<string, string | Uint8Array>;
  * Transpiles a component of the worlds `policy` and `guard`, and returns the files of its directory. Requires the
  * optional peer dependency `@bytecodealliance/jco-transpile`.
  */
-export async function transpile(component: Uint8Array): Promise<Files> {
+export async function transpile(
+  component: Uint8Array,
+  { maxMemoryBytes = DEFAULT_MAX_MEMORY_BYTES }: TranspileOptions = {},
+): Promise<Files> {
   const { transpileBytes } = await importJco<typeof import('@bytecodealliance/jco-transpile')>(PACKAGE);
   const { componentWit } = await importJco<typeof import('@bytecodealliance/jco-transpile/wasm-tools')>(
     `${PACKAGE}/wasm-tools`,
@@ -54,7 +67,7 @@ export async function transpile(component: Uint8Array): Promise<Files> {
         files[`${flavor}.js`] = IMPORT_GLOBALS + new TextDecoder().decode(content);
       } else if (name.endsWith('.wasm') && flavor === 'sync') {
         // Both flavors have the same core modules.
-        files[name] = content;
+        files[name] = limitMemory(content, maxMemoryBytes);
         modules.push(name);
       }
     }
@@ -81,9 +94,13 @@ const JSPI = {
 };
 
 /** Transpiles a component and writes the files into a directory, which is created. */
-export async function transpileTo(component: Uint8Array, directory: URL): Promise<void> {
+export async function transpileTo(
+  component: Uint8Array,
+  directory: URL,
+  options: TranspileOptions = {},
+): Promise<void> {
   const base = directory.href.endsWith('/') ? directory : new URL(`${directory.href}/`);
-  const files = await transpile(component);
+  const files = await transpile(component, options);
   await mkdir(base, { recursive: true });
   // `component.json` is last, so that a directory that has it is complete. The files are ES modules whatever the
   // package around them is.
@@ -102,18 +119,16 @@ async function importJco<Module>(name: string): Promise<Module> {
   }
 }
 
-/** The names in the world of a component, from its text form. */
+/** The names of the imports and the whole exports in the world of a component, from its text form. */
 function readWorld(wit: string): { imports: string[]; exports: string[] } {
   const body = /world root \{(.*?)^\}/ms.exec(wit)?.[1] ?? '';
-  const names = (keyword: string) => {
-    return [...body.matchAll(new RegExp(`^ *${keyword} ([^;{(]+?)(?:;|: )`, 'gm'))].map(([, name]) => name!);
-  };
-  return { imports: names('import'), exports: names('export') };
+  const lines = (keyword: string) => [...body.matchAll(new RegExp(`^ *${keyword} ([^;{]+)`, 'gm'))].map(([, text]) => text!.trim());
+  return { imports: lines('import').map((text) => text.split(': ')[0]!), exports: lines('export') };
 }
 
 function worldOf(exports: string[]): Manifest['world'] {
   if (exports.includes(STORAGE)) return 'guard';
-  if (exports.includes('delete-learning')) return 'policy';
-  const found = exports.length > 0 ? exports.join(', ') : 'nothing';
-  throw new Error(`the component exports ${found}; a policy exports delete-learning, and a guard ${STORAGE}`);
+  if (exports.includes(DECISION)) return 'policy';
+  const found = exports.length > 0 ? `exports ${exports.join(', ')}` : 'exports nothing';
+  throw new Error(`the component ${found}; a policy exports ${DECISION}, and a guard exports ${STORAGE}`);
 }
