@@ -1,6 +1,8 @@
 // The request and the answer as HTTP, as the server receives and sends them. Headers that differ in every answer
 // (`date`, `x-request-id`) are left out.
 
+import { errorCodeName } from './build/package/decision.js';
+
 const REASONS = {
   204: 'No Content',
   400: 'Bad Request',
@@ -36,7 +38,7 @@ export function requestTarget(situation) {
 export function httpAnswer(decision, hasCredential) {
   if (decision === 'deleted') return answer(204, [], '');
   const { status, code, detail } = decision;
-  const body = JSON.stringify({ detail, error_code: code.toUpperCase().replaceAll('-', '_') });
+  const body = JSON.stringify({ detail, error_code: errorCodeName(code) });
   const headers = [['content-type', 'application/json']];
   // RFC 6750, section 3: the challenge has an error code only if the request had a token.
   if (status === 401) headers.push(['www-authenticate', hasCredential ? 'Bearer error="invalid_token"' : 'Bearer']);

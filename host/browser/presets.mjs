@@ -11,10 +11,10 @@ export const GROUPS = [
     title: 'Ownership',
     presets: [
       preset('Own record', {}),
-      preset('Record of another owner', BOBS),
+      preset('Another owner', BOBS),
       preset('Absent record', { record: 'absent' }),
       preset('Shared record', SHARED),
-      preset('Shared record, by an admin', { ...ADMIN, ...SHARED }),
+      preset('Shared, by an admin', { ...ADMIN, ...SHARED }),
     ],
   },
   {
@@ -24,7 +24,7 @@ export const GROUPS = [
       preset('Expired token', { identity: 'expired' }),
       preset('Too many attempts', { identity: 'rate-limited' }),
       preset('No scope', { scopes: 'learnings:read' }),
-      preset('Token without a subject', { subject: '' }),
+      preset('No subject', { subject: '' }),
       preset('Service account', { credential: 'service-account', subject: 'sa:cleaner', 'all-owners': 'yes' }),
       preset('Security key', { credential: 'security-key', subject: '', scopes: '', ...BOBS }),
     ],
@@ -41,11 +41,11 @@ export const GROUPS = [
   {
     title: 'Guards',
     presets: [
-      preset('Legal hold on the record', { 'legal-hold': 'yes', metadata: 'held' }),
+      preset('Record on legal hold', { 'legal-hold': 'yes', metadata: 'held' }),
       preset('Held user, by an admin', { 'legal-hold': 'yes', 'held-users': 'alice', ...ADMIN }),
       preset('Record too young', { retention: 'yes', created: '2026-01-01' }),
       preset('Passes both guards', { 'legal-hold': 'yes', retention: 'yes' }),
-      preset('Hold hidden from others', { 'legal-hold': 'yes', metadata: 'held', ...BOBS }),
+      preset('Hidden hold', { 'legal-hold': 'yes', metadata: 'held', ...BOBS }),
     ],
   },
   {

@@ -1,31 +1,14 @@
 // A situation: everything that a decision depends on. It is what the form holds and what the address of the page holds
 // after `#`. All values are texts; a checked box is 'yes', an unchecked one ''.
 
-/** Error kinds of `identity.current`. */
-export const IDENTITY_ERRORS = [
-  'missing',
-  'malformed',
-  'invalid',
-  'expired',
-  'wrong-audience',
-  'reserved-subject',
-  'not-enabled',
-  'rate-limited',
-  'unavailable',
-  'internal',
-];
+import { IdentityErrorKind, StorageErrorKind } from './build/package/contract.js';
 
-const READ_ERRORS = [
-  'invalid-learning-id',
-  'repeated-parameter',
-  'database-required',
-  'unknown-database',
-  'unknown-table',
-  'unsupported',
-  'unavailable',
-  'internal',
-];
-const DELETE_ERRORS = [...READ_ERRORS, 'denied', 'outcome-unknown'];
+/** The error kinds of `identity.current`. */
+export const IDENTITY_ERRORS = Object.values(IdentityErrorKind);
+
+const DELETE_ERRORS = Object.values(StorageErrorKind);
+/** Only deletes can be denied, or have an unknown outcome. */
+const READ_ERRORS = DELETE_ERRORS.filter((kind) => kind !== 'denied' && kind !== 'outcome-unknown');
 
 /**
  * What each function of storage can return in place of its own result: an error, or, as after a race, an outcome that

@@ -7,7 +7,7 @@ import { toFragment } from '../situation.mjs';
 
 /** Fragments of the address: an answer of each kind, guards, a refused link, and an incomplete form. */
 const SITUATIONS = [
-  ...['Own record', 'Shared record', 'No credential', 'Legal hold on the record', 'Passes both guards', 'Outcome unknown'].map(
+  ...['Own record', 'Shared record', 'No credential', 'Record on legal hold', 'Passes both guards', 'Outcome unknown'].map(
     (name) => toFragment(PRESETS.find((preset) => preset.name === name).situation),
   ),
   'credential=password',
@@ -31,6 +31,8 @@ export async function testAccessibility(t, { page, open }) {
           if (situation === 'conformance') {
             await page.getByRole('button', { name: 'Run all cases' }).click();
             await page.waitForFunction(() => !document.getElementById('results').hidden);
+            // All rows are alike, and axe takes a while for each.
+            await page.evaluate(() => document.querySelectorAll('#results tr:nth-child(n + 6)').forEach((row) => row.remove()));
           }
           await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)));
           const { violations, incomplete, passes } = await page.evaluate(() =>

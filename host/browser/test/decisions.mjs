@@ -8,22 +8,22 @@ import { conformanceCases, read } from './repository.mjs';
 /** The conformance case with the same answer, for each preset without guards. */
 const CASES = {
   'Own record': 'a-user-deletes-its-own',
-  'Record of another owner': 'a-user-and-the-record-of-another',
+  'Another owner': 'a-user-and-the-record-of-another',
   'Absent record': 'a-user-and-an-absent-record',
   'Shared record': 'a-user-and-a-record-without-owner',
-  'Shared record, by an admin': 'an-admin-deletes-an-unowned',
+  'Shared, by an admin': 'an-admin-deletes-an-unowned',
   'No credential': 'no-credential-where-a-jwt-is-asked-for',
   'Expired token': 'an-expired-jwt',
   'Too many attempts': 'too-many-bad-jwts',
   'No scope': 'a-refusal-by-scope-hides-a-bad-target',
-  'Token without a subject': 'no-subject-and-a-record-that-is-there',
+  'No subject': 'no-subject-and-a-record-that-is-there',
   'Service account': 'a-service-account-without-isolation-and-the-record-of-another',
   'Security key': 'the-security-key-deletes-an-owned',
   'Ambiguous database': 'a-database-is-required-to-a-confined-caller',
   'Unknown database': 'an-unknown-database-to-a-confined-caller',
   'Unknown table': 'an-unknown-table-to-a-confined-caller',
   'Repeated parameter': 'a-repeated-parameter-to-a-confined-caller',
-  'Hold hidden from others': 'a-user-and-the-record-of-another',
+  'Hidden hold': 'a-user-and-the-record-of-another',
   'Passes both guards': 'a-user-deletes-its-own',
   'Database unavailable': 'storage-is-unavailable-to-a-confined-caller',
   'Outcome unknown': 'an-unknown-outcome-to-a-confined-caller',
@@ -33,7 +33,7 @@ const CASES = {
 const denied = (detail) => ({ status: 403, code: 'forbidden', detail, rule: 'deletion-denied' });
 /** The answers that guards give. */
 const GUARDED = {
-  'Legal hold on the record': denied('This learning is under legal hold'),
+  'Record on legal hold': denied('This learning is under legal hold'),
   'Held user, by an admin': denied('This learning belongs to a user under legal hold'),
   'Record too young': denied(
     'Learnings of this type are retained for 30 days after their creation, this one until 2026-01-31T00:00:00Z',
@@ -43,7 +43,7 @@ const GUARDED = {
 const OUTCOMES = {
   'Own record': 'Record deleted',
   'Absent record': 'No record to delete',
-  'Shared record, by an admin': 'Record deleted',
+  'Shared, by an admin': 'Record deleted',
   'Security key': 'Record deleted',
   'Passes both guards': 'Record deleted',
   'Outcome unknown': 'Unknown whether deleted',

@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { decided, field, shown } from './browser.mjs';
 
-export async function testForm(t, { page, open }) {
+export async function testForm(t, { page, origin, open, complaints }) {
   await t.test('every change is decided at once', async () => {
     await open();
     await field(page, 'subject').fill('bob');
     await decided(page, 'learning-owned-by-another');
     await field(page, 'owner').fill('bob');
     await decided(page, 'deleted-as-owner');
-    await page.getByRole('radio', { name: 'is shared' }).check({ force: true });
+    await page.locator('#situation [value=shared]').check({ force: true });
     await decided(page, 'learning-unowned');
     await field(page, 'scopes').fill('agent_os:admin');
     await decided(page, 'deleted-unconfined');
@@ -83,5 +83,17 @@ export async function testForm(t, { page, open }) {
     await field(page, 'owner').fill('alice');
     await decided(page, 'deleted-as-owner');
     assert.equal(await page.locator('#preset-list :checked').getAttribute('value'), 'Own record');
+  });
+
+  await t.test('a page that is not complete reports it', async () => {
+    const before = complaints.length;
+    await page.route('**/build/package/chain.js', (route) => route.fulfill({ status: 404 }));
+    await page.goto('about:blank');
+    await page.goto(origin);
+    await page.getByRole('alert').filter({ hasText: 'The policy cannot be loaded.' }).waitFor();
+    assert.equal(await page.locator('#status').innerText(), 'No decision');
+    await page.unroute('**/build/package/chain.js');
+    // The browser reports the missing file.
+    assert.equal(complaints.splice(before).length, 1);
   });
 }

@@ -19,7 +19,7 @@ export async function testKeyboard(t, { page, open }) {
     // All presets are one stop.
     assert.equal(await focused(), 'preset=Own record');
     await press('ArrowDown');
-    assert.equal(await focused(), 'preset=Record of another owner');
+    assert.equal(await focused(), 'preset=Another owner');
     await decided(page, 'learning-owned-by-another');
     assert.match((await shown(page)).status, /^404/);
     await press('ArrowUp', 'ArrowUp');

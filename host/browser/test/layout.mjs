@@ -13,7 +13,7 @@ const SIZES = [
 ];
 const LONG = 'a'.repeat(512);
 const SITUATIONS = [
-  ...['Own record', 'Record keeps changing', 'Legal hold on the record'].map((name) => PRESETS.find((preset) => preset.name === name).situation),
+  ...['Own record', 'Record keeps changing', 'Record on legal hold'].map((name) => PRESETS.find((preset) => preset.name === name).situation),
   { ...INITIAL, 'learning-id': LONG, subject: LONG, owner: LONG, 'db-id': LONG, table: LONG },
 ];
 
