@@ -10,7 +10,9 @@ const build = new URL('build/', import.meta.url);
 await rm(build, { recursive: true, force: true });
 for (const name of await readdir(built)) {
   // Types, and modules that only Node can load, are not served.
-  const isServed = name === 'policy' || (name.endsWith('.js') && !(await readFile(new URL(name, built), 'utf8')).includes("from 'node:"));
+  const isServed =
+    name === 'policy' ||
+    (name.endsWith('.js') && !(await readFile(new URL(name, built), 'utf8')).includes("from 'node:"));
   if (isServed) await cp(new URL(name, built), new URL(`package/${name}`, build), { recursive: true });
 }
 for (const name of ['legal-hold', 'retention']) {

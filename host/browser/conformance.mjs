@@ -27,5 +27,7 @@ export function showResults(results) {
     return element('tr', passed ? 'passed' : 'failed', ...cells);
   };
   const sorted = [...results].sort((a, b) => a.passed - b.passed);
-  byId('results').querySelector('tbody').replaceChildren(...sorted.map(row));
+  byId('results')
+    .querySelector('tbody')
+    .replaceChildren(...sorted.map(row));
 }

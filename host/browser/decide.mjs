@@ -27,8 +27,8 @@ export const loadPolicy = () => Policy.load();
 /**
  * Decides on a situation, in fresh instances of the policy and of each guard. Returns
  * - `answer`: 'deleted' or the rejection,
- * - `calls`: the calls in order, each `{ by, name, argument, result, error, calls }`; a call that a guard serves has the
- *   calls of the guard. `error` is an error of the contract, `result` the result otherwise.
+ * - `calls`: the calls in order, each `{ by, name, argument, result, error, calls }`. `error` is an error of the contract,
+ *   `result` the result otherwise. A call that a guard serves has the calls of the guard.
  * - `deleted`: whether the record was deleted; null if that is unknown,
  * - `failure`: the `PolicyFailure` if there is no valid decision.
  */
@@ -45,7 +45,12 @@ export async function decide(situation) {
     return { answer: rejection ?? 'deleted', calls: trace.calls, deleted: deleted || host.deleted };
   } catch (failure) {
     if (!(failure instanceof PolicyFailure)) throw failure;
-    const answer = { status: 500, code: 'internal-server-error', detail: 'Internal server error', rule: 'policy-error' };
+    const answer = {
+      status: 500,
+      code: 'internal-server-error',
+      detail: 'Internal server error',
+      rule: 'policy-error',
+    };
     return { answer, calls: trace.calls, deleted: failure.deleted, failure };
   }
 }

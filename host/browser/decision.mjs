@@ -58,7 +58,10 @@ function denier(calls) {
   const denied = calls.find(({ error }) => error?.kind === 'denied');
   if (!denied || denied.calls.length === 0) return undefined;
   // A guard passes a denial on; the innermost one that returned it denied.
-  return denier(denied.calls) ?? (denied.calls.some(({ error }) => error?.kind === 'denied') ? undefined : denied.calls[0].by);
+  return (
+    denier(denied.calls) ??
+    (denied.calls.some(({ error }) => error?.kind === 'denied') ? undefined : denied.calls[0].by)
+  );
 }
 
 function recordOutcome(situation, deleted) {
@@ -75,7 +78,11 @@ function decidingStep(step, calls) {
 function showSteps(deciding, isDeletion) {
   const items = STEPS.map((name, index) => {
     const [state, meaning] =
-      index < deciding || isDeletion ? ['passed', 'passed'] : index === deciding ? ['decided', 'decided here'] : ['', 'not reached'];
+      index < deciding || isDeletion
+        ? ['passed', 'passed']
+        : index === deciding
+          ? ['decided', 'decided here']
+          : ['', 'not reached'];
     return element('li', state, name, element('span', 'hidden-text', `: ${meaning}`));
   });
   byId('steps').replaceChildren(...items);
@@ -112,16 +119,15 @@ function describeResult({ name, result, error }) {
   if (error) return error.kind === 'denied' ? `denied: ${error.message}` : `error ${error.kind}`;
   switch (name) {
     case 'identity.current':
-      return `${result.credential}, ${result.subject === undefined ? 'no subject' : `subject ${JSON.stringify(result.subject)}`}`;
+      return `${result.credential}, ${named('subject', result.subject)}`;
     case 'storage.locate':
       return `${result.database}.${result.table}`;
     case 'storage.find': {
       const { learning } = result;
       if (!learning) return 'no record';
-      const owner = learning.userId === undefined ? 'no owner' : `owner ${JSON.stringify(learning.userId)}`;
       const created = new Date(Number(learning.createdAt) * 1000).toISOString().slice(0, 10);
       const metadata = learning.metadata === undefined ? '' : `, metadata ${learning.metadata}`;
-      return `${owner}, created ${created}${metadata}`;
+      return `${named('owner', learning.userId)}, created ${created}${metadata}`;
     }
     case 'settings.get':
       return result === undefined ? 'not set' : result;
@@ -132,9 +138,14 @@ function describeResult({ name, result, error }) {
   }
 }
 
+function named(what, value) {
+  return value === undefined ? `no ${what}` : `${what} ${JSON.stringify(value)}`;
+}
+
 function showHttp(situation, { status, reason, headers, body }, failure) {
   const header = ([name, value]) => [element('span', 'header', `${name}:`), ` ${value}\n`];
-  const authorization = situation.identity === 'missing' || situation.credential === 'none' ? [] : [['authorization', 'Bearer …']];
+  const authorization =
+    situation.identity === 'missing' || situation.credential === 'none' ? [] : [['authorization', 'Bearer …']];
   byId('request').replaceChildren(
     element('strong', '', `DELETE ${requestTarget(situation)}`),
     ' HTTP/1.1\n',

@@ -122,5 +122,10 @@ export function nowOf(situation) {
 }
 
 function listOf(text) {
-  return JSON.stringify(text.split(',').map((part) => part.trim()).filter(Boolean));
+  return JSON.stringify(
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  );
 }

@@ -6,6 +6,8 @@ try {
 } catch (error) {
   const advice = 'Load the page again. If you serve it yourself, run `npm run build` first.';
   const reason = `${error.message}. ${advice}`;
-  byId('notice').replaceChildren(element('p', 'notice', element('strong', '', 'The policy cannot be loaded. '), reason));
+  byId('notice').replaceChildren(
+    element('p', 'notice', element('strong', '', 'The policy cannot be loaded. '), reason),
+  );
   byId('status').textContent = 'No decision';
 }

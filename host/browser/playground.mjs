@@ -22,7 +22,11 @@ async function update(situation) {
   showActivePreset(situation);
   if (Object.keys(wrong).length) {
     showNoDecision();
-    announce(Object.entries(wrong).map(([name, problem]) => `${name} ${problem}`).join(', '));
+    announce(
+      Object.entries(wrong)
+        .map(([name, problem]) => `${name} ${problem}`)
+        .join(', '),
+    );
     return;
   }
   const decision = await decide(situation);

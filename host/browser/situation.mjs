@@ -87,7 +87,10 @@ export const FIELDS = {
   now: moment('2026-01-07T12:00', /^\d{4}-\d\d-\d\dT\d\d:\d\d$/, 'a time such as 2026-01-07T12:00'),
 
   ...Object.fromEntries(
-    Object.entries(FAULTS).map(([name, { errors, outcomes }]) => [`fault-${name}`, choice('', [...errors, ...outcomes])]),
+    Object.entries(FAULTS).map(([name, { errors, outcomes }]) => [
+      `fault-${name}`,
+      choice('', [...errors, ...outcomes]),
+    ]),
   ),
 };
 
@@ -114,8 +117,8 @@ export function toFragment(situation) {
 /**
  * Returns the situation that `toFragment` wrote.
  *
- * Throws an error whose message names the first mistake. A link is opened as a whole or not at all: a mistyped field that
- * was left out would show the decision on another situation.
+ * Throws an error whose message names the first mistake. A link is opened as a whole or not at all: without a mistyped
+ * field, the page would show the decision on another situation.
  */
 export function fromFragment(fragment) {
   const situation = { ...INITIAL };

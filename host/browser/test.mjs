@@ -1,5 +1,5 @@
-// Tests the page in a real browser, after `npm run build`. `node test.mjs --json` only runs the conformance cases in the
-// page, and prints one JSON object per case.
+// Tests the page in a real browser, after `npm run build`. `node test.mjs --json` only runs the conformance cases in
+// the page, and prints one JSON object per case.
 import { test } from 'node:test';
 import { testAccessibility } from './test/accessibility.mjs';
 import { start } from './test/browser.mjs';

@@ -1,15 +1,20 @@
 // axe finds nothing, in both color schemes, on a desktop and on a phone.
 import assert from 'node:assert/strict';
-import { field } from './browser.mjs';
 import axe from 'axe-core';
 import { PRESETS } from '../presets.mjs';
 import { toFragment } from '../situation.mjs';
+import { field } from './browser.mjs';
 
 /** Fragments of the address: an answer of each kind, guards, a refused link, and an incomplete form. */
 const SITUATIONS = [
-  ...['Own record', 'Shared record', 'No credential', 'Record on legal hold', 'Passes both guards', 'Outcome unknown'].map(
-    (name) => toFragment(PRESETS.find((preset) => preset.name === name).situation),
-  ),
+  ...[
+    'Own record',
+    'Shared record',
+    'No credential',
+    'Record on legal hold',
+    'Passes both guards',
+    'Outcome unknown',
+  ].map((name) => toFragment(PRESETS.find((preset) => preset.name === name).situation)),
   'credential=password',
   'incomplete',
   'conformance',
@@ -32,7 +37,9 @@ export async function testAccessibility(t, { page, open }) {
             await page.getByRole('button', { name: 'Run all cases' }).click();
             await page.waitForFunction(() => !document.getElementById('results').hidden);
             // All rows are alike, and axe takes a while for each.
-            await page.evaluate(() => document.querySelectorAll('#results tr:nth-child(n + 6)').forEach((row) => row.remove()));
+            await page.evaluate(() =>
+              document.querySelectorAll('#results tr:nth-child(n + 6)').forEach((row) => row.remove()),
+            );
           }
           await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)));
           const { violations, incomplete, passes } = await page.evaluate(() =>

@@ -57,10 +57,16 @@ export async function testDecisions(t, { page, open }) {
   await t.test('every preset is answered as its conformance case', async () => {
     await open();
     for (const { name } of PRESETS) {
-      await page.getByRole('radio', { name }).and(page.locator(`[value=${JSON.stringify(name)}]`)).check({ force: true });
+      await page
+        .getByRole('radio', { name })
+        .and(page.locator(`[value=${JSON.stringify(name)}]`))
+        .check({ force: true });
       await page.waitForFunction((name) => document.getElementById('preset-name').textContent === name, name);
       const answer = GUARDED[name] ?? cases.get(CASES[name]).expect.answer;
-      await page.waitForFunction((rule) => document.getElementById('rule-name').textContent.startsWith(rule), answer.rule ?? 'deleted');
+      await page.waitForFunction(
+        (rule) => document.getElementById('rule-name').textContent.startsWith(rule),
+        answer.rule ?? 'deleted',
+      );
       const { status, outcome, title, rule, head, body } = await shown(page);
 
       const expectedStatus = answer === 'deleted' ? 204 : answer.status;
@@ -71,7 +77,11 @@ export async function testDecisions(t, { page, open }) {
       if (answer !== 'deleted') assert.equal(rule, answer.rule, name);
       assert.equal(outcome, OUTCOMES[name] ?? 'Record not deleted', name);
       assert.ok(title, name);
-      assert.equal(await page.locator(`#preset-list label:has(:checked) .badge`).innerText(), String(expectedStatus), name);
+      assert.equal(
+        await page.locator(`#preset-list label:has(:checked) .badge`).innerText(),
+        String(expectedStatus),
+        name,
+      );
 
       // The server documents these headers by status.
       const headers = head.slice(1).map((line) => line.split(':')[0]);
@@ -84,21 +94,31 @@ export async function testDecisions(t, { page, open }) {
   });
 
   await t.test('every conformance case that the page can express is decided as expected', async (t) => {
-    const expressible = [...cases.values()].map((test) => ({ test, situation: situationOf(test) })).filter(({ situation }) => situation);
-    const decided = await page.evaluate(async (situations) => {
-      const { decide } = await import('./decide.mjs');
-      const all = [];
-      for (const situation of situations) {
-        const { answer, calls, deleted } = await decide(situation);
-        all.push({ answer, deleted, calls: calls.map(({ name, argument }) => [name, ...(argument === undefined ? [] : [argument])].join(' ')) });
-      }
-      return all;
-    }, expressible.map(({ situation }) => situation));
+    const expressible = [...cases.values()]
+      .map((test) => ({ test, situation: situationOf(test) }))
+      .filter(({ situation }) => situation);
+    const decided = await page.evaluate(
+      async (situations) => {
+        const { decide } = await import('./decide.mjs');
+        const all = [];
+        for (const situation of situations) {
+          const { answer, calls, deleted } = await decide(situation);
+          all.push({
+            answer,
+            deleted,
+            calls: calls.map(({ name, argument }) => [name, ...(argument === undefined ? [] : [argument])].join(' ')),
+          });
+        }
+        return all;
+      },
+      expressible.map(({ situation }) => situation),
+    );
     for (const [index, { test }] of expressible.entries()) {
       const { answer, calls, deleted } = decided[index];
       assert.deepEqual(answer, test.expect.answer, test.name);
       assert.deepEqual(calls, test.expect.calls, test.name);
-      const expected = test.expect.answer === 'deleted' || (test.expect.answer.rule === 'outcome-unknown' ? null : false);
+      const expected =
+        test.expect.answer === 'deleted' || (test.expect.answer.rule === 'outcome-unknown' ? null : false);
       assert.equal(deleted, expected, test.name);
     }
     t.diagnostic(`${expressible.length} of ${cases.size} cases`);
@@ -143,13 +163,23 @@ export async function testDecisions(t, { page, open }) {
 /** Returns the situation of a conformance case, or undefined if the page cannot express it. */
 function situationOf({ request, identity, storage }) {
   const { caller, error } = identity;
-  const situation = { ...INITIAL, 'learning-id': request['learning-id'], 'db-id': request['db-id'] ?? '', table: request.table ?? '' };
+  const situation = {
+    ...INITIAL,
+    'learning-id': request['learning-id'],
+    'db-id': request['db-id'] ?? '',
+    table: request.table ?? '',
+  };
   if (error) Object.assign(situation, { identity: error.kind, credential: error.credential });
   else {
     // The page separates scopes by spaces.
     if (caller.scopes.some((scope) => scope === '' || /\s/.test(scope))) return undefined;
     const { credential, subject, scopes } = caller;
-    Object.assign(situation, { credential, subject: subject ?? '', scopes: scopes.join(' '), 'admin-scope': caller['admin-scope'] });
+    Object.assign(situation, {
+      credential,
+      subject: subject ?? '',
+      scopes: scopes.join(' '),
+      'admin-scope': caller['admin-scope'],
+    });
     if (caller['scopes-optional']) situation['scopes-optional'] = 'yes';
     if (caller['all-owners']) situation['all-owners'] = 'yes';
   }

@@ -48,7 +48,7 @@ export async function testForm(t, { page, origin, open, complaints }) {
       await open([`fault-${fault}=internal`, caller].filter(Boolean).join('&'));
       assert.ok((await page.locator('#calls').innerText()).split('\n').includes(call), fault);
       assert.equal((await shown(page)).rule, 'storage-failed');
-      assert.ok(await page.locator('#faults').getAttribute('open') !== null, 'an active fault is visible');
+      assert.ok((await page.locator('#faults').getAttribute('open')) !== null, 'an active fault is visible');
       assert.equal(await page.locator('#fault-count').innerText(), '1 active');
     }
   });

@@ -1,7 +1,7 @@
 // Markup in a text field is shown as text.
 import assert from 'node:assert/strict';
-import { field } from './browser.mjs';
 import { FIELDS, INITIAL, toFragment } from '../situation.mjs';
+import { field } from './browser.mjs';
 
 const MARKUP = `"><img src=x onerror="document.title='run'"><script>document.title='run'</script>`;
 /** The fields that can hold any text. */
@@ -11,7 +11,8 @@ const TEXT_FIELDS = Object.keys(FIELDS).filter((name) => FIELDS[name].check(MARK
 const CONTEXTS = [{}, { 'db-id': 'main' }, { 'legal-hold': 'yes', retention: 'yes' }];
 
 export async function testHostileText(t, { page, open, change }) {
-  const injected = () => page.evaluate(() => [document.title, document.querySelectorAll('img[src=x], body script').length]);
+  const injected = () =>
+    page.evaluate(() => [document.title, document.querySelectorAll('img[src=x], body script').length]);
   const title = 'Delete a learning: policy playground';
 
   await t.test('markup in a field is shown as text', async () => {

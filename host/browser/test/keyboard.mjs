@@ -6,7 +6,9 @@ export async function testKeyboard(t, { page, open }) {
   const focused = () =>
     page.evaluate(() => {
       const { activeElement: element } = document;
-      return element.name ? `${element.name}${element.type === 'radio' ? `=${element.value}` : ''}` : element.id || element.localName;
+      return element.name
+        ? `${element.name}${element.type === 'radio' ? `=${element.value}` : ''}`
+        : element.id || element.localName;
     });
   const press = async (...keys) => {
     for (const key of keys) await page.keyboard.press(key);
@@ -56,8 +58,11 @@ export async function testKeyboard(t, { page, open }) {
       });
       assert.ok(isVisible, `${name} has a visible focus`);
     }
-    const names = await page.evaluate(() => [...document.getElementById('situation').elements].map(({ name }) => name).filter(Boolean));
-    for (const name of [...names, 'copy', 'preset', 'decision', 'run-all']) assert.ok(reached.has(name), `${name} is reached`);
+    const names = await page.evaluate(() =>
+      [...document.getElementById('situation').elements].map(({ name }) => name).filter(Boolean),
+    );
+    for (const name of [...names, 'copy', 'preset', 'decision', 'run-all'])
+      assert.ok(reached.has(name), `${name} is reached`);
   });
 
   await t.test('a decision is announced once the typing stops', async () => {

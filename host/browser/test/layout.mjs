@@ -13,7 +13,9 @@ const SIZES = [
 ];
 const LONG = 'a'.repeat(512);
 const SITUATIONS = [
-  ...['Own record', 'Record keeps changing', 'Record on legal hold'].map((name) => PRESETS.find((preset) => preset.name === name).situation),
+  ...['Own record', 'Record keeps changing', 'Record on legal hold'].map(
+    (name) => PRESETS.find((preset) => preset.name === name).situation,
+  ),
   { ...INITIAL, 'learning-id': LONG, subject: LONG, owner: LONG, 'db-id': LONG, table: LONG },
 ];
 
@@ -47,7 +49,9 @@ export async function testLayout(t, { page, open, change }) {
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
       await open('legal-hold=yes&retention=yes&fault-find=internal');
-      const names = await page.evaluate(() => [...new Set([...document.getElementById('situation').elements].map(({ name }) => name))].filter(Boolean));
+      const names = await page.evaluate(() =>
+        [...new Set([...document.getElementById('situation').elements].map(({ name }) => name))].filter(Boolean),
+      );
       for (const name of names) {
         const control = page.locator(`#situation [name="${name}"]`).first();
         await control.focus();
@@ -62,8 +66,23 @@ export async function testLayout(t, { page, open, change }) {
           const isFree = isBeside || summary.bottom <= box.top + 1;
           return [['status', 'outcome', 'title'].every(seen), isFree, box.top >= 0 && box.bottom <= innerHeight + 1];
         });
-        assert.deepEqual(covered, [true, true, true], `${name} at ${width}x${height}: answer in view, control free, control in view`);
+        assert.deepEqual(
+          covered,
+          [true, true, true],
+          `${name} at ${width}x${height}: answer in view, control free, control in view`,
+        );
       }
+    }
+  });
+
+  await t.test('the results of the conformance cases fit', async () => {
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      await open();
+      await page.getByRole('button', { name: 'Run all cases' }).click();
+      const results = page.locator('#results');
+      await results.waitFor();
+      assert.ok(await results.evaluate(({ clientWidth, scrollWidth }) => scrollWidth <= clientWidth), `${width}x${height}`);
     }
   });
 

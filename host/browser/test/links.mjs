@@ -1,8 +1,8 @@
 // The situation in the address of the page.
 import assert from 'node:assert/strict';
-import { field, shown } from './browser.mjs';
 import { PRESETS } from '../presets.mjs';
 import { equal, FIELDS, fromFragment, INITIAL, toFragment } from '../situation.mjs';
+import { field, shown } from './browser.mjs';
 
 /** Links with a mistake, and what the page reports about each. */
 const MISTAKES = {
@@ -11,7 +11,7 @@ const MISTAKES = {
   'colour=red': /unknown field "colour"/,
   'toString=a': /unknown field "toString"/,
   '__proto__=a': /unknown field "__proto__"/,
-  'subject': /no value for "subject"/,
+  subject: /no value for "subject"/,
   'owner=bob&&subject=a': /unknown field ""/,
   'subject=a&subject=b': /"subject" twice/,
   'subject=%ff': /"subject" that is not percent-encoded UTF-8/,
