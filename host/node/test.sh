@@ -2,8 +2,20 @@
 # Packs the package, installs it in an empty directory, and runs there the README's examples, the tests and the conformance
 # cases. On the Node that is installed, and on a later one that has JSPI.
 #
-#   ./test.sh [--installed]         # --installed: only on the Node that is installed
+#   ./test.sh [--this-node] [--install DIRECTORY]
+#
+#   --this-node            only on the Node that is installed
+#   --install DIRECTORY    afterwards installs the package in this directory
 set -euo pipefail
+this_node=false target=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --this-node) this_node=true ;;
+        --install) mkdir -p "$2" && target=$(cd "$2" && pwd) && shift ;;
+        *) echo "unknown argument: $1" >&2 && exit 1 ;;
+    esac
+    shift
+done
 cd "$(dirname "$0")"
 export REPOSITORY
 REPOSITORY=$(cd ../.. && pwd)
@@ -16,7 +28,7 @@ package=$directory/$(npm pack --silent --pack-destination "$directory")
 echo "the package has $(stat -c %s "$package") bytes"
 
 nodes=(node)
-if [ "${1-}" != --installed ]; then
+if ! $this_node; then
     later=$REPOSITORY/target/node
     [ -x "$later/node_modules/node/bin/node" ] || npm install --silent --no-fund --no-audit --prefix "$later" node@26.10.0
     nodes+=("$later/node_modules/node/bin/node")
@@ -54,9 +66,10 @@ node node_modules/typescript/bin/tsc --noEmit --strict --exactOptionalPropertyTy
     --types node test/types/module.mts test/types/common.cts
 
 echo "-- the command"
-cp "$REPOSITORY/guest/examples/legal-hold/component/legal-hold.wasm" .
-npx --offline delete-learning transpile legal-hold.wasm -o legal-hold
-[ -f legal-hold/component.json ]
+for guard in legal-hold retention; do
+    cp "$REPOSITORY/guest/examples/$guard/component/$guard.wasm" .
+    npx --offline delete-learning transpile "$guard.wasm" -o "$guard"
+done
 
 for node in "${nodes[@]}"; do
     port=$((20000 + RANDOM % 10000))
@@ -70,5 +83,12 @@ for node in "${nodes[@]}"; do
 
     echo "-- $("$node" --version): tests"
     "$node" --test --test-reporter dot test/*.test.mjs
-    "$node" "$REPOSITORY/host/node/conformance.mjs" "$REPOSITORY/tests/conformance/cases"
+    "$node" "$REPOSITORY/host/node/conformance.mjs"
+    "$node" "$REPOSITORY/host/node/conformance.mjs" --guard legal-hold=legal-hold --guard retention=retention
 done
+
+if [ -n "$target" ]; then
+    cd "$target"
+    echo '{ "private": true }' >package.json
+    npm install --silent --no-fund --no-audit --offline "$package"
+fi
