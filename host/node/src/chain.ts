@@ -7,6 +7,7 @@ import type { MaybePromise, Rejection, Request } from './contract.js';
 import { PolicyFailure, type FailureKind } from './failure.js';
 import { GuardRules, GuardViolation } from './guard-rules.js';
 import type { Host, Result } from './host-calls.js';
+import { importsToGrant, isGrantable } from './imports.js';
 
 /** Limits of each instance in one request. */
 export interface Limits {
@@ -274,29 +275,17 @@ function classify(thrown: unknown): { kind: FailureKind; message: string } {
     : { kind: 'sandbox', message: `it failed in the sandbox: ${message}` };
 }
 
-const CONTRACT = ['types', 'identity', 'storage'].map((name) => `learnings:plugin/${name}@0.1.0`);
-const SETTINGS = 'wasi:config/store@0.2.0-rc.1';
-/** The interfaces of WASI that a component can be granted. */
-const GRANTABLE = /^wasi:clocks\/(wall|monotonic)-clock@0\.2\.\d+$/;
-
 /** Checks the world of a component, and its imports against its grants. */
 function checkManifest({ manifest }: Component, { directory, grants, name }: ComponentConfig, world: string): void {
   const what = name === undefined ? `the policy ${directory}` : `the guard '${name}' (${directory})`;
   if (manifest.world !== world) throw new Error(`${what} is a ${manifest.world}, not a ${world}`);
-  const unknownGrant = grants.find((grant) => !GRANTABLE.test(grant));
+  const unknownGrant = grants.find((grant) => !isGrantable(grant));
   if (unknownGrant !== undefined) {
     throw new Error(`${what}: '${unknownGrant}' cannot be granted; only the clocks of WASI 0.2 can, by their full names`);
   }
-  const further = manifest.imports.filter((name) => !CONTRACT.includes(name) && name !== SETTINGS);
-  const unknown = further.filter((name) => !GRANTABLE.test(name));
-  if (unknown.length > 0) {
-    throw new Error(
-      `${what} imports ${unknown.join(', ')}; a component can import identity and storage of learnings:plugin@0.1.0, ` +
-        `${SETTINGS}, and the clocks of WASI 0.2 that it is granted`,
-    );
-  }
-  const missing = further.filter((name) => !grants.includes(name));
+  const needed = importsToGrant(what, manifest.imports);
+  const missing = needed.filter((name) => !grants.includes(name));
   if (missing.length === 0) return;
-  const needed = further.map((name) => `'${name}'`).join(', ');
-  throw new Error(`${what} imports ${missing.join(', ')}, which it is not granted; to grant it, set grants: [${needed}]`);
+  const list = needed.map((name) => `'${name}'`).join(', ');
+  throw new Error(`${what} imports ${missing.join(', ')}, which it is not granted; to grant it, set grants: [${list}]`);
 }

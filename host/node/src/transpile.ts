@@ -1,6 +1,7 @@
 // Transpiles a component to JavaScript and core WebAssembly modules.
 import { mkdir, writeFile } from 'node:fs/promises';
 import type { Flavor, Manifest } from './component.js';
+import { importsToGrant } from './imports.js';
 import { limitMemory } from './memory-limit.js';
 
 const PACKAGE = '@bytecodealliance/jco-transpile';
@@ -57,11 +58,15 @@ export async function transpile(
     throw new Error('this is a core WebAssembly module; a policy is a component (wrap it with `wasm-tools component new`)');
   }
   const { imports, exports } = readWorld(await componentWit(component));
+  importsToGrant('the component', imports);
   const world = worldOf(exports);
   const files: Files = { 'globals.js': GLOBALS };
   const modules: string[] = [];
   for (const flavor of ['sync', 'async'] satisfies Flavor[]) {
-    const result = await transpileBytes(component, { ...OPTIONS, ...(flavor === 'async' ? JSPI : {}) });
+    const options = { ...OPTIONS, ...(flavor === 'async' ? JSPI : {}) };
+    const result = await transpileBytes(component, options).catch((cause: unknown) => {
+      throw new Error(`jco cannot transpile the component: ${(cause as Error).message}`, { cause });
+    });
     for (const [name, content] of Object.entries(result.files)) {
       if (name === 'component.js') {
         files[`${flavor}.js`] = IMPORT_GLOBALS + new TextDecoder().decode(content);

@@ -73,14 +73,15 @@ class PolicyWorker {
     // The worker gets no environment variables and no command-line options of the process.
     const options = { workerData, env: {}, execArgv: [], name: 'delete-learning' };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), options);
-    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it running.
-    this.#worker.unref();
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
     this.#worker.on('error', (error) => this.#failed(`its worker failed: ${error.message}`));
     this.#worker.on('exit', () => {
       ended();
       this.#failed('its worker ended');
     });
+    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it running. This
+    // is last because a listener for messages would keep the process running again.
+    this.#worker.unref();
   }
 
   /** Waits until the components are loaded. */

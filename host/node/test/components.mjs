@@ -1,5 +1,5 @@
 // Transpiles the components of the repository and of its tests. REPOSITORY is the path of the repository.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,6 +26,33 @@ export async function assemble(path, directory) {
   const text = await readFile(new URL(path, malicious), 'utf8');
   const component = await parse(await expand(text));
   return { text, directory: await transpileInto(component, path, directory) };
+}
+
+let written = 0;
+
+/**
+ * Writes what a transpiled guard would be whose functions are this JavaScript. In it `forward` has the functions of the
+ * storage behind the guard, and `fail` returns an error. jco cannot transpile the guards of `tests/malicious_policies`.
+ */
+export async function writeGuard(functions, directory) {
+  const target = new URL(`guard-${(written += 1)}/`, directory);
+  const names = ['locate', 'find', 'delete', 'deleteIfOwnedBy', 'deleteIfUnchanged'];
+  const code = `export function instantiate(getModule, imports) {
+    const storage = imports['learnings:plugin/storage'];
+    const thrown = (payload) => { throw Object.assign(new Error('a result'), { payload }); };
+    const fail = (kind, message = 'Not now') => thrown({ kind, message });
+    const call = (name) => (argument) => {
+      const { tag, val } = storage[name](argument);
+      return tag === 'ok' ? val : thrown(val);
+    };
+    const forward = Object.fromEntries(${JSON.stringify(names)}.map((name) => [name, call(name)]));
+    return { storage: { ...forward, ${functions} } };
+  }`;
+  await mkdir(target);
+  await writeFile(new URL('sync.js', target), code);
+  await writeFile(new URL('package.json', target), '{ "type": "module" }');
+  await writeFile(new URL('component.json', target), JSON.stringify({ format: 1, world: 'guard', imports: [], modules: [] }));
+  return target;
 }
 
 async function transpileInto(component, name, directory) {
