@@ -27,8 +27,8 @@ export const loadPolicy = () => Policy.load();
 /**
  * Decides on a situation, in fresh instances of the policy and of each guard. Returns
  * - `answer`: 'deleted' or the rejection,
- * - `calls`: the calls in order, each `{ by, name, argument, result, error, calls }`. `error` is an error of the contract,
- *   `result` the result otherwise. A call that a guard serves has the calls of the guard.
+ * - `calls`: the calls in order, each `{ by, name, argument, result, error, calls }`. `error` is an error of the
+ *   contract, `result` the result otherwise. A call that a guard serves has the calls of the guard.
  * - `deleted`: whether the record was deleted; null if that is unknown,
  * - `failure`: the `PolicyFailure` if there is no valid decision.
  */
@@ -39,8 +39,8 @@ export async function decide(situation) {
     component: trace.component(name ?? 'policy', components[name ?? 'policy']),
   });
   const chain = new Chain([link({ settings: {} }), ...guardsOf(situation).map(link)], LIMITS);
-  const host = new HostCalls(requestOf(situation), identityOf(situation), storageOf(situation), true);
   try {
+    const host = new HostCalls(requestOf(situation), identityOf(situation), storageOf(situation), true);
     const { deleted, rejection } = validate(chain.decide(host.request, host), host);
     return { answer: rejection ?? 'deleted', calls: trace.calls, deleted: deleted || host.deleted };
   } catch (failure) {

@@ -150,6 +150,31 @@ export async function testDecisions(t, { page, open }) {
     ]);
   });
 
+  await t.test('a failure is answered 500, with its message for the log only', async () => {
+    // The form accepts no such text, which no host can pass on.
+    for (const [name, kind] of [
+      ['subject', 'identity'],
+      ['learning-id', 'invalid-argument'],
+    ]) {
+      const failed = await page.evaluate(
+        async ([situation, name]) => {
+          const [{ decide }, { showDecision }] = await Promise.all([import('./decide.mjs'), import('./decision.mjs')]);
+          const decision = await decide({ ...situation, [name]: '\ud800' });
+          showDecision({ ...situation, identity: 'verified' }, decision);
+          return { ...decision, failure: { kind: decision.failure.kind, message: decision.failure.message } };
+        },
+        [INITIAL, name],
+      );
+      assert.equal(failed.failure.kind, kind);
+      assert.equal(failed.deleted, false);
+      assert.equal(failed.answer.rule, 'policy-error');
+      const { status, rule, body } = await shown(page);
+      assert.deepEqual([status, rule], ['500 Internal Server Error', 'policy-error']);
+      assert.match(body, /^{"detail":"Internal server error","error_code":"INTERNAL_SERVER_ERROR"}$/);
+      assert.match(await page.locator('#response .log').innerText(), /for the log: .*unpaired surrogate/s);
+    }
+  });
+
   await t.test('the guard that retains a record is named', async () => {
     await open('legal-hold=yes&retention=yes&created=2026-01-01');
     assert.equal((await shown(page)).title, 'The guard retention retains the record');

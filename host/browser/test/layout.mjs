@@ -82,7 +82,10 @@ export async function testLayout(t, { page, open, change }) {
       await page.getByRole('button', { name: 'Run all cases' }).click();
       const results = page.locator('#results');
       await results.waitFor();
-      assert.ok(await results.evaluate(({ clientWidth, scrollWidth }) => scrollWidth <= clientWidth), `${width}x${height}`);
+      assert.ok(
+        await results.evaluate(({ clientWidth, scrollWidth }) => scrollWidth <= clientWidth),
+        `${width}x${height}`,
+      );
     }
   });
 
