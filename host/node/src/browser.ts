@@ -18,7 +18,10 @@ export class Policy extends LoadedPolicy {
    * return promises.
    */
   static async load(options: PolicyOptions = {}): Promise<Policy> {
-    const settings = readOptions(options, DEFAULT_POLICY, (directory) => new URL(directory, document.baseURI));
+    const settings = readOptions(options, DEFAULT_POLICY, (directory) =>
+      // A web worker has no document.
+      directory instanceof URL ? directory : new URL(directory, globalThis.document?.baseURI ?? globalThis.location.href),
+    );
     return new Policy(await InThread.load(settings), settings);
   }
 }

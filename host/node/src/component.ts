@@ -51,6 +51,9 @@ type Instantiate = (getModule: GetModule, imports: object, core: InstantiateCore
 /** Engines with JSPI have this function, which TypeScript does not know yet. */
 type Promising = (call: Function) => Function;
 
+/** Maximum number of glues that wait for a request. More are created while more decisions run at once. */
+const MAX_FREE = 32;
+
 export class Component {
   #free: Glue[] = [];
 
@@ -81,7 +84,7 @@ export class Component {
     return {
       call: (name, argument) => glue.call(name, argument),
       release: () => {
-        if (glue.stop()) this.#free.push(glue);
+        if (glue.stop() && this.#free.length < MAX_FREE) this.#free.push(glue);
       },
     };
   }
