@@ -1,6 +1,6 @@
 // Measures a decision of the package beside Cedar and Rego with the same rule: an owner deletes its own record with the
-// scope `learnings:delete`, and an administrator any record. Cedar and Rego answer "allowed" or "denied"; the package also
-// deletes the record through asynchronous functions, and validates what they return.
+// scope `learnings:delete`, and an administrator any record. Cedar and Rego answer "allowed" or "denied"; the package
+// also deletes the record through asynchronous functions, and validates what they return.
 //
 //   node bench.mjs [--json] [--rounds 7] [--decisions 2000]
 //
@@ -129,14 +129,25 @@ function main() {
   }
   const rows = names.map((name) => {
     const keys = ['perSecond', 'cpuMs', 'memoryMb', 'growthKb'];
-    return { name, ...Object.fromEntries(keys.map((key) => [key, median(results[name].map((result) => result[key]))])) };
+    return {
+      name,
+      ...Object.fromEntries(keys.map((key) => [key, median(results[name].map((result) => result[key]))])),
+    };
   });
   if (values.json) return console.log(JSON.stringify({ node: process.version, rows }));
-  console.log(`Node ${process.version}, medians of ${values.rounds} rounds of ${decisions} decisions, one after another\n`);
+  console.log(
+    `Node ${process.version}, medians of ${values.rounds} rounds of ${decisions} decisions, one after another\n`,
+  );
   console.log('| | decisions per second | processor time | memory of the process | growth per decision |');
   console.log('|---|---|---|---|---|');
   for (const { name, perSecond, cpuMs, memoryMb, growthKb } of rows) {
-    const cells = [name, Math.round(perSecond), `${cpuMs.toFixed(3)} ms`, `${Math.round(memoryMb)} MB`, `${growthKb.toFixed(1)} KB`];
+    const cells = [
+      name,
+      Math.round(perSecond),
+      `${cpuMs.toFixed(3)} ms`,
+      `${Math.round(memoryMb)} MB`,
+      `${growthKb.toFixed(1)} KB`,
+    ];
     console.log(`| ${cells.join(' | ')} |`);
   }
 }

@@ -143,10 +143,12 @@ class Glue {
     if (kind === 'function') {
       const call = (...values: unknown[]) => (live() as Function)(...values);
       // `globals.js` of a transpiled component calls this in place of `WebAssembly.promising`.
-      const promising = () => (...values: unknown[]) => {
-        const { promising } = WebAssembly as unknown as { promising: Promising };
-        return promising(live() as Function)(...values);
-      };
+      const promising =
+        () =>
+        (...values: unknown[]) => {
+          const { promising } = WebAssembly as unknown as { promising: Promising };
+          return promising(live() as Function)(...values);
+        };
       return Object.assign(call, { promising });
     }
     if (kind !== 'memory') return {};
@@ -254,7 +256,9 @@ async function readManifest(base: URL): Promise<Manifest> {
 async function read(url: URL): Promise<ArrayBuffer | Uint8Array<ArrayBuffer>> {
   if (url.protocol === 'file:') {
     // Not a static import, so that bundlers for browsers do not follow it.
-    const { readFile } = (await import(/* webpackIgnore: true */ 'node:fs/promises')) as typeof import('node:fs/promises');
+    const { readFile } = (await import(
+      /* webpackIgnore: true */ 'node:fs/promises'
+    )) as typeof import('node:fs/promises');
     return readFile(url) as Promise<Uint8Array<ArrayBuffer>>;
   }
   const response = await fetch(url);

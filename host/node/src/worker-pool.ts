@@ -20,10 +20,7 @@ export type ToWorker = { request: Request } | { result: Result } | { failed: tru
 
 /** A message of a worker. */
 export type FromWorker =
-  | { ready: true }
-  | { loadError: string }
-  | { call: HostFunction; argument: string | undefined }
-  | { answer: Answer };
+  { ready: true } | { loadError: string } | { call: HostFunction; argument: string | undefined } | { answer: Answer };
 
 export class WorkerPool implements Runner {
   readonly mode = 'worker';
@@ -69,7 +66,10 @@ class PolicyWorker {
   isUsable = true;
 
   constructor({ components, limits }: Settings, ended: () => void) {
-    const workerData: WorkerStart = { settings: { components, limits }, signal: this.#signal.buffer as SharedArrayBuffer };
+    const workerData: WorkerStart = {
+      settings: { components, limits },
+      signal: this.#signal.buffer as SharedArrayBuffer,
+    };
     // The worker gets no environment variables and no command-line options of the process.
     const options = { workerData, env: {}, execArgv: [], name: 'delete-learning' };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), options);
@@ -79,8 +79,8 @@ class PolicyWorker {
       ended();
       this.#failed('its worker ended');
     });
-    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it running. This
-    // is last because a listener for messages would keep the process running again.
+    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it
+    // running. This is last because a listener for messages would keep the process running again.
     this.#worker.unref();
   }
 
