@@ -16,7 +16,7 @@ export interface WorkerStart {
 }
 
 /** A message to a worker: a request, or the answer to a call. */
-export type ToWorker = { request: Request } | { result: Result } | { failed: true };
+export type ToWorker = { request: Request; current: Result } | { result: Result } | { failed: true };
 
 /** A message of a worker. */
 export type FromWorker =
@@ -39,12 +39,22 @@ export class WorkerPool implements Runner {
   }
 
   start(request: Request, host: HostCalls): Running {
-    const worker = this.#idle.pop() ?? this.#newWorker();
-    const answer = worker.decide(request, host).then((answer) => {
+    let worker: PolicyWorker | undefined;
+    let isAborted = false;
+    const decide = async (): Promise<Answer> => {
+      // Every policy needs the caller, so it is passed with the request. That saves a call from thread to thread.
+      const current = await host.call('current');
+      if (isAborted) throw new Error('the decision has ended');
+      worker = this.#idle.pop() ?? this.#newWorker();
+      const answer = await worker.decide(request, current, host);
       if (worker.isUsable) this.#idle.push(worker);
       return answer;
-    });
-    return { answer, abort: () => void worker.stop() };
+    };
+    const abort = () => {
+      isAborted = true;
+      void worker?.stop();
+    };
+    return { answer: decide(), abort };
   }
 
   async close(): Promise<void> {
@@ -91,11 +101,11 @@ class PolicyWorker {
     this.#worker.unref();
   }
 
-  decide(request: Request, host: HostCalls): Promise<Answer> {
+  decide(request: Request, current: Result, host: HostCalls): Promise<Answer> {
     return new Promise((resolve) => {
       this.#decision = { host, resolve };
       // The event loop of the worker receives a request, so it needs no signal.
-      this.#worker.postMessage({ request } satisfies ToWorker);
+      this.#worker.postMessage({ request, current } satisfies ToWorker);
     });
   }
 
