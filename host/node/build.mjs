@@ -1,5 +1,5 @@
-// Builds the package into build/: the types of the contract from wit/, the code from src/, and the default policy from its
-// component.
+// Builds the package into build/: the types of the contract from wit/, the code from src/, and the default policy from
+// its component.
 import { spawnSync } from 'node:child_process';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

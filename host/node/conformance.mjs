@@ -2,8 +2,8 @@
 //
 //   node conformance.mjs [--json] [--guard NAME=DIRECTORY]…
 //
-// A guard is a transpiled component without settings. It makes calls of its own, so with guards only answers and remaining
-// records are compared, and no cases with faults are run, because these are for certain calls.
+// A guard is a transpiled component without settings. It makes calls of its own, so with guards only answers and
+// remaining records are compared, and no cases with faults are run, because these are for certain calls.
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -33,8 +33,12 @@ for (const test of cases) {
   if (values.json) console.log(JSON.stringify(got));
   if (passes(test, got)) continue;
   failed += 1;
-  if (!values.json) console.log(`${test.name}\n  expected ${JSON.stringify(test.expect)}\n  got      ${JSON.stringify(got)}`);
+  if (!values.json)
+    console.log(`${test.name}\n  expected ${JSON.stringify(test.expect)}\n  got      ${JSON.stringify(got)}`);
 }
-if (!values.json) console.log(`${cases.length - failed} passed, ${failed} failed (${process.version}, ${policy.mode}, ${guards.length} guards)`);
+if (!values.json)
+  console.log(
+    `${cases.length - failed} passed, ${failed} failed (${process.version}, ${policy.mode}, ${guards.length} guards)`,
+  );
 // No cases at all is a failure.
 process.exitCode = failed || cases.length === 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs the package, installs it in an empty directory, and runs there the README's examples, the tests and the conformance
-# cases. On the Node that is installed, and on a later one that has JSPI.
+# Packs the package, installs it in an empty directory, and runs there the README's examples, the tests and the
+# conformance cases. On the Node that is installed, and on a later one that has JSPI.
 #
 #   ./test.sh [--this-node] [--install DIRECTORY]
 #

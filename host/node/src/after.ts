@@ -6,7 +6,7 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
-/** Calls `call` and passes what it returns, or what its promise resolves to, to `next`; or what it throws to `failed`. */
+/** Calls `call`, and passes its result or what its promise resolves to to `next`, or what it throws to `failed`. */
 export function settle<Value, Next>(
   call: () => MaybePromise<Value>,
   next: (value: Value) => Next,

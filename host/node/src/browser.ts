@@ -14,11 +14,16 @@ export class Policy extends LoadedPolicy {
 
   /**
    * Loads a policy and its guards from URLs. They run in the page, so a component that does not return blocks it:
-   * `timeoutMs` limits only the time of your own functions. In an engine without JSPI (`mode` is `sync`), these must not
-   * return promises.
+   * `timeoutMs` limits only the time of your own functions. In an engine without JSPI (`mode` is `sync`), these must
+   * not return promises.
    */
   static async load(options: PolicyOptions = {}): Promise<Policy> {
-    const settings = readOptions(options, DEFAULT_POLICY, (directory) => new URL(directory, document.baseURI));
+    const settings = readOptions(options, DEFAULT_POLICY, (directory) =>
+      // A web worker has no document.
+      directory instanceof URL
+        ? directory
+        : new URL(directory, globalThis.document?.baseURI ?? globalThis.location.href),
+    );
     return new Policy(await InThread.load(settings), settings);
   }
 }

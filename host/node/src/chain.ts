@@ -1,5 +1,5 @@
-// A policy and its guards in one request: each component in a fresh instance, the export of each guard behind the import
-// of the component before it, and the last one in front of the host.
+// A policy and its guards in one request: each component in a fresh instance, the export of each guard behind the
+// import of the component before it, and the last one in front of the host.
 import { settle } from './after.js';
 import { isDelete, type HostFunction, type StorageFunction } from './checks.js';
 import { Component, type Flavor, type Imports, type Instance } from './component.js';
@@ -69,7 +69,8 @@ export class Chain {
     const run = new Run(host, this.limits);
     const [policy, ...guards] = this.components;
     let storage = host as StorageLink;
-    for (const { component, config } of guards.reverse()) storage = new GuardRun(component, config, storage, run).served;
+    for (const { component, config } of guards.reverse())
+      storage = new GuardRun(component, config, storage, run).served;
     const policyRun = new ComponentRun(policy!.component, policy!.config, storage, run);
     return settle(
       () => policyRun.callExport('deleteLearning', request),
@@ -281,7 +282,9 @@ function checkManifest({ manifest }: Component, { directory, grants, name }: Com
   if (manifest.world !== world) throw new Error(`${what} is a ${manifest.world}, not a ${world}`);
   const unknownGrant = grants.find((grant) => !isGrantable(grant));
   if (unknownGrant !== undefined) {
-    throw new Error(`${what}: '${unknownGrant}' cannot be granted; only the clocks of WASI 0.2 can, by their full names`);
+    throw new Error(
+      `${what}: '${unknownGrant}' cannot be granted; only the clocks of WASI 0.2 can, by their full names`,
+    );
   }
   const needed = importsToGrant(what, manifest.imports);
   const missing = needed.filter((name) => !grants.includes(name));

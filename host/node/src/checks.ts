@@ -173,8 +173,8 @@ const VALUES: Record<HostFunction, Check> = {
 };
 
 /**
- * Marks a storage that injects faults, as conformance cases do: its functions can also return outcomes and errors of other
- * functions.
+ * Marks a storage that injects faults, as conformance cases do: its functions can also return outcomes and errors of
+ * other functions.
  */
 export const INJECTS_FAULTS = Symbol('injects faults');
 
@@ -200,7 +200,8 @@ export function contractError(name: HostFunction, thrown: unknown, injectsFaults
   if (!(thrown instanceof StorageError)) return undefined;
   const subject = `${qualified(name)} threw a StorageError`;
   const all = Object.values(StorageErrorKind);
-  const kinds = isDelete(name) || injectsFaults ? all : all.filter((kind) => kind !== 'denied' && kind !== 'outcome-unknown');
+  const kinds =
+    isDelete(name) || injectsFaults ? all : all.filter((kind) => kind !== 'denied' && kind !== 'outcome-unknown');
   oneOf(kinds)(thrown.kind, { subject, path: 'kind' });
   text(thrown.message, { subject, path: 'message' });
   return { kind: thrown.kind, message: thrown.message };

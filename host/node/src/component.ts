@@ -51,6 +51,9 @@ type Instantiate = (getModule: GetModule, imports: object, core: InstantiateCore
 /** Engines with JSPI have this function, which TypeScript does not know yet. */
 type Promising = (call: Function) => Function;
 
+/** Maximum number of glues that wait for a request. More are created while more decisions run at once. */
+const MAX_FREE = 32;
+
 export class Component {
   #free: Glue[] = [];
 
@@ -81,7 +84,7 @@ export class Component {
     return {
       call: (name, argument) => glue.call(name, argument),
       release: () => {
-        if (glue.stop()) this.#free.push(glue);
+        if (glue.stop() && this.#free.length < MAX_FREE) this.#free.push(glue);
       },
     };
   }
@@ -140,10 +143,12 @@ class Glue {
     if (kind === 'function') {
       const call = (...values: unknown[]) => (live() as Function)(...values);
       // `globals.js` of a transpiled component calls this in place of `WebAssembly.promising`.
-      const promising = () => (...values: unknown[]) => {
-        const { promising } = WebAssembly as unknown as { promising: Promising };
-        return promising(live() as Function)(...values);
-      };
+      const promising =
+        () =>
+        (...values: unknown[]) => {
+          const { promising } = WebAssembly as unknown as { promising: Promising };
+          return promising(live() as Function)(...values);
+        };
       return Object.assign(call, { promising });
     }
     if (kind !== 'memory') return {};
@@ -251,7 +256,9 @@ async function readManifest(base: URL): Promise<Manifest> {
 async function read(url: URL): Promise<ArrayBuffer | Uint8Array<ArrayBuffer>> {
   if (url.protocol === 'file:') {
     // Not a static import, so that bundlers for browsers do not follow it.
-    const { readFile } = (await import(/* webpackIgnore: true */ 'node:fs/promises')) as typeof import('node:fs/promises');
+    const { readFile } = (await import(
+      /* webpackIgnore: true */ 'node:fs/promises'
+    )) as typeof import('node:fs/promises');
     return readFile(url) as Promise<Uint8Array<ArrayBuffer>>;
   }
   const response = await fetch(url);

@@ -1,6 +1,13 @@
 // Runs conformance cases (`tests/conformance`), in Node and in browsers.
 import { INJECTS_FAULTS } from './checks.js';
-import { IdentityError, StorageError, type Caller, type RecordStorage, type Rejection, type Request } from './contract.js';
+import {
+  IdentityError,
+  StorageError,
+  type Caller,
+  type RecordStorage,
+  type Rejection,
+  type Request,
+} from './contract.js';
 import type { Decision } from './decision.js';
 import { storageForRecord, type MemoryRecord } from './memory.js';
 import type { LoadedPolicy } from './policy.js';

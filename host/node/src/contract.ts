@@ -154,7 +154,8 @@ export class StorageError extends Error implements storage.StorageError {
   /**
    * @param kind The reason, which determines the answer to the caller. Only deletes can throw `denied` and
    * `outcome-unknown`.
-   * @param message A description for the log. It must not contain a secret. The message of `denied` is for the caller.
+   * @param message A description for the log. It must not contain a secret. The message of `denied` is for the
+   * caller.
    */
   constructor(
     readonly kind: StorageErrorKind,

@@ -1,5 +1,5 @@
-// Validates what a policy returned against what the host's storage returned. `host/sandbox/src/decision.rs` has the same
-// rules with the same messages.
+// Validates what a policy returned against what the host's storage returned. `host/sandbox/src/decision.rs` has the
+// same rules with the same messages.
 import type { Answer } from './chain.js';
 import { STATUS, type ErrorCode, type Rejection } from './contract.js';
 import { PolicyFailure } from './failure.js';

@@ -5,7 +5,8 @@ import { parseTarget, respond, type HandlerOptions } from './http.js';
 export type { DecisionEvent, HandlerOptions, RequestTarget } from './http.js';
 
 /**
- * Returns a middleware that serves `DELETE /learnings/{id}` below the path where it is mounted: `app.use(deleteLearning(…))`.
+ * Returns a middleware that serves `DELETE /learnings/{id}` below the path where it is mounted:
+ * `app.use(deleteLearning(…))`.
  *
  * It parses the URL itself, because the router of Express answers ids that are not UTF-8 before a caller is
  * authenticated. Request bodies are ignored; mount it before middleware that parses them.

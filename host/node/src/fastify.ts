@@ -5,9 +5,9 @@ import { parseTarget, respond, type HandlerOptions } from './http.js';
 export type { DecisionEvent, HandlerOptions, RequestTarget } from './http.js';
 
 /**
- * The option `rewriteUrl` of Fastify that the plugin needs: `Fastify({ rewriteUrl })`. The router of Fastify rejects ids
- * that are not UTF-8 before a caller is authenticated, matches no id of more than 100 characters, and decodes the path.
- * It therefore gets a fixed path, and the plugin parses the original URL.
+ * The option `rewriteUrl` of Fastify that the plugin needs: `Fastify({ rewriteUrl })`. The router of Fastify rejects
+ * ids that are not UTF-8 before a caller is authenticated, matches no id of more than 100 characters, and decodes the
+ * path. It therefore gets a fixed path, and the plugin parses the original URL.
  */
 export function rewriteUrl(request: { url?: string | undefined; method?: string | undefined }): string {
   const url = request.url ?? '/';

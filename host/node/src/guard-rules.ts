@@ -1,5 +1,5 @@
-// The rules of a guard (`wit/world.wit`): a guard can only retain records. `host/sandbox/src/guard_rules.rs` has the same
-// rules with the same messages.
+// The rules of a guard (`wit/world.wit`): a guard can only retain records. `host/sandbox/src/guard_rules.rs` has the
+// same rules with the same messages.
 import type { StorageFunction } from './checks.js';
 import type { Learning, Outcome, StorageErrorKind, Target } from './contract.js';
 import type { Result } from './host-calls.js';
@@ -48,9 +48,7 @@ export class GuardRules {
     }
     const isFoundRevision = name === 'deleteIfUnchanged' && this.#found?.learning?.revision === argument;
     const implies =
-      called.name === 'delete' ||
-      isSame(called, { name, argument }) ||
-      (isFoundRevision && this.#foundMeets(called));
+      called.name === 'delete' || isSame(called, { name, argument }) || (isFoundRevision && this.#foundMeets(called));
     if (!implies) throw new GuardViolation('its delete has a weaker condition than the delete that was called');
   }
 

@@ -89,7 +89,8 @@ export class HostCalls implements Host {
       const value = call();
       if (!this.synchronous || !isPromise(value)) return value;
       value.then(undefined, () => {});
-      const message = `${qualified(name)} returned a promise; this engine has no JSPI (WebAssembly.Suspending), so expected a value`;
+      const reason = 'this engine has no JSPI (WebAssembly.Suspending), so expected a value';
+      const message = `${qualified(name)} returned a promise; ${reason}`;
       throw this.#fail(name, new InvalidValue(message));
     };
     return settle(

@@ -1,4 +1,5 @@
-// What the handlers of Express and Fastify have in common: the parameters of `DELETE /learnings/{id}`, and the response.
+// What the handlers of Express and Fastify have in common: the parameters of `DELETE /learnings/{id}`, and the
+// response.
 import type { Caller, MaybePromise, RecordStorage, Rejection, Request, StorageErrorKind } from './contract.js';
 import { errorCodeName, type Decision } from './decision.js';
 import { PolicyFailure } from './failure.js';

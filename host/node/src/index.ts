@@ -19,8 +19,8 @@ export class Policy extends LoadedPolicy {
    * Loads a policy and its guards. Throws if one of them cannot be read, imports what it is not granted, or is no
    * component of this contract.
    *
-   * The default policy runs in the calling thread if the engine has JSPI: its running time is bounded, so no timeout has
-   * to stop it. Everything else runs in worker threads, which can be terminated.
+   * The default policy runs in the calling thread if the engine has JSPI: its running time is bounded, so no timeout
+   * has to stop it. Everything else runs in worker threads, which can be terminated.
    */
   static async load(options: PolicyOptions = {}): Promise<Policy> {
     if (typeof ''.isWellFormed !== 'function') throw new Error('delete-learning requires Node 20.19 or later');

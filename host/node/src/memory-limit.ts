@@ -1,5 +1,5 @@
-// Limits the memories of a core WebAssembly module. JavaScript cannot limit the memory that a module defines for itself, so
-// its maximum is written into the module.
+// Limits the memories of a core WebAssembly module. JavaScript cannot limit the memory that a module defines for
+// itself, so its maximum is written into the module.
 
 const PAGE_BYTES = 65_536;
 const MEMORY_SECTION = 5;
@@ -25,7 +25,8 @@ function memorySection(input: Input, maxPages: number): Uint8Array {
   const content = [...integer(count)];
   for (let index = 0; index < count; index += 1) {
     const flags = input.byte();
-    // Bit 0: there is a maximum. The other bits are for shared and 64-bit memories, which no component of the contract has.
+    // Bit 0: there is a maximum. The other bits are for shared and 64-bit memories, which no component of the
+    // contract has.
     if (flags > 1) throw new Error('the component has a shared or a 64-bit memory');
     const initial = input.integer();
     const max = flags === 1 ? Math.min(input.integer(), maxPages) : maxPages;

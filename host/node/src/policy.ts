@@ -10,8 +10,8 @@ import { Permits } from './queue.js';
 /** A component, and what it gets beyond the contract. */
 export interface ComponentOptions {
   /**
-   * The directory that `npx delete-learning transpile FILE -o DIRECTORY` wrote: a path or a URL. It contains JavaScript,
-   * so load only what you transpiled yourself.
+   * The directory that `npx delete-learning transpile FILE -o DIRECTORY` wrote: a path or a URL. It contains
+   * JavaScript, so load only what you transpiled yourself.
    */
   component: string | URL;
   /** The settings that the component reads through `wasi:config/store`. */
@@ -43,8 +43,8 @@ export interface PolicyOptions extends Partial<ComponentOptions> {
 }
 
 /**
- * How decisions run: `jspi`, in the calling thread, waiting for promises with JavaScript Promise Integration; `worker`, in
- * worker threads; `sync`, in the calling thread and without promises.
+ * How decisions run: `jspi`, in the calling thread, waiting for promises with JavaScript Promise Integration; `worker`,
+ * in worker threads; `sync`, in the calling thread and without promises.
  */
 export type Mode = 'jspi' | 'worker' | 'sync';
 
@@ -157,7 +157,8 @@ export abstract class LoadedPolicy {
   }
 
   /**
-   * Decides on one request, and deletes the record if the policy permits it. Every component runs in a fresh instance.
+   * Decides on one request, and deletes the record if the policy permits it. Every component runs in a fresh
+   * instance.
    *
    * `identity` and `storage` belong to this request. Their functions run in the calling thread.
    *

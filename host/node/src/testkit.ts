@@ -1,7 +1,7 @@
 // Tests a storage: whether it guarantees what a policy relies on (`wit/EMBEDDING.md`).
 //
-// The kit calls the storage in this thread, and changes the records in a worker thread through another connection. So it
-// can hold a change open while a delete runs, also if both use a synchronous driver.
+// The kit calls the storage in this thread, and changes the records in a worker thread through another connection. So
+// it can hold a change open while a delete runs, also if both use a synchronous driver.
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { checkValue, contractError, describe, InvalidValue, type StorageFunction } from './checks.js';
 import type { Learning, MaybePromise, Outcome, RecordStorage } from './contract.js';
@@ -173,7 +173,8 @@ interface RemoteCall {
   holdMs?: number;
 }
 
-type RemoteMessage = { ready: true } | { id: number; value: unknown } | { id: number; error: string } | { held: number };
+type RemoteMessage =
+  { ready: true } | { id: number; value: unknown } | { id: number; error: string } | { held: number };
 
 /** The storage under test, the other connection, and the report. */
 class Kit {
@@ -253,7 +254,12 @@ class Kit {
     const id = (this.#nextCall += 1);
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject, ...(held ? { held } : {}) });
-      this.worker.postMessage({ id, name, values, ...(holdMs === undefined ? {} : { holdMs }) } satisfies RemoteCall);
+      this.worker.postMessage({
+        id,
+        name,
+        values,
+        ...(holdMs === undefined ? {} : { holdMs }),
+      } satisfies RemoteCall);
     });
   }
 
@@ -327,7 +333,9 @@ function shown(result: Result): string {
 }
 
 async function checkReads(kit: Kit): Promise<void> {
-  const full = Object.fromEntries(Object.entries(COLUMNS).map(([name, values]) => [name, values[1]])) as Partial<Columns>;
+  const full = Object.fromEntries(
+    Object.entries(COLUMNS).map(([name, values]) => [name, values[1]]),
+  ) as Partial<Columns>;
   for (const columns of [full, {}]) {
     const id = await kit.insert(columns);
     const stored = { ...defaults(), ...columns };
@@ -338,7 +346,11 @@ async function checkReads(kit: Kit): Promise<void> {
       kit.expect(isSame(name, found![name], stored[name]), 'record', message);
     }
     const again = await kit.find(id);
-    kit.expect(again?.revision === found!.revision, 'revision', 'find returned two revisions of a record that did not change');
+    kit.expect(
+      again?.revision === found!.revision,
+      'revision',
+      'find returned two revisions of a record that did not change',
+    );
     const [located, absent] = [await kit.call(id, 'locate'), await kit.call(kit.newId(), 'locate')];
     kit.expect(located.tag === 'ok', 'locate', `locate of a record that exists returned ${shown(located)}`);
     const message = 'locate returned different targets for a record that exists and for one that does not';
@@ -407,8 +419,9 @@ async function checkRevisions(kit: Kit): Promise<void> {
       if (name === 'userId') owner = value as string | undefined;
       const after = await kit.find(id);
       if (!before || !after) break;
-      const message = `find returned the ${name} ${describe(after[name as keyof Columns])} after it was changed to ${describe(value)}`;
-      kit.expect(isSame(name, after[name as keyof Columns], value), 'record', message);
+      const got = after[name as keyof Columns];
+      const message = `find returned the ${name} ${describe(got)} after it was changed to ${describe(value)}`;
+      kit.expect(isSame(name, got, value), 'record', message);
       const unchanged = `the revision did not change when ${name} was changed to ${describe(value)}`;
       kit.expect(before.revision !== after.revision, 'revision', unchanged);
       const what = `a record whose ${name} was changed to ${describe(value)}`;
@@ -431,7 +444,8 @@ async function checkBytes(kit: Kit): Promise<void> {
   for (const [suffix, other] of [...SIMILAR, ...UNUSUAL.map((text) => [text, `${text}x`] as const)]) {
     const prefix = kit.newId();
     const id = await kit.insert({}, `${prefix}${suffix}`);
-    const what = `an id that ends in ${JSON.stringify(other)}, while a record exists whose id ends in ${JSON.stringify(suffix)},`;
+    const existing = `while a record exists whose id ends in ${JSON.stringify(suffix)}`;
+    const what = `an id that ends in ${JSON.stringify(other)}, ${existing},`;
     await kit.expectOutcome('bytes', what, `${prefix}${other}`, ['delete'], 'absent');
     await kit.expectOutcome('bytes', what, `${prefix}${other}`, ['deleteIfOwnedBy', 'alice'], 'absent');
     const found = await kit.find(`${prefix}${other}`);
@@ -511,7 +525,10 @@ async function judge(
 async function checkTwoDeletes(kit: Kit): Promise<void> {
   for (let round = 0; round < FREE_ROUNDS / 5; round += 1) {
     const id = await kit.insert();
-    const results = await Promise.all([kit.call(id, 'deleteIfOwnedBy', 'alice'), kit.call(id, 'deleteIfOwnedBy', 'alice')]);
+    const results = await Promise.all([
+      kit.call(id, 'deleteIfOwnedBy', 'alice'),
+      kit.call(id, 'deleteIfOwnedBy', 'alice'),
+    ]);
     const deleted = results.filter(({ tag, val }) => tag === 'ok' && val === 'deleted').length;
     const message = `of two deletes of one record at the same time, ${deleted} returned 'deleted'; expected one`;
     kit.expect(deleted === 1, 'atomic', message);

@@ -55,7 +55,9 @@ export async function transpile(
     `${PACKAGE}/wasm-tools`,
   );
   if (component[4] === 1) {
-    throw new Error('this is a core WebAssembly module; a policy is a component (wrap it with `wasm-tools component new`)');
+    throw new Error(
+      'this is a core WebAssembly module; a policy is a component (wrap it with `wasm-tools component new`)',
+    );
   }
   const { imports, exports } = readWorld(await componentWit(component));
   importsToGrant('the component', imports);
@@ -120,14 +122,18 @@ async function importJco<Module>(name: string): Promise<Module> {
     return (await import(name)) as Module;
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    throw new Error(`transpiling needs ${PACKAGE}, which is not installed; run \`npm install --save-dev ${PACKAGE}@0.15.0\``, { cause });
+    throw new Error(
+      `transpiling needs ${PACKAGE}, which is not installed; run \`npm install --save-dev ${PACKAGE}@0.15.0\``,
+      { cause },
+    );
   }
 }
 
 /** The names of the imports and the whole exports in the world of a component, from its text form. */
 function readWorld(wit: string): { imports: string[]; exports: string[] } {
   const body = /world root \{(.*?)^\}/ms.exec(wit)?.[1] ?? '';
-  const lines = (keyword: string) => [...body.matchAll(new RegExp(`^ *${keyword} ([^;{]+)`, 'gm'))].map(([, text]) => text!.trim());
+  const lines = (keyword: string) =>
+    [...body.matchAll(new RegExp(`^ *${keyword} ([^;{]+)`, 'gm'))].map(([, text]) => text!.trim());
   return { imports: lines('import').map((text) => text.split(': ')[0]!), exports: lines('export') };
 }
 

@@ -16,14 +16,11 @@ export interface WorkerStart {
 }
 
 /** A message to a worker: a request, or the answer to a call. */
-export type ToWorker = { request: Request } | { result: Result } | { failed: true };
+export type ToWorker = { request: Request; current: Result } | { result: Result } | { failed: true };
 
 /** A message of a worker. */
 export type FromWorker =
-  | { ready: true }
-  | { loadError: string }
-  | { call: HostFunction; argument: string | undefined }
-  | { answer: Answer };
+  { ready: true } | { loadError: string } | { call: HostFunction; argument: string | undefined } | { answer: Answer };
 
 export class WorkerPool implements Runner {
   readonly mode = 'worker';
@@ -42,12 +39,22 @@ export class WorkerPool implements Runner {
   }
 
   start(request: Request, host: HostCalls): Running {
-    const worker = this.#idle.pop() ?? this.#newWorker();
-    const answer = worker.decide(request, host).then((answer) => {
+    let worker: PolicyWorker | undefined;
+    let isAborted = false;
+    const decide = async (): Promise<Answer> => {
+      // Every policy needs the caller, so it is passed with the request. That saves a call from thread to thread.
+      const current = await host.call('current');
+      if (isAborted) throw new Error('the decision has ended');
+      worker = this.#idle.pop() ?? this.#newWorker();
+      const answer = await worker.decide(request, current, host);
       if (worker.isUsable) this.#idle.push(worker);
       return answer;
-    });
-    return { answer, abort: () => void worker.stop() };
+    };
+    const abort = () => {
+      isAborted = true;
+      void worker?.stop();
+    };
+    return { answer: decide(), abort };
   }
 
   async close(): Promise<void> {
@@ -69,7 +76,10 @@ class PolicyWorker {
   isUsable = true;
 
   constructor({ components, limits }: Settings, ended: () => void) {
-    const workerData: WorkerStart = { settings: { components, limits }, signal: this.#signal.buffer as SharedArrayBuffer };
+    const workerData: WorkerStart = {
+      settings: { components, limits },
+      signal: this.#signal.buffer as SharedArrayBuffer,
+    };
     // The worker gets no environment variables and no command-line options of the process.
     const options = { workerData, env: {}, execArgv: [], name: 'delete-learning' };
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), options);
@@ -79,8 +89,8 @@ class PolicyWorker {
       ended();
       this.#failed('its worker ended');
     });
-    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it running. This
-    // is last because a listener for messages would keep the process running again.
+    // A process with a loaded policy ends when it has nothing else to do. The timeout of a decision keeps it
+    // running. This is last because a listener for messages would keep the process running again.
     this.#worker.unref();
   }
 
@@ -91,11 +101,11 @@ class PolicyWorker {
     this.#worker.unref();
   }
 
-  decide(request: Request, host: HostCalls): Promise<Answer> {
+  decide(request: Request, current: Result, host: HostCalls): Promise<Answer> {
     return new Promise((resolve) => {
       this.#decision = { host, resolve };
       // The event loop of the worker receives a request, so it needs no signal.
-      this.#worker.postMessage({ request } satisfies ToWorker);
+      this.#worker.postMessage({ request, current } satisfies ToWorker);
     });
   }
 

@@ -10,9 +10,13 @@ const sent = new Int32Array(signal);
 const main = parentPort!;
 const send = (message: FromWorker) => main.postMessage(message);
 
+/** The caller of the current request, or the error in place of it. */
+let current: Result;
+
 /** The host, whose functions run in the main thread while this thread waits. */
 const host: Host = {
   call(name: HostFunction, argument?: string): Result {
+    if (name === 'current') return current;
     const before = Atomics.load(sent, 0);
     send({ call: name, argument });
     // The notification of an earlier answer can arrive late.
@@ -27,7 +31,9 @@ try {
   const chain = await Chain.load(settings.components, settings.limits, 'sync');
   main.on('message', (message: ToWorker) => {
     // Without JSPI the components, and therefore the chain, return at once.
-    if ('request' in message) send({ answer: chain.decide(message.request, host) as Answer });
+    if (!('request' in message)) return;
+    current = message.current;
+    send({ answer: chain.decide(message.request, host) as Answer });
   });
   send({ ready: true });
 } catch (error) {

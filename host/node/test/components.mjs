@@ -49,9 +49,12 @@ export async function writeGuard(functions, directory) {
     return { storage: { ...forward, ${functions} } };
   }`;
   await mkdir(target);
-  await writeFile(new URL('sync.js', target), code);
+  for (const name of ['sync.js', 'async.js']) await writeFile(new URL(name, target), code);
   await writeFile(new URL('package.json', target), '{ "type": "module" }');
-  await writeFile(new URL('component.json', target), JSON.stringify({ format: 1, world: 'guard', imports: [], modules: [] }));
+  await writeFile(
+    new URL('component.json', target),
+    JSON.stringify({ format: 1, world: 'guard', imports: [], modules: [] }),
+  );
   return target;
 }
 

@@ -73,7 +73,15 @@ async function start() {
 const ports = await start();
 beforeEach(() => {
   databases.clear();
-  const records = { a: 'alice', b: 'bob', shared: null, 'a/b': 'alice', 'a%2Fb': 'alice', [LONG]: 'alice', '\ufeffa': 'alice' };
+  const records = {
+    a: 'alice',
+    b: 'bob',
+    shared: null,
+    'a/b': 'alice',
+    'a%2Fb': 'alice',
+    [LONG]: 'alice',
+    '\ufeffa': 'alice',
+  };
   databases.set('main', new Map(Object.entries(records)));
   decide = undefined;
   events = [];
@@ -102,7 +110,13 @@ for (const [framework, port] of Object.entries(ports)) {
     const { status, body, headers } = await send('/learnings/a', 'alice');
     assert.deepEqual([status, body, exists('a'), headers['cache-control']], [204, '', false, 'no-store']);
     assert.equal((await send('/learnings/a', 'alice')).status, 404);
-    assert.deepEqual(events.map(({ target, decision }) => [target.learningId, decision.deleted]), [['a', true], ['a', false]]);
+    assert.deepEqual(
+      events.map(({ target, decision }) => [target.learningId, decision.deleted]),
+      [
+        ['a', true],
+        ['a', false],
+      ],
+    );
   });
 
   cases('an absent record and a record of another owner get the same 404', async () => {
@@ -124,7 +138,10 @@ for (const [framework, port] of Object.entries(ports)) {
   cases('a missing or invalid credential is answered 401, before an invalid target', async () => {
     for (const path of ['/learnings/a', '/learnings/%FF', '/learnings/a?db_id=1&db_id=2', `/learnings/${LONG}x`]) {
       const { status, body, headers } = await send(path);
-      assert.deepEqual([status, body.detail, headers['www-authenticate']], [401, 'Authorization header missing', 'Bearer']);
+      assert.deepEqual(
+        [status, body.detail, headers['www-authenticate']],
+        [401, 'Authorization header missing', 'Bearer'],
+      );
     }
     assert.equal((await send('/learnings/a', 'forged')).status, 401);
     const headers = { authorization: ['Bearer alice', 'Bearer root'] };
@@ -135,7 +152,11 @@ for (const [framework, port] of Object.entries(ports)) {
   cases('an invalid target is answered 400', async () => {
     for (const target of ['a?db_id=main&db_id=main', 'a?table=x&table=x', '%FF', '%C0%80', `${LONG}x`]) {
       const { status, body } = await send(`/learnings/${target}`, 'alice');
-      assert.deepEqual([status, body.error_code, Object.keys(body)], [400, 'BAD_REQUEST', ['detail', 'error_code']], target);
+      assert.deepEqual(
+        [status, body.error_code, Object.keys(body)],
+        [400, 'BAD_REQUEST', ['detail', 'error_code']],
+        target,
+      );
     }
     databases.set('second', new Map());
     assert.equal((await send('/learnings/a', 'alice')).status, 400);
@@ -159,7 +180,12 @@ for (const [framework, port] of Object.entries(ports)) {
   });
 
   cases('other requests are not for the handler', async () => {
-    const others = [['GET', '/learnings/a'], ['DELETE', '/learnings/'], ['DELETE', '/learnings/a/b'], ['DELETE', '/%6Cearnings/aa']];
+    const others = [
+      ['GET', '/learnings/a'],
+      ['DELETE', '/learnings/'],
+      ['DELETE', '/learnings/a/b'],
+      ['DELETE', '/%6Cearnings/aa'],
+    ];
     for (const [method, path] of others) assert.equal((await send(path, 'alice', { method })).status, 404, path);
     assert.deepEqual([exists('a'), events.length], [true, 0]);
   });

@@ -38,16 +38,40 @@ const IDENTITY = [
   [[], `identity.current returned an array; expected a caller with the properties ${CALLER}`],
   [{ ...caller, scopes: 'x' }, "identity.current returned a caller whose scopes is 'x'; expected an array of strings"],
   [{ ...caller, scopes: ['a', 5] }, 'identity.current returned a caller whose scopes[1] is 5; expected a string'],
-  [{ ...caller, scopes: new Set(['a']) }, 'identity.current returned a caller whose scopes is an instance of Set; expected an array of strings'],
-  [{ ...caller, credential: 'password' }, "identity.current returned a caller whose credential is 'password'; expected one of 'jwt', 'service-account', 'security-key', 'none'"],
+  [
+    { ...caller, scopes: new Set(['a']) },
+    'identity.current returned a caller whose scopes is an instance of Set; expected an array of strings',
+  ],
+  [
+    { ...caller, credential: 'password' },
+    "identity.current returned a caller whose credential is 'password'; expected one of 'jwt', 'service-account', 'security-key', 'none'",
+  ],
   [{ ...caller, subject: 7 }, 'identity.current returned a caller whose subject is 7; expected a string'],
-  [{ ...caller, subject: '\ud800' }, 'identity.current returned a caller whose subject has an unpaired surrogate; expected well-formed text'],
-  [{ ...caller, scopesOptional: 1 }, 'identity.current returned a caller whose scopesOptional is 1; expected true or false'],
-  [{ ...caller, allOwners: 'false' }, "identity.current returned a caller whose allOwners is 'false'; expected true or false"],
-  [{ ...caller, adminScope: undefined }, 'identity.current returned a caller whose adminScope is undefined; expected a string'],
+  [
+    { ...caller, subject: '\ud800' },
+    'identity.current returned a caller whose subject has an unpaired surrogate; expected well-formed text',
+  ],
+  [
+    { ...caller, scopesOptional: 1 },
+    'identity.current returned a caller whose scopesOptional is 1; expected true or false',
+  ],
+  [
+    { ...caller, allOwners: 'false' },
+    "identity.current returned a caller whose allOwners is 'false'; expected true or false",
+  ],
+  [
+    { ...caller, adminScope: undefined },
+    'identity.current returned a caller whose adminScope is undefined; expected a string',
+  ],
   [callerWithoutFlag, 'identity.current returned a caller whose scopesOptional is undefined; expected true or false'],
-  [{ ...callerWithoutFlag, scopesOptinal: true }, `identity.current returned a caller with the unknown property 'scopesOptinal'; expected only ${CALLER}`],
-  [{ ...caller, scopes_optional: true }, `identity.current returned a caller with the unknown property 'scopes_optional'; expected only ${CALLER}`],
+  [
+    { ...callerWithoutFlag, scopesOptinal: true },
+    `identity.current returned a caller with the unknown property 'scopesOptinal'; expected only ${CALLER}`,
+  ],
+  [
+    { ...caller, scopes_optional: true },
+    `identity.current returned a caller with the unknown property 'scopes_optional'; expected only ${CALLER}`,
+  ],
 ];
 
 for (const [value, message] of IDENTITY) {
@@ -61,17 +85,27 @@ for (const [value, message] of IDENTITY) {
 }
 
 test('an error of identity is checked', async () => {
-  const all = "'missing', 'malformed', 'invalid', 'expired', 'wrong-audience', 'reserved-subject', 'not-enabled', 'rate-limited', 'unavailable', 'internal'";
+  const all =
+    "'missing', 'malformed', 'invalid', 'expired', 'wrong-audience', 'reserved-subject', 'not-enabled', 'rate-limited', 'unavailable', 'internal'";
   const cases = [
-    [new IdentityError('forged', 'jwt'), `identity.current threw an IdentityError whose kind is 'forged'; expected one of ${all}`],
-    [new IdentityError('invalid', 'token'), "identity.current threw an IdentityError whose credential is 'token'; expected one of 'jwt', 'service-account', 'security-key', 'none'"],
+    [
+      new IdentityError('forged', 'jwt'),
+      `identity.current threw an IdentityError whose kind is 'forged'; expected one of ${all}`,
+    ],
+    [
+      new IdentityError('invalid', 'token'),
+      "identity.current threw an IdentityError whose credential is 'token'; expected one of 'jwt', 'service-account', 'security-key', 'none'",
+    ],
     [new TypeError('secret'), 'identity.current threw an unexpected TypeError'],
     [new StorageError('internal'), 'identity.current threw an unexpected StorageError'],
     ['secret', 'identity.current threw something that is not an Error'],
   ];
   for (const [error, message] of cases) {
     const failure = await failureOf(decide(policy, {}, { identity: { current: throwing(error) } }));
-    assert.deepEqual([failure.kind, failure.message, failure.deleted, failure.cause], ['identity', message, false, error]);
+    assert.deepEqual(
+      [failure.kind, failure.message, failure.deleted, failure.cause],
+      ['identity', message, false, error],
+    );
   }
 });
 
@@ -82,22 +116,87 @@ const STORAGE = [
   ['deleteIfOwnedBy', 'changed', `storage.deleteIfOwnedBy returned 'changed'; expected one of ${OWNED}`, null],
   ['deleteIfOwnedBy', true, `storage.deleteIfOwnedBy returned true; expected one of ${OWNED}`, null],
   ['deleteIfOwnedBy', undefined, `storage.deleteIfOwnedBy returned undefined; expected one of ${OWNED}`, null],
-  ['deleteIfOwnedBy', { outcome: 'deleted' }, `storage.deleteIfOwnedBy returned an object; expected one of ${OWNED}`, null],
-  ['deleteIfOwnedBy', 'd'.repeat(50), `storage.deleteIfOwnedBy returned '${'d'.repeat(40)}…'; expected one of ${OWNED}`, null],
+  [
+    'deleteIfOwnedBy',
+    { outcome: 'deleted' },
+    `storage.deleteIfOwnedBy returned an object; expected one of ${OWNED}`,
+    null,
+  ],
+  [
+    'deleteIfOwnedBy',
+    'd'.repeat(50),
+    `storage.deleteIfOwnedBy returned '${'d'.repeat(40)}…'; expected one of ${OWNED}`,
+    null,
+  ],
   ['delete', 'unowned', "storage.delete returned 'unowned'; expected one of 'absent', 'deleted'", null],
-  ['deleteIfUnchanged', 'unowned', "storage.deleteIfUnchanged returned 'unowned'; expected one of 'absent', 'changed', 'deleted'", null],
+  [
+    'deleteIfUnchanged',
+    'unowned',
+    "storage.deleteIfUnchanged returned 'unowned'; expected one of 'absent', 'changed', 'deleted'",
+    null,
+  ],
   ['locate', 'main', "storage.locate returned 'main'; expected a target with the properties database, table", false],
-  ['locate', { database: 'main' }, 'storage.locate returned a target whose table is undefined; expected a string', false],
-  ['locate', { database: 'main', tabel: 'x', table: 'y' }, "storage.locate returned a target with the unknown property 'tabel'; expected only database, table", false],
+  [
+    'locate',
+    { database: 'main' },
+    'storage.locate returned a target whose table is undefined; expected a string',
+    false,
+  ],
+  [
+    'locate',
+    { database: 'main', tabel: 'x', table: 'y' },
+    "storage.locate returned a target with the unknown property 'tabel'; expected only database, table",
+    false,
+  ],
   ['find', undefined, 'storage.find returned undefined; expected a lookup with the properties learning', false],
-  ['find', learning, "storage.find returned a lookup with the unknown property 'learningType'; expected only learning", false],
-  ['find', { learning: 'x' }, `storage.find returned a lookup whose learning is 'x'; expected a learning with the properties ${LEARNING}`, false],
-  ['find', { learning: { ...learning, owner: 'x' } }, `storage.find returned a lookup whose learning has the unknown property 'owner'; expected only ${LEARNING}`, false],
-  ['find', { learning: { ...learning, createdAt: 1 } }, 'storage.find returned a lookup whose learning.createdAt is 1; expected a bigint, in seconds since 1970', false],
-  ['find', { learning: { ...learning, updatedAt: 2n ** 63n } }, `storage.find returned a lookup whose learning.updatedAt is ${2n ** 63n}n; expected a signed integer of 64 bits`, false],
-  ['find', { learning: { ...learning, content: {} } }, 'storage.find returned a lookup whose learning.content is an object; expected a string', false],
-  ['find', { learning: { ...learning, metadata: '\udc00' } }, 'storage.find returned a lookup whose learning.metadata has an unpaired surrogate; expected well-formed text', false],
-  ['find', { learning: { ...learning, revision: 'é'.repeat(129) } }, 'storage.find returned a lookup whose learning.revision has 258 bytes; expected at most 256', false],
+  [
+    'find',
+    learning,
+    "storage.find returned a lookup with the unknown property 'learningType'; expected only learning",
+    false,
+  ],
+  [
+    'find',
+    { learning: 'x' },
+    `storage.find returned a lookup whose learning is 'x'; expected a learning with the properties ${LEARNING}`,
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, owner: 'x' } },
+    `storage.find returned a lookup whose learning has the unknown property 'owner'; expected only ${LEARNING}`,
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, createdAt: 1 } },
+    'storage.find returned a lookup whose learning.createdAt is 1; expected a bigint, in seconds since 1970',
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, updatedAt: 2n ** 63n } },
+    `storage.find returned a lookup whose learning.updatedAt is ${2n ** 63n}n; expected a signed integer of 64 bits`,
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, content: {} } },
+    'storage.find returned a lookup whose learning.content is an object; expected a string',
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, metadata: '\udc00' } },
+    'storage.find returned a lookup whose learning.metadata has an unpaired surrogate; expected well-formed text',
+    false,
+  ],
+  [
+    'find',
+    { learning: { ...learning, revision: 'é'.repeat(129) } },
+    'storage.find returned a lookup whose learning.revision has 258 bytes; expected at most 256',
+    false,
+  ],
 ];
 
 /** A request in which this function is called. */
@@ -119,12 +218,28 @@ for (const [name, value, message, deleted] of STORAGE) {
 }
 
 test('an error of storage is checked', async () => {
-  const reads = "'invalid-learning-id', 'repeated-parameter', 'database-required', 'unknown-database', 'unknown-table', 'unsupported', 'unavailable', 'internal'";
+  const reads =
+    "'invalid-learning-id', 'repeated-parameter', 'database-required', 'unknown-database', 'unknown-table', 'unsupported', 'unavailable', 'internal'";
   const all = reads.replace("'unavailable'", "'denied', 'unavailable', 'outcome-unknown'");
   const cases = [
-    ['deleteIfOwnedBy', new StorageError('busy'), `storage.deleteIfOwnedBy threw a StorageError whose kind is 'busy'; expected one of ${all}`, null],
-    ['find', new StorageError('denied'), `storage.find threw a StorageError whose kind is 'denied'; expected one of ${reads}`, false],
-    ['locate', new StorageError('outcome-unknown'), `storage.locate threw a StorageError whose kind is 'outcome-unknown'; expected one of ${reads}`, false],
+    [
+      'deleteIfOwnedBy',
+      new StorageError('busy'),
+      `storage.deleteIfOwnedBy threw a StorageError whose kind is 'busy'; expected one of ${all}`,
+      null,
+    ],
+    [
+      'find',
+      new StorageError('denied'),
+      `storage.find threw a StorageError whose kind is 'denied'; expected one of ${reads}`,
+      false,
+    ],
+    [
+      'locate',
+      new StorageError('outcome-unknown'),
+      `storage.locate threw a StorageError whose kind is 'outcome-unknown'; expected one of ${reads}`,
+      false,
+    ],
     ['deleteIfOwnedBy', new RangeError('secret'), 'storage.deleteIfOwnedBy threw an unexpected RangeError', null],
     ['locate', new RangeError('secret'), 'storage.locate threw an unexpected RangeError', false],
     ['find', { kind: 'unavailable', message: '' }, 'storage.find threw something that is not an Error', false],
@@ -167,7 +282,10 @@ test('the arguments of decide are checked', async () => {
     [[{ learningId: 'a', dbId: ['x'] }], 'decide got a request whose dbId is an array; expected a string'],
     [[{ learningId: 'a' }, {}], 'identity.current is undefined; expected a function'],
     [[{ learningId: 'a' }, { current: caller }], 'identity.current is an object; expected a function'],
-    [[{ learningId: 'a' }, { current() {} }, { locate() {}, find() {} }], 'storage.delete is undefined; expected a function'],
+    [
+      [{ learningId: 'a' }, { current() {} }, { locate() {}, find() {} }],
+      'storage.delete is undefined; expected a function',
+    ],
     [[{ learningId: 'a' }, { current() {} }, undefined], 'storage.locate is undefined; expected a function'],
   ];
   for (const [values, message] of cases) {
@@ -182,10 +300,19 @@ test('the options of Policy.load are checked', async () => {
     [{ timeoutMs: '5' }, /timeoutMs is 5; expected an integer from 1 to /],
     [{ maxConcurrent: 0 }, /maxConcurrent is 0; expected an integer from 1 to 4096/],
     [{ guards: [{ name: 'x' }] }, /a guard needs `name` and `component`/],
-    [{ guards: [{ name: 'x', component: 'y', setting: {} }] }, /a guard of Policy.load got the unknown option 'setting'/],
+    [
+      { guards: [{ name: 'x', component: 'y', setting: {} }] },
+      /a guard of Policy.load got the unknown option 'setting'/,
+    ],
     [{ settings: { a: ['b'] } }, /the setting 'a' is not a string; write lists as JSON text/],
-    [{ guards: Array.from({ length: 5 }, () => ({ name: 'x', component: 'y' })) }, /there are 5 guards; expected at most 4/],
-    [{ component: 'policy.wasm' }, /policy.wasm\/ is a component that is not transpiled; run `npx delete-learning transpile/],
+    [
+      { guards: Array.from({ length: 5 }, () => ({ name: 'x', component: 'y' })) },
+      /there are 5 guards; expected at most 4/,
+    ],
+    [
+      { component: 'policy.wasm' },
+      /policy.wasm\/ is a component that is not transpiled; run `npx delete-learning transpile/,
+    ],
     [{ component: directory }, /has no component.json/],
     [{ grants: ['wasi:sockets/tcp@0.2.0'] }, /'wasi:sockets\/tcp@0.2.0' cannot be granted; only the clocks/],
   ];

@@ -104,39 +104,113 @@ for (const [path, kind, deleted, message] of FAILURES) {
 
 const GUARD_FAILURES = [
   // What the guard does, in JavaScript, the kind of its failure, what becomes of the record, the message.
-  ['deleteIfOwnedBy: () => { throw new WebAssembly.RuntimeError("unreachable"); }', 'trap', false, /it trapped: unreachable/],
-  ['deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); throw new WebAssembly.RuntimeError("unreachable"); }', 'trap', true, /it trapped/],
+  [
+    'deleteIfOwnedBy: () => { throw new WebAssembly.RuntimeError("unreachable"); }',
+    'trap',
+    false,
+    /it trapped: unreachable/,
+  ],
+  [
+    'deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); throw new WebAssembly.RuntimeError("unreachable"); }',
+    'trap',
+    true,
+    /it trapped/,
+  ],
   ['deleteIfOwnedBy: () => { for (;;); }', 'execution-timeout', false, /it took longer than 300 ms/],
-  ['deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); for (;;); }', 'execution-timeout', true, /it took longer than 300 ms/],
+  [
+    'deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); for (;;); }',
+    'execution-timeout',
+    true,
+    /it took longer than 300 ms/,
+  ],
   ['deleteIfOwnedBy(user) { for (;;) forward.deleteIfOwnedBy(user); }', 'limit', true, /it called the host too often/],
   ['deleteIfOwnedBy: () => fail("denied", "x".repeat(70000))', 'limit', false, /it passed too many bytes to the host/],
-  ['deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); return "absent"; }', 'guard-violation', true, /it deleted the record and returned something else/],
-  ['deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); fail("denied"); }', 'guard-violation', true, /it deleted the record and returned something else/],
-  ['deleteIfOwnedBy: () => forward.deleteIfOwnedBy("mallory")', 'guard-violation', false, /its delete has a weaker condition than the delete that was called/],
+  [
+    'deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); return "absent"; }',
+    'guard-violation',
+    true,
+    /it deleted the record and returned something else/,
+  ],
+  [
+    'deleteIfOwnedBy(user) { forward.deleteIfOwnedBy(user); fail("denied"); }',
+    'guard-violation',
+    true,
+    /it deleted the record and returned something else/,
+  ],
+  [
+    'deleteIfOwnedBy: () => forward.deleteIfOwnedBy("mallory")',
+    'guard-violation',
+    false,
+    /its delete has a weaker condition than the delete that was called/,
+  ],
   ['deleteIfOwnedBy: () => forward.delete()', 'guard-violation', false, /its delete has a weaker condition/],
-  ['deleteIfOwnedBy: () => forward.deleteIfUnchanged("1")', 'guard-violation', false, /its delete has a weaker condition/],
-  ['deleteIfOwnedBy() { forward.find(); return forward.deleteIfUnchanged("2"); }', 'guard-violation', false, /its delete has a weaker condition/],
+  [
+    'deleteIfOwnedBy: () => forward.deleteIfUnchanged("1")',
+    'guard-violation',
+    false,
+    /its delete has a weaker condition/,
+  ],
+  [
+    'deleteIfOwnedBy() { forward.find(); return forward.deleteIfUnchanged("2"); }',
+    'guard-violation',
+    false,
+    /its delete has a weaker condition/,
+  ],
   // A component can catch the exception of a call that is refused.
-  ['deleteIfOwnedBy(user) { try { forward.delete(); } catch {} return forward.deleteIfOwnedBy(user); }', 'guard-violation', false, /its delete has a weaker condition/],
-  ['deleteIfOwnedBy: () => fail("denied")', 'guard-violation', false, /it denied a delete that it did not find would otherwise happen/],
-  ['deleteIfOwnedBy() { forward.find(); return "unowned"; }', 'guard-violation', false, /its outcome does not follow from what the storage returned/],
+  [
+    'deleteIfOwnedBy(user) { try { forward.delete(); } catch {} return forward.deleteIfOwnedBy(user); }',
+    'guard-violation',
+    false,
+    /its delete has a weaker condition/,
+  ],
+  [
+    'deleteIfOwnedBy: () => fail("denied")',
+    'guard-violation',
+    false,
+    /it denied a delete that it did not find would otherwise happen/,
+  ],
+  [
+    'deleteIfOwnedBy() { forward.find(); return "unowned"; }',
+    'guard-violation',
+    false,
+    /its outcome does not follow from what the storage returned/,
+  ],
   ['deleteIfOwnedBy: () => "absent"', 'guard-violation', false, /its outcome does not follow/],
   ['deleteIfOwnedBy: () => "deleted"', 'guard-violation', false, /it returned deleted although nothing was deleted/],
-  ['deleteIfOwnedBy: () => fail("outcome-unknown")', 'guard-violation', false, /it returned outcome-unknown although no outcome is unknown/],
-  ['deleteIfOwnedBy: () => fail("unknown-database")', 'guard-violation', false, /it returned an error that the storage did not return/],
+  [
+    'deleteIfOwnedBy: () => fail("outcome-unknown")',
+    'guard-violation',
+    false,
+    /it returned outcome-unknown although no outcome is unknown/,
+  ],
+  [
+    'deleteIfOwnedBy: () => fail("unknown-database")',
+    'guard-violation',
+    false,
+    /it returned an error that the storage did not return/,
+  ],
 ];
 // For a caller without a subject, for which the default policy calls `locate`.
 const LOCATE_FAILURES = [
   ['locate() { forward.delete(); return forward.locate(); }', /it deleted although no delete was called/],
   ['locate: () => fail("denied")', /it denied a call that deletes nothing/],
   ['locate: () => ({ ...forward.locate(), table: "other" })', /its locate returned another target than the storage/],
-  ['locate: () => ({ database: "main", table: "agno_learnings" })', /its locate returned another target than the storage/],
+  [
+    'locate: () => ({ database: "main", table: "agno_learnings" })',
+    /its locate returned another target than the storage/,
+  ],
   ['locate: () => fail("unknown-database")', /it returned an error that the storage did not return/],
 ];
 // Behind the guard legal-hold, which calls `find`.
 const FIND_FAILURES = [
-  ['find: () => ({ learning: { ...forward.find().learning, userId: "mallory" } })', /its find returned another record than the storage/],
-  ['find: () => ({ learning: { ...forward.find().learning, content: "[]" } })', /its find returned another record than the storage/],
+  [
+    'find: () => ({ learning: { ...forward.find().learning, userId: "mallory" } })',
+    /its find returned another record than the storage/,
+  ],
+  [
+    'find: () => ({ learning: { ...forward.find().learning, content: "[]" } })',
+    /its find returned another record than the storage/,
+  ],
   ['find: () => ({})', /its find returned another record than the storage/],
   ['find: () => fail("denied")', /it denied a call that deletes nothing/],
   ['find() { forward.delete(); return forward.find(); }', /it deleted although no delete was called/],
@@ -214,7 +288,9 @@ test('a storage that does not return is reported as unknown, and its answer is i
   const policy = await Policy.load({ timeoutMs: 50 });
   context.after(() => policy.close());
   let calls = 0;
-  const functions = { deleteIfOwnedBy: () => ((calls += 1), new Promise((resolve) => setTimeout(resolve, 150, 'absent'))) };
+  const functions = {
+    deleteIfOwnedBy: () => ((calls += 1), new Promise((resolve) => setTimeout(resolve, 150, 'absent'))),
+  };
   const failure = await failureOf(decide(policy, functions));
   assert.deepEqual([failure.kind, failure.deleted], ['execution-timeout', null]);
   const current = () => new Promise((resolve) => setTimeout(resolve, 150, caller));
@@ -228,7 +304,9 @@ test('a storage that does not return is reported as unknown, and its answer is i
 test('decisions beyond maxConcurrent wait for queueTimeoutMs', async (context) => {
   const policy = await Policy.load({ maxConcurrent: 1, queueTimeoutMs: 20 });
   context.after(() => policy.close());
-  const running = decide(policy, { deleteIfOwnedBy: () => new Promise((resolve) => setTimeout(resolve, 200, 'deleted')) });
+  const running = decide(policy, {
+    deleteIfOwnedBy: () => new Promise((resolve) => setTimeout(resolve, 200, 'deleted')),
+  });
   const failure = await failureOf(decide(policy));
   assert.deepEqual([failure.kind, failure.deleted], ['overloaded', false]);
   assert.deepEqual(await running, { deleted: true });
@@ -268,7 +346,9 @@ async function legalHold(settings = {}) {
 }
 
 test('a guard reads its settings, and its denial is for the caller', async (context) => {
-  const policy = await Policy.load({ guards: [{ name: 'legal-hold', ...(await legalHold({ held_users: '["alice"]' })) }] });
+  const policy = await Policy.load({
+    guards: [{ name: 'legal-hold', ...(await legalHold({ held_users: '["alice"]' })) }],
+  });
   context.after(() => policy.close());
   const { deleted, rejection } = await decide(policy);
   assert.deepEqual([deleted, rejection.status, rejection.rule], [false, 403, 'deletion-denied']);
@@ -286,7 +366,9 @@ test('a guard gets a clock only if it is granted', async (context) => {
   );
   const policy = await Policy.load({ guards: [{ ...guard, grants: ['wasi:clocks/wall-clock@0.2.12'] }] });
   context.after(() => policy.close());
-  const days = (count) => ({ learning: { ...storage().find().learning, createdAt: BigInt(Math.floor(Date.now() / 1000) - count * 86_400) } });
+  const days = (count) => ({
+    learning: { ...storage().find().learning, createdAt: BigInt(Math.floor(Date.now() / 1000) - count * 86_400) },
+  });
   const deleteIfUnchanged = () => 'deleted';
   assert.deepEqual(await decide(policy, { find: () => days(31), deleteIfUnchanged }), { deleted: true });
   assert.equal((await decide(policy, { find: () => days(29), deleteIfUnchanged })).rejection.rule, 'deletion-denied');
@@ -296,7 +378,10 @@ test('a policy is no guard, and a guard no policy', async () => {
   const { component } = await legalHold();
   await assert.rejects(Policy.load({ component }), /is a guard, not a policy/);
   const policy = await transpileFile('guest/policy/component/delete-learning.wasm', directory);
-  await assert.rejects(Policy.load({ guards: [{ name: 'x', component: policy }] }), /the guard 'x' .* is a policy, not a guard/);
+  await assert.rejects(
+    Policy.load({ guards: [{ name: 'x', component: policy }] }),
+    /the guard 'x' .* is a policy, not a guard/,
+  );
 });
 
 test('a component that is none of the contract is not transpiled', async () => {
@@ -312,7 +397,10 @@ test('a component that is none of the contract is not transpiled', async () => {
     await assert.rejects(assemble(`${path}.wat`, directory), pattern, path);
   }
   const component = await writeGuard('find: undefined', directory);
-  await assert.rejects(Policy.load({ guards: [{ name: 'x', component }] }), /the component does not export the function/);
+  await assert.rejects(
+    Policy.load({ guards: [{ name: 'x', component }] }),
+    /the component does not export the function/,
+  );
 });
 
 test('the conditions of the storage in memory hold', () => {

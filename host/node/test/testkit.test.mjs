@@ -35,10 +35,16 @@ for (const [name, options] of Object.entries(databases)) {
   test(`a racy storage on ${name} fails`, options, async () => {
     const { problems } = await check(`${name}-racy`);
     const found = problems.map(({ message, guarantee }) => `${message} ${guarantee}`).join('\n');
-    assert.match(found, /deleteIfOwnedBy, while userId was changed, returned 'deleted', and the changed record is gone/);
+    assert.match(
+      found,
+      /deleteIfOwnedBy, while userId was changed, returned 'deleted', and the changed record is gone/,
+    );
     assert.match(found, /A delete checks its condition and deletes in one atomic step/);
     // Each round of a change that is held open must find it, so that no run passes by chance.
-    assert.ok(problems.every(({ message, times }) => !/is gone$/.test(message) || times >= 5), found);
+    assert.ok(
+      problems.every(({ message, times }) => !/is gone$/.test(message) || times >= 5),
+      found,
+    );
   });
 }
 

@@ -80,7 +80,8 @@ export async function adapter(Storage) {
     async change(id, { column, value = null, expectedOwner = null }, beforeCommit) {
       const client = await pool.connect();
       await client.query('BEGIN');
-      const statement = `UPDATE agno_learnings SET ${column} = $1 WHERE learning_id = $2 AND user_id IS NOT DISTINCT FROM $3`;
+      const isOwner = 'user_id IS NOT DISTINCT FROM $3';
+      const statement = `UPDATE agno_learnings SET ${column} = $1 WHERE learning_id = $2 AND ${isOwner}`;
       const { rowCount } = await client.query(statement, [value, id, expectedOwner]);
       await beforeCommit();
       await client.query('COMMIT');

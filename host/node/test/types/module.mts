@@ -48,7 +48,10 @@ class Storage implements RecordStorage {
 }
 
 const identity: Identity = { current: () => caller };
-const policy = await Policy.load({ guards: [{ name: 'hold', component: 'hold', settings: { a: 'b' } }], timeoutMs: 5000 });
+const policy = await Policy.load({
+  guards: [{ name: 'hold', component: 'hold', settings: { a: 'b' } }],
+  timeoutMs: 5000,
+});
 const decision: Decision = await policy.decide({ learningId: 'a', dbId: 'main' }, identity, new Storage());
 if (!decision.deleted) {
   const status: number = decision.rejection.status;
@@ -88,7 +91,8 @@ const app = express();
 app.use(
   deleteLearning({
     policy,
-    authenticate: (request) => (request.headers.authorization ? caller : Promise.reject(new IdentityError('missing', 'jwt'))),
+    authenticate: (request) =>
+      request.headers.authorization ? caller : Promise.reject(new IdentityError('missing', 'jwt')),
     storage: (target) => storageForRequest(new Map(), target),
     onDecision: ({ failure, decision }) => console.log(failure?.kind, decision?.deleted),
   }),
