@@ -1,42 +1,54 @@
-// Transpiles the component to a JavaScript module and core WebAssembly modules, in build/.
-// `npm run build -- other.wasm` builds another policy.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
-import { transpileBytes } from '@bytecodealliance/jco-transpile';
+// Builds the package into build/: the types of the contract from wit/, the code from src/, and the default policy from
+// its component.
+import { spawnSync } from 'node:child_process';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { $init, generateTypes } from '@bytecodealliance/jco-transpile/component';
 
-const [path] = process.argv.slice(2);
-const defaultPolicy = new URL('../../guest/policy/component/delete-learning.wasm', import.meta.url);
+const root = new URL('../../', import.meta.url);
+const types = new URL('src/wit/', import.meta.url);
 const build = new URL('build/', import.meta.url);
 
-const { files } = await transpileBytes(await readFile(path ? pathToFileURL(path) : defaultPolicy), {
-  name: 'policy',
-  // Exports a function that creates instances, so that each request can have its own.
-  instantiation: 'sync',
-  nodejsCompat: false,
-  // Throws a rejection as an error with the property `payload`, as jco's command line does.
-  noComponentErrorWrapping: false,
-});
-
-// Replacements for two globals that jco's code uses.
-const globals = `
-// By default a decoder drops a U+FEFF at the start of a text, so two users could have the same subject. Decoders have
-// no state and are slow to create, so all instances share them.
-const decoders = {};
-function TextDecoder(label = 'utf-8') {
-  return (decoders[label] ??= new globalThis.TextDecoder(label, { ignoreBOM: true }));
-}
-// jco calls this for each instance and catches the error of engines without it, which takes most of a millisecond.
-const WebAssembly = Object.create(globalThis.WebAssembly);
-WebAssembly.promising ??= (call) => call;
-`;
-files['policy.js'] = globals + new TextDecoder().decode(files['policy.js']);
-
-// A browser cannot list a directory, so this file lists the modules.
-files['modules.json'] = JSON.stringify(Object.keys(files).filter((name) => name.endsWith('.wasm')));
-
 await rm(build, { recursive: true, force: true });
-for (const [name, content] of Object.entries(files)) {
-  const file = new URL(name, build);
-  await mkdir(new URL('.', file), { recursive: true });
-  await writeFile(file, content);
+await generateContract();
+const tsc = fileURLToPath(import.meta.resolve('typescript/package.json')).replace('package.json', 'bin/tsc');
+const { status } = spawnSync(process.execPath, [tsc, '-p', fileURLToPath(new URL('tsconfig.json', import.meta.url))], {
+  stdio: 'inherit',
+});
+if (status !== 0) process.exit(1);
+await cp(types, new URL('wit/', build), { recursive: true });
+
+const { transpileTo } = await import(new URL('transpile.js', build));
+const component = await readFile(new URL('guest/policy/component/delete-learning.wasm', root));
+await transpileTo(component, new URL('policy/', build));
+
+/** Generates the types of the interfaces. The world `guard` uses all functions of both. */
+async function generateContract() {
+  await $init;
+  const texts = await Promise.all(
+    ['types', 'identity', 'storage', 'world'].map((name) => readFile(new URL(`wit/${name}.wit`, root), 'utf8')),
+  );
+  // One text has one package statement.
+  const wit = texts.map((text, index) => (index === 0 ? text : text.replace(/^package .*;$/m, ''))).join('\n');
+  await rm(types, { recursive: true, force: true });
+  for (const world of ['policy', 'guard']) {
+    const files = generateTypes(world, {
+      wit: { tag: 'source', val: wit },
+      world,
+      features: { tag: 'list', val: [] },
+      tlaCompat: false,
+      guest: false,
+      flagsAsBigint: false,
+      variantsInlineCases: false,
+      useNamespaceObjects: false,
+      enumValuesScreamingSnakeCase: false,
+    });
+    for (const [name, content] of files) {
+      if (!name.startsWith('interfaces/')) continue;
+      const file = new URL(name, types);
+      await mkdir(new URL('.', file), { recursive: true });
+      // jco declares the function `delete` in a way that TypeScript does not accept in a declaration file.
+      await writeFile(file, new TextDecoder().decode(content).replace(/^function /gm, 'declare function '));
+    }
+  }
 }
