@@ -76,8 +76,15 @@ for node in "${nodes[@]}"; do
     echo "-- $("$node" --version): the README's server"
     PORT=$port "$node" server.mjs &
     server=$!
-    status=$(curl --silent --retry 20 --retry-connrefused --retry-delay 1 --output /dev/null --write-out '%{http_code}' \
-        --request DELETE --header 'Authorization: Bearer secret' http://127.0.0.1:$port/learnings/user_memory_7)
+    status=$(PORT=$port "$node" --input-type=module -e '
+        const url = `http://127.0.0.1:${process.env.PORT}/learnings/user_memory_7`;
+        const headers = { authorization: "Bearer secret" };
+        for (let attempt = 0; ; attempt += 1) {
+            const response = await fetch(url, { method: "DELETE", headers }).catch(() => undefined);
+            if (response) { console.log(response.status); break; }
+            if (attempt === 100) throw new Error("the server does not start");
+            await new Promise((resolve) => setTimeout(resolve, 200));
+        }')
     kill "$server"
     [ "$status" = 204 ] || { echo "the server answered $status" >&2; exit 1; }
 
