@@ -52,7 +52,10 @@ const BLOCKS: &[Blocks] = &[
     blocks("host/browser/README.md", "sh", In("tests/hosts/run", &["host/browser && npm ci", "test.mjs --json"])),
     blocks("host/c/README.md", "sh", In("host/c/test", &["README.md", "block 1", "block 2"])),
     blocks("host/node/README.md", "sh", In("tests/hosts/run", &["host/node && npm ci", "conformance.mjs --json"])),
-    blocks("host/python/README.md", "python", In("host/python/test_agentos.py", &["agentos:build"])),
+    blocks("host/node/README.md", "js", In("host/node/test.sh", &["README.md"])),
+    blocks("host/python/README.md", "sh", In("host/python/test", &["README.md >\"$directory/quick-start.sh\""])),
+    blocks("host/python/README.md", "python", In("host/python/tests/test_readme.py", &["README.md"])),
+    blocks("host/python/README.md", "text", In("host/python/tests/test_testkit.py", &["README.md"])),
     blocks(
         "host/server/IDENTITY_PROVIDERS.md",
         "toml",
