@@ -55,7 +55,11 @@ const BLOCKS: &[Blocks] = &[
     blocks("host/node/README.md", "js", In("host/node/test.sh", &["README.md"])),
     blocks("host/python/README.md", "sh", In("host/python/test", &["README.md >\"$directory/quick-start.sh\""])),
     blocks("host/python/README.md", "python", In("host/python/tests/test_readme.py", &["README.md"])),
-    blocks("host/python/README.md", "text", In("host/python/tests/test_testkit.py", &["README.md"])),
+    blocks(
+        "host/python/README.md",
+        "text",
+        In("host/python/tests/test_testkit.py", &["while another connection changed user_id", "Violated: "]),
+    ),
     blocks(
         "host/server/IDENTITY_PROVIDERS.md",
         "toml",
