@@ -20,8 +20,6 @@ export const FailureKind = Object.freeze({
   Misreport: 'misreport',
   /** A guard violated a rule of guards (`wit/world.wit`). */
   GuardViolation: 'guard-violation',
-  /** `maxConcurrent` decisions were running for longer than `queueTimeoutMs`. Nothing was deleted; answer 503. */
-  Overloaded: 'overloaded',
   /** The policy was closed. Nothing was deleted. */
   Closed: 'closed',
 } as const);
@@ -40,7 +38,7 @@ export interface FailureDetails {
 /**
  * There is no valid decision: the policy, a guard, or the host's own `identity` or `storage` failed.
  *
- * Answer 500 to the caller (503 if `kind` is `overloaded`). The message and the cause are for the log only.
+ * Answer 500 to the caller. The message and the cause are for the log only.
  */
 export class PolicyFailure extends Error {
   override readonly name = 'PolicyFailure';

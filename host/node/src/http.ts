@@ -107,13 +107,9 @@ function withoutUndefined({ learningId, dbId, table }: RequestTarget): Request {
   return { learningId, ...(dbId === undefined ? {} : { dbId }), ...(table === undefined ? {} : { table }) };
 }
 
-function responseTo({ decision, failure }: DecisionEvent<unknown>): HttpResponse {
+function responseTo({ decision }: DecisionEvent<unknown>): HttpResponse {
   if (decision?.deleted) return { status: 204, headers: { 'cache-control': 'no-store' }, body: undefined };
   if (decision) return errorResponse(decision.rejection);
-  if (failure?.kind === 'overloaded') {
-    const detail = 'The service is busy; nothing was deleted';
-    return errorResponse({ status: 503, code: 'service-unavailable', detail });
-  }
   return errorResponse({ status: 500, code: 'internal-server-error', detail: 'Internal server error' });
 }
 

@@ -1,7 +1,7 @@
 // A loaded policy: what Node and browsers have in common.
 import { isPromise } from './after.js';
 import type { Answer, ComponentConfig, Limits } from './chain.js';
-import type { Identity, MaybePromise, RecordStorage, Request } from './contract.js';
+import type { Identity, MaybePromise, RecordStorage, Rejection, Request } from './contract.js';
 import { validate, type Decision } from './decision.js';
 import { PolicyFailure } from './failure.js';
 import { HostCalls } from './host-calls.js';
@@ -136,6 +136,14 @@ function rejectUnknown(what: string, options: object, known: readonly string[]):
   if (unknown) throw new TypeError(`${what} got the unknown option '${unknown}'; expected only ${known.join(', ')}`);
 }
 
+/** The rejection if `maxConcurrent` decisions run for longer than `queueTimeoutMs`. The Rust library has the same. */
+const OVERLOADED: Rejection = Object.freeze({
+  status: 503,
+  code: 'service-unavailable',
+  detail: 'The service is busy; nothing was deleted',
+  rule: 'sandbox-overloaded',
+});
+
 /** A loaded policy. It can make several decisions at once. */
 export abstract class LoadedPolicy {
   #runner: Runner;
@@ -162,14 +170,14 @@ export abstract class LoadedPolicy {
    *
    * `identity` and `storage` belong to this request. Their functions run in the calling thread.
    *
-   * Throws a {@link PolicyFailure} if there is no valid decision.
+   * The rejection has status 503 if `maxConcurrent` decisions are running and none ends within `queueTimeoutMs`. Throws a
+   * {@link PolicyFailure} if there is no valid decision.
    */
   async decide(request: Request, identity: Identity, storage: RecordStorage): Promise<Decision> {
     const host = new HostCalls(request, identity, storage, this.mode === 'sync');
     const waiting = this.#permits.acquire();
     if (waiting && !(await waiting)) {
-      const message = 'too many decisions are running; nothing was deleted';
-      throw new PolicyFailure('overloaded', message, { deleted: false });
+      return { deleted: false, rejection: { ...OVERLOADED } };
     }
     this.#running += 1;
     try {

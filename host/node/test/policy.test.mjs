@@ -307,8 +307,8 @@ test('decisions beyond maxConcurrent wait for queueTimeoutMs', async (context) =
   const running = decide(policy, {
     deleteIfOwnedBy: () => new Promise((resolve) => setTimeout(resolve, 200, 'deleted')),
   });
-  const failure = await failureOf(decide(policy));
-  assert.deepEqual([failure.kind, failure.deleted], ['overloaded', false]);
+  const { deleted, rejection } = await decide(policy);
+  assert.deepEqual([deleted, rejection.status, rejection.rule], [false, 503, 'sandbox-overloaded']);
   assert.deepEqual(await running, { deleted: true });
   assert.deepEqual(await decide(policy), { deleted: true });
 });
