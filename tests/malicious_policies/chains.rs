@@ -31,6 +31,7 @@ fn limits() -> Limits {
         .max_guards(GUARDS)
         .queue_timeout_ms(600_000)
         .execution_timeout_ms(120_000)
+        .cpu_time_limit_ms(NEVER_OFFLOADED)
 }
 
 /// A guard that finds the record before it deletes it.
@@ -182,7 +183,7 @@ fn chains_are_answered_beside_spinning_and_failing_guards() {
 
 #[test]
 fn execution_timeout_ends_a_chain_that_waits_for_storage() {
-    let sandbox = sandbox(&limits().cpu_time_limit_ms(NEVER_OFFLOADED).execution_timeout_ms(3_000));
+    let sandbox = sandbox(&limits().execution_timeout_ms(3_000));
     let policy = load(&sandbox, DEFAULT_POLICY, vec![legal_hold(&sandbox); GUARDS as usize]);
     block_on_two_threads(async {
         let hanging = SlowRecord::new(Duration::ZERO, 0);
@@ -207,7 +208,7 @@ fn execution_timeout_ends_a_chain_that_waits_for_storage() {
 /// A request that is dropped while its chain waits returns its instances before its permit.
 #[test]
 fn dropped_chain_returns_its_instances() {
-    let sandbox = sandbox(&limits().cpu_time_limit_ms(NEVER_OFFLOADED));
+    let sandbox = sandbox(&limits());
     let policy = load(&sandbox, DEFAULT_POLICY, vec![legal_hold(&sandbox); GUARDS as usize]);
     block_on_two_threads(async {
         for _ in 0..10 {
