@@ -17,7 +17,7 @@ export interface ConformanceCase {
   name: string;
   request: Record<string, string | null>;
   identity: { caller?: Record<string, unknown>; error?: ContractErrorFields };
-  storage: { records: Record<string, string | null | Record<string, unknown>>; faults?: Record<string, Fault> };
+  storage: { records: Record<string, string | null | Record<string, unknown>>; faults?: Record<string, InjectedResult> };
   expect: { calls?: string[]; answer: 'deleted' | Rejection; left: string[] };
 }
 
@@ -27,7 +27,7 @@ interface ContractErrorFields {
   message: string;
 }
 
-interface Fault {
+interface InjectedResult {
   error?: ContractErrorFields;
   outcome?: string;
 }

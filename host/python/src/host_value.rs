@@ -1,6 +1,6 @@
 //! Values of the host's own code, read from the dataclasses of the Python package, which validated them.
 
-use crate::names::Named;
+use crate::names::FromContractName;
 use delete_learning::{Caller, DeleteRequest, IdentityError, Learning, StorageError, Target};
 use pyo3::prelude::*;
 
@@ -34,7 +34,7 @@ impl TryFrom<CallerValue> for Caller {
 
     fn try_from(value: CallerValue) -> PyResult<Self> {
         Ok(Self {
-            credential: Named::from_name(&value.credential)?,
+            credential: FromContractName::from_name(&value.credential)?,
             subject: value.subject,
             scopes: value.scopes,
             scopes_optional: value.scopes_optional,
@@ -56,7 +56,11 @@ impl TryFrom<IdentityErrorValue> for IdentityError {
     type Error = PyErr;
 
     fn try_from(value: IdentityErrorValue) -> PyResult<Self> {
-        Ok(Self::new(Named::from_name(&value.kind)?, Named::from_name(&value.credential)?, value.message))
+        Ok(Self::new(
+            FromContractName::from_name(&value.kind)?,
+            FromContractName::from_name(&value.credential)?,
+            value.message,
+        ))
     }
 }
 
@@ -71,7 +75,7 @@ impl TryFrom<StorageErrorValue> for StorageError {
     type Error = PyErr;
 
     fn try_from(value: StorageErrorValue) -> PyResult<Self> {
-        Ok(Self::new(Named::from_name(&value.kind)?, value.message))
+        Ok(Self::new(FromContractName::from_name(&value.kind)?, value.message))
     }
 }
 

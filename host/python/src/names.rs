@@ -5,14 +5,14 @@ use pyo3::PyResult;
 use pyo3::exceptions::PyValueError;
 
 /// An enum of the contract.
-pub(crate) trait Named: Sized {
+pub(crate) trait FromContractName: Sized {
     /// The case with this name.
     fn from_name(name: &str) -> PyResult<Self>;
 }
 
 macro_rules! named {
     ($($type:ident { $($name:literal => $case:ident),+ $(,)? })+) => {$(
-        impl Named for $type {
+        impl FromContractName for $type {
             fn from_name(name: &str) -> PyResult<Self> {
                 match name {
                     $($name => Ok(Self::$case),)+

@@ -2,7 +2,7 @@
 
 use crate::decision::Decision;
 use crate::host_value::{LearningValue, StorageErrorValue, TargetValue};
-use crate::names::Named;
+use crate::names::FromContractName;
 use crate::sandbox::Threads;
 use delete_learning::{
     BoxFuture, Caller, Condition, DeleteRequest, IdentityError, Learning, Outcome, Policy, RecordStorage, StorageError,
