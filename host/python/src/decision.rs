@@ -1,7 +1,7 @@
 //! A finished decision, as Python reads it.
 
 use crate::names::error_code;
-use delete_learning::{PolicyError, RecordOutcome};
+use delete_learning::PolicyError;
 use pyo3::prelude::*;
 
 /// A finished decision.
@@ -11,8 +11,6 @@ pub(crate) struct Decision {
     rejection: Option<(u16, &'static str, String, String)>,
     /// Why there is no valid decision: a case of `FailureKind`, and a sentence for the log.
     failure: Option<(&'static str, String)>,
-    /// Whether the record was deleted; `None` if that is unknown.
-    deleted: Option<bool>,
     /// The name of the guard that denied the deletion.
     denied_by: Option<String>,
     /// What the policy and its guards wrote to their standard output and standard error: the name of the component, and
@@ -32,11 +30,6 @@ impl From<delete_learning::Decision> for Decision {
         Self {
             rejection: rejection.map(|it| (it.status, error_code(it.code), it.detail, it.rule)),
             failure,
-            deleted: match decision.record {
-                RecordOutcome::Deleted => Some(true),
-                RecordOutcome::NotDeleted => Some(false),
-                RecordOutcome::Unknown => None,
-            },
             denied_by,
             output,
         }

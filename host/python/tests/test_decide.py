@@ -163,6 +163,18 @@ def test_guard_that_violates_a_rule_fails() -> None:
         Policy(guards=[guard], limits=FEW).decide(REQUEST, Identity(), Record())
 
 
+@pytest.mark.parametrize(("outcome", "deleted"), [(Outcome.DELETED, True), (Outcome.ABSENT, False)])
+def test_delete_that_returns_after_the_execution_timeout_is_reported(outcome: Outcome, deleted: bool) -> None:
+    class Slow(Record):
+        def delete_if_owned_by(self, user_id: str) -> Outcome:
+            time.sleep(0.3)
+            return outcome
+
+    policy = Policy(limits=replace(FEW, execution_timeout_ms=100))
+    with raises_failure("execution-timeout", "the policy failed: it exceeded the execution timeout", deleted=deleted):
+        policy.decide(REQUEST, Identity(), Slow())
+
+
 def test_execution_timeout_fails() -> None:
     slow = Policy(assembled("wasi/sleeps"), grants=wasi("wasi/sleeps"), limits=replace(FEW, execution_timeout_ms=50))
     with raises_failure("execution-timeout", "the policy failed: it exceeded the execution timeout", deleted=False):

@@ -121,7 +121,7 @@ def decide(
     finally:
         # Ends the policy and returns its permit, although an exception that somebody keeps refers to this frame.
         del run
-    return result(step)
+    return result(step, calls)
 
 
 class AsyncDecision:
@@ -164,7 +164,7 @@ class AsyncDecision:
             self.stop()
             raise
         self.stop()
-        return result(decision)
+        return result(decision, self._calls)
 
     def stop(self) -> None:
         """Cancels the call in progress, ends the policy and returns its permit."""
@@ -272,7 +272,7 @@ def _check_identity_error(error: Exception) -> IdentityError:
     return error
 
 
-def result(decision: _native.Decision) -> Rejection | None:
+def result(decision: _native.Decision, calls: HostCalls) -> Rejection | None:
     """Returns the rejection, or `None` if the record was deleted. Raises `PolicyFailure` if no decision is valid."""
     for component, text in decision.output:
         log.info("output of %s: %s", component, text)
@@ -280,7 +280,8 @@ def result(decision: _native.Decision) -> Rejection | None:
         log.info("the guard %s denied the deletion", decision.denied_by)
     if decision.failure is not None:
         kind, message = decision.failure
-        raise PolicyFailure(FailureKind(kind), message, deleted=decision.deleted)
+        # The sandbox does not see the result of a call that returned after the execution timeout.
+        raise PolicyFailure(FailureKind(kind), message, deleted=calls.deleted)
     if decision.rejection is None:
         return None
     status, code, detail, rule = decision.rejection
