@@ -21,17 +21,12 @@ const GUARDS: u32 = 4;
 /// More than the permits, so that most requests wait.
 const REQUESTS: u32 = 10 * PERMITS;
 
-/// A limit of CPU time that no chain of these tests uses a twenty-fifth of. A chain that waits on a low-priority thread
-/// occupies it, so a test in which chains wait for each other must not have its chains offloaded.
-const NEVER_OFFLOADED: u64 = 50_000;
-
 fn limits() -> Limits {
     Limits::default()
         .max_concurrent_instances(PERMITS)
         .max_guards(GUARDS)
         .queue_timeout_ms(600_000)
         .execution_timeout_ms(120_000)
-        .cpu_time_limit_ms(NEVER_OFFLOADED)
 }
 
 /// A guard that finds the record before it deletes it.

@@ -1,11 +1,13 @@
 //! Offloads a policy that computes for long to a low-priority thread.
 //!
 //! A policy that decides quickly never gets here. One that spins would occupy a whole processor until its CPU time limit,
-//! and several of them all processors. There are as many low-priority threads as processors. On Linux each runs at nice
-//! +15, about a thirtieth of the weight of a normal thread, so together they take little from other requests.
+//! and several of them all processors. On Linux a low-priority thread runs at nice +15, about a thirtieth of the weight of
+//! a normal thread. At most as many of them compute at a time as there are processors, so together they take little from
+//! other requests. A policy that waits for its storage lets another compute meanwhile.
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{LazyLock, mpsc};
 use std::task::Poll;
@@ -17,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// The rest of the work on a request.
 pub(crate) type PolicyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// One permit for each processor, for all policies of this process.
+/// The permits to compute: one for each processor, for all policies of this process.
 static PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(thread::available_parallelism().map_or(1, std::num::NonZero::get)));
 
@@ -26,29 +28,29 @@ static PERMITS: LazyLock<Semaphore> =
 enum OffloadState {
     /// A normal thread.
     Normal,
-    /// A normal thread; the policy is to be offloaded when it yields.
+    /// A normal thread; the policy yields and is to be offloaded.
     Requested,
-    /// A normal thread; no low-priority thread was free, so the policy is to be stopped.
-    Refused,
-    /// A low-priority thread.
+    /// A low-priority thread with a permit.
     Offloaded,
+    /// A low-priority thread with a permit; the policy yields and has more to compute.
+    Yielded,
+    /// A low-priority thread without a permit, so the policy is to be stopped at its next tick.
+    Refused,
 }
 
 thread_local! {
     static STATE: Cell<OffloadState> = const { Cell::new(OffloadState::Normal) };
 }
 
-/// Requests that the policy that is being polled is offloaded when it yields. Returns false if no low-priority thread was
-/// free in time.
+/// Announces that the policy that is being polled yields and has more to compute. It continues on a low-priority thread.
+/// Returns false if none could compute in time.
 pub(crate) fn request_offload() -> bool {
     match STATE.get() {
-        OffloadState::Normal => {
-            STATE.set(OffloadState::Requested);
-            true
-        }
-        OffloadState::Requested | OffloadState::Offloaded => true,
-        OffloadState::Refused => false,
+        OffloadState::Normal | OffloadState::Requested => STATE.set(OffloadState::Requested),
+        OffloadState::Offloaded | OffloadState::Yielded => STATE.set(OffloadState::Yielded),
+        OffloadState::Refused => return false,
     }
+    true
 }
 
 /// The CPU time of the policy that is being polled since it was offloaded; `None` if it was not, or if the operating
@@ -57,8 +59,8 @@ pub(crate) fn cpu_time() -> Option<Duration> {
     if STATE.get() == OffloadState::Offloaded { thread_cpu_time() } else { None }
 }
 
-/// Runs the future on the current task until it requests to be offloaded, then on a low-priority thread. It waits at most
-/// `timeout` for one.
+/// Runs the future on the current task until it requests to be offloaded, then on a low-priority thread. Each time that it
+/// has something to compute there, it waits at most `timeout` for a permit.
 pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout: Duration) -> T {
     let on_this_task = poll_fn(|context| {
         let polled = future.as_mut().poll(context);
@@ -72,25 +74,21 @@ pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout:
     if let Some(output) = on_this_task.await {
         return output;
     }
-    let Ok(Ok(permit)) = tokio::time::timeout(timeout, PERMITS.acquire()).await else {
-        return poll_fn(|context| {
-            STATE.set(OffloadState::Refused);
-            let polled = future.as_mut().poll(context);
-            STATE.set(OffloadState::Normal);
-            polled
-        })
-        .await;
-    };
     let runtime = Handle::current();
     let (send_future, receive_future) = mpsc::channel::<PolicyFuture<T>>();
-    let (send_output, mut receive_output) = oneshot::channel();
+    let (mut send_output, mut receive_output) = oneshot::channel();
     let thread = thread::Builder::new().name("policy-offload".to_owned()).spawn(move || {
-        let _permit = permit;
-        STATE.set(OffloadState::Offloaded);
         lower_priority();
-        if let Ok(future) = receive_future.recv() {
-            // Timers and connections stay with the runtime; only computing happens here.
-            let _ = send_output.send(runtime.block_on(future));
+        let Ok(future) = receive_future.recv() else { return };
+        let mut policy = Box::pin(run_with_permits(future, timeout));
+        // Timers and connections stay with the runtime; only computing happens here. If the request is dropped, so is the
+        // policy.
+        let output = runtime.block_on(poll_fn(|context| match send_output.poll_closed(context) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => policy.as_mut().poll(context).map(Some),
+        }));
+        if let Some(output) = output {
+            let _ = send_output.send(output);
         }
     });
     match thread {
@@ -106,6 +104,26 @@ pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout:
             tracing::warn!(%error, "cannot start a low-priority thread; the policy continues at normal priority");
             future.await
         }
+    }
+}
+
+/// Polls the future with a permit, which it keeps when it yields and returns when it waits.
+async fn run_with_permits<T>(mut future: PolicyFuture<T>, timeout: Duration) -> T {
+    let mut permit = None;
+    loop {
+        if permit.is_none() {
+            permit = tokio::time::timeout(timeout, PERMITS.acquire()).await.ok().and_then(Result::ok);
+        }
+        STATE.set(if permit.is_some() { OffloadState::Offloaded } else { OffloadState::Refused });
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return output;
+        }
+        if STATE.get() != OffloadState::Yielded {
+            permit = None;
+        }
+        // Until the future wakes this task.
+        let mut polled = false;
+        poll_fn(|_| if mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 }
 
@@ -127,4 +145,57 @@ fn thread_cpu_time() -> Option<Duration> {
 #[cfg(not(target_os = "linux"))]
 fn thread_cpu_time() -> Option<Duration> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tokio::sync::Barrier;
+
+    #[test]
+    fn policies_that_wait_for_storage_let_others_compute() {
+        let policies = thread::available_parallelism().map_or(1, std::num::NonZero::get) + 1;
+        let storage = Arc::new(Barrier::new(policies));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let policy = |storage: Arc<Barrier>| async move {
+                for _ in 0..3 {
+                    assert!(request_offload());
+                    tokio::task::yield_now().await;
+                }
+                storage.wait().await;
+                // It has something to compute again.
+                assert!(request_offload());
+            };
+            let start = |_| {
+                let storage = Arc::clone(&storage);
+                tokio::spawn(run(Box::pin(policy(storage)), Duration::from_secs(60)))
+            };
+            for policy in (0..policies).map(start).collect::<Vec<_>>() {
+                policy.await.expect("the policy ends");
+            }
+        });
+    }
+
+    #[test]
+    fn dropped_request_drops_its_offloaded_policy() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (owned_by_policy, mut dropped) = oneshot::channel::<()>();
+            let (offloaded, is_offloaded) = oneshot::channel();
+            let policy = async move {
+                let _owned = owned_by_policy;
+                assert!(request_offload());
+                tokio::task::yield_now().await;
+                offloaded.send(()).expect("the test waits");
+                std::future::pending::<()>().await;
+            };
+            let request = tokio::spawn(run(Box::pin(policy), Duration::from_secs(60)));
+            is_offloaded.await.expect("the policy continues");
+            assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+            request.abort();
+            dropped.await.expect_err("nothing is sent");
+        });
+    }
 }

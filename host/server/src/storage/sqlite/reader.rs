@@ -6,6 +6,7 @@ use super::file::DatabaseFile;
 use super::schema::Schema;
 use super::statements::Statements;
 use delete_learning::Learning;
+use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 /// A read to execute.
@@ -14,18 +15,50 @@ pub(super) enum Read {
     Check { reply: Reply<()> },
 }
 
-/// Executes reads until the queue is closed.
+/// Maximum number of reads in one transaction.
+const MAX_BATCH_SIZE: usize = 64;
+
+/// Executes reads until the queue is closed, everything that waits in one transaction. Starting and ending a transaction
+/// takes longer than reading a row.
 pub(super) fn run(file: &DatabaseFile, schema: &Schema, mut queue: mpsc::Receiver<Read>) {
     let statements = Statements::new(&file.table);
     let mut connection = ReopeningConnection::for_learnings(file, schema);
-    while let Some(read) = queue.blocking_recv() {
-        match read {
-            Read::Find { id, reply } => {
-                let _ = reply.send(connection.query(|connection| statements.find(connection, &id)));
-            }
-            Read::Check { reply } => {
-                let _ = reply.send(connection.query(|connection| statements.find(connection, "").map(drop)));
+    let mut batch = Vec::with_capacity(MAX_BATCH_SIZE);
+    while queue.blocking_recv_many(&mut batch, MAX_BATCH_SIZE) > 0 {
+        let found = match batch.as_slice() {
+            [_] => None,
+            // After an error each is read alone, and the error is that of the reads that it belongs to.
+            reads => connection.query(|connection| find_all(&statements, connection, reads)).ok(),
+        };
+        let mut found = found.unwrap_or_default().into_iter();
+        for read in batch.drain(..) {
+            let found =
+                found.next().map_or_else(|| connection.query(|connection| statements.find(connection, read.id())), Ok);
+            match read {
+                Read::Find { reply, .. } => drop(reply.send(found)),
+                Read::Check { reply } => drop(reply.send(found.map(drop))),
             }
         }
     }
+}
+
+impl Read {
+    /// The record to read. A check reads one that does not exist.
+    fn id(&self) -> &str {
+        match self {
+            Self::Find { id, .. } => id,
+            Self::Check { .. } => "",
+        }
+    }
+}
+
+fn find_all(
+    statements: &Statements,
+    connection: &Connection,
+    reads: &[Read],
+) -> rusqlite::Result<Vec<Option<Learning>>> {
+    let transaction = connection.unchecked_transaction()?;
+    let found = reads.iter().map(|read| statements.find(&transaction, read.id())).collect::<rusqlite::Result<_>>()?;
+    transaction.commit()?;
+    Ok(found)
 }
