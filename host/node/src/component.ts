@@ -103,9 +103,45 @@ interface Origin {
 
 /** The core instances of a component, as jco's code links them. */
 interface Step {
-  module: WebAssembly.Module;
-  imports: { module: string; name: string; value: unknown; origin: Origin | undefined }[];
+  /** None if no instance is needed. */
+  module: WebAssembly.Module | undefined;
+  imports: Link[];
 }
+
+/** An import of a core instance: a value, or an export of another one. */
+interface Link {
+  module: string;
+  name: string;
+  value: unknown;
+  origin: Origin | undefined;
+}
+
+/**
+ * Links the functions of the host without the two modules that wit-component adds between: one calls functions in a table,
+ * which the other, created last, fills. They exist because a function of the host needs the memory of an instance that
+ * imports it. Here it gets the memory of the current request when it is called, and two instances of three are saved.
+ */
+function linkImportsDirectly(steps: Step[]): void {
+  const last = steps.at(-1);
+  const table = last?.imports.find(({ name }) => name === TABLE)?.origin;
+  const shim = steps[table?.instance ?? -1];
+  if (!last?.module || !shim?.module || shim.imports.length > 0) return;
+  if (WebAssembly.Module.exports(last.module).length > 0) return;
+  const functions = new Map(last.imports.filter(({ name }) => name !== TABLE).map((linked) => [linked.name, linked]));
+  const added = WebAssembly.Module.exports(shim.module).filter(({ name }) => name !== TABLE);
+  const isAdded = added.every(({ name, kind }) => kind === 'function' && functions.has(name));
+  const isShim = ({ origin }: Link) => origin !== undefined && origin.instance === table?.instance;
+  const others = steps.filter((step) => step !== last).flatMap(({ imports }) => imports.filter(isShim));
+  if (!isAdded || functions.size !== added.length || others.some(({ origin }) => origin?.name === TABLE)) return;
+  for (const linked of others) {
+    const { value, origin } = functions.get(linked.origin!.name)!;
+    Object.assign(linked, { value, origin });
+  }
+  for (const step of [shim, last]) Object.assign(step, { module: undefined, imports: [] });
+}
+
+/** The table of the module that wit-component adds. */
+const TABLE = '$imports';
 
 class Glue {
   #steps: Step[] = [];
@@ -133,6 +169,7 @@ class Glue {
       return { exports };
     };
     const exports = instantiate(getModule, this.#importObject(), record);
+    linkImportsDirectly(this.#steps);
     this.#exports = (exports['storage'] ?? exports) as Exports;
     const missing = names.find((name) => typeof this.#exports[name] !== 'function');
     if (missing) throw new Error(`the component does not export the function ${missing}`);
@@ -187,17 +224,18 @@ class Glue {
     };
   }
 
-  /** Creates the core instances of a request. */
+  /** Creates the core instances of a request. A start function that calls the host fails: it has no imports yet. */
   start(imports: Imports): void {
-    this.#imports = imports;
     this.#isClean = false;
     for (const { module, imports } of this.#steps) {
       const linked: Record<string, Record<string, unknown>> = {};
       for (const { module, name, value, origin } of imports) {
         (linked[module] ??= {})[name] = origin ? this.#live[origin.instance]![origin.name] : value;
       }
-      this.#live.push(new WebAssembly.Instance(module, linked as WebAssembly.Imports).exports);
+      const live = module && new WebAssembly.Instance(module, linked as WebAssembly.Imports).exports;
+      this.#live.push(live ?? {});
     }
+    this.#imports = imports;
     this.#isClean = true;
   }
 
