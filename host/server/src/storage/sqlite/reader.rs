@@ -18,8 +18,7 @@ pub(super) enum Read {
 /// Maximum number of reads in one transaction.
 const MAX_BATCH_SIZE: usize = 64;
 
-/// Executes reads until the queue is closed, everything that waits in one transaction. Starting and ending a transaction
-/// takes longer than reading a row.
+/// Executes reads until the queue is closed, everything that waits in one transaction, so that its locks are taken once.
 pub(super) fn run(file: &DatabaseFile, schema: &Schema, mut queue: mpsc::Receiver<Read>) {
     let statements = Statements::new(&file.table);
     let mut connection = ReopeningConnection::for_learnings(file, schema);
@@ -61,4 +60,48 @@ fn find_all(
     let found = reads.iter().map(|read| statements.find(&transaction, read.id())).collect::<rusqlite::Result<_>>()?;
     transaction.commit()?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::sqlite::SqliteOptions;
+    use tokio::sync::oneshot;
+
+    #[test]
+    fn each_read_of_a_batch_gets_its_own_result() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = DatabaseFile::new(&directory.path().join("a.db"), "t", &SqliteOptions::default());
+        let schema = Schema::new(true);
+        let connection = schema.open(&file).unwrap();
+        for (id, created_at) in [("a", "1"), ("b", "2"), ("unreadable", "'text'"), ("c", "3")] {
+            let columns = "learning_id, learning_type, content, created_at";
+            let row = format!("INSERT INTO t ({columns}) VALUES ('{id}', 'user_memory', '{{}}', {created_at})");
+            connection.execute(&row, []).unwrap();
+        }
+        for ids in [&["a", "b", "absent", "c"][..], &["a", "unreadable", "absent", "c"]] {
+            let (reads, queue) = mpsc::channel(8);
+            let (reply, mut checked) = oneshot::channel();
+            reads.try_send(Read::Check { reply }).ok().unwrap();
+            let replies = ids.iter().map(|id| {
+                let (reply, found) = oneshot::channel();
+                reads.try_send(Read::Find { id: (*id).to_owned(), reply }).ok().unwrap();
+                found
+            });
+            let replies: Vec<_> = replies.collect();
+            drop(reads);
+            run(&file, &schema, queue);
+            checked.try_recv().unwrap().unwrap();
+            for (id, mut found) in ids.iter().zip(replies) {
+                let found = found.try_recv().unwrap().map(|learning| learning.map(|learning| learning.created_at));
+                match *id {
+                    "a" => assert_eq!(found.unwrap(), Some(1)),
+                    "b" => assert_eq!(found.unwrap(), Some(2)),
+                    "c" => assert_eq!(found.unwrap(), Some(3)),
+                    "absent" => assert_eq!(found.unwrap(), None),
+                    _ => assert!(found.is_err(), "{found:?}"),
+                }
+            }
+        }
+    }
 }
