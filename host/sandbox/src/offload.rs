@@ -170,7 +170,7 @@ mod tests {
             };
             let start = |_| {
                 let storage = Arc::clone(&storage);
-                tokio::spawn(run(Box::pin(policy(storage)), Duration::from_secs(60)))
+                tokio::spawn(run(Box::pin(policy(storage)), Duration::from_secs(10)))
             };
             for policy in (0..policies).map(start).collect::<Vec<_>>() {
                 policy.await.expect("the policy ends");
@@ -195,7 +195,8 @@ mod tests {
             is_offloaded.await.expect("the policy continues");
             assert_eq!(dropped.try_recv(), Err(oneshot::error::TryRecvError::Empty));
             request.abort();
-            dropped.await.expect_err("nothing is sent");
+            let end = tokio::time::timeout(Duration::from_secs(10), &mut dropped).await;
+            end.expect("the policy is dropped").expect_err("nothing is sent");
         });
     }
 }
