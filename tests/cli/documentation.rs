@@ -38,7 +38,7 @@ const BLOCKS: &[Blocks] = &[
     blocks(
         "guest/examples/README.md",
         "console",
-        In("guest/examples/run", &["./build", "delete-learning-languages\" Python ../../target/python-guard.wasm"]),
+        In("guest/examples/run", &["bench/build", "delete-learning-languages\" Python ../../target/python-guard.wasm"]),
     ),
     blocks("guest/examples/javascript/README.md", "console", In("guest/examples/run", &["readme javascript"])),
     blocks("guest/examples/javascript/README.md", "toml", Configuration),

@@ -120,24 +120,26 @@ interface Link {
  * Links the functions of the host without the two modules that wit-component adds between: one calls functions in a table,
  * which the other, created last, fills. They exist because a function of the host needs the memory of an instance that
  * imports it. Here it gets the memory of the current request when it is called, and two instances of three are saved.
+ * Returns whether there were such modules.
  */
-function linkImportsDirectly(steps: Step[]): void {
+function linkImportsDirectly(steps: Step[]): boolean {
   const last = steps.at(-1);
   const table = last?.imports.find(({ name }) => name === TABLE)?.origin;
   const shim = steps[table?.instance ?? -1];
-  if (!last?.module || !shim?.module || shim.imports.length > 0) return;
-  if (WebAssembly.Module.exports(last.module).length > 0) return;
+  if (!last?.module || !shim?.module || shim.imports.length > 0) return false;
+  if (WebAssembly.Module.exports(last.module).length > 0) return false;
   const functions = new Map(last.imports.filter(({ name }) => name !== TABLE).map((linked) => [linked.name, linked]));
   const added = WebAssembly.Module.exports(shim.module).filter(({ name }) => name !== TABLE);
   const isAdded = added.every(({ name, kind }) => kind === 'function' && functions.has(name));
   const isShim = ({ origin }: Link) => origin !== undefined && origin.instance === table?.instance;
   const others = steps.filter((step) => step !== last).flatMap(({ imports }) => imports.filter(isShim));
-  if (!isAdded || functions.size !== added.length || others.some(({ origin }) => origin?.name === TABLE)) return;
+  if (!isAdded || functions.size !== added.length || others.some(({ origin }) => origin?.name === TABLE)) return false;
   for (const linked of others) {
     const { value, origin } = functions.get(linked.origin!.name)!;
     Object.assign(linked, { value, origin });
   }
   for (const step of [shim, last]) Object.assign(step, { module: undefined, imports: [] });
+  return true;
 }
 
 /** The table of the module that wit-component adds. */
@@ -149,6 +151,7 @@ class Glue {
   #live: CoreExports[] = [];
   #imports: Imports | undefined;
   #isClean = true;
+  #isLinkedDirectly: boolean;
   #exports: Exports;
 
   /** `names` are the functions that the component must export. */
@@ -169,7 +172,7 @@ class Glue {
       return { exports };
     };
     const exports = instantiate(getModule, this.#importObject(), record);
-    linkImportsDirectly(this.#steps);
+    this.#isLinkedDirectly = linkImportsDirectly(this.#steps);
     this.#exports = (exports['storage'] ?? exports) as Exports;
     const missing = names.find((name) => typeof this.#exports[name] !== 'function');
     if (missing) throw new Error(`the component does not export the function ${missing}`);
@@ -224,9 +227,11 @@ class Glue {
     };
   }
 
-  /** Creates the core instances of a request. A start function that calls the host fails: it has no imports yet. */
+  /** Creates the core instances of a request. */
   start(imports: Imports): void {
     this.#isClean = false;
+    // The table of the modules that are left out would be empty until the end, so a start function could not call the host.
+    this.#imports = this.#isLinkedDirectly ? undefined : imports;
     for (const { module, imports } of this.#steps) {
       const linked: Record<string, Record<string, unknown>> = {};
       for (const { module, name, value, origin } of imports) {
