@@ -5,7 +5,7 @@ use super::shortened_or_full;
 use super::store::{Records, Store};
 use super::unchanged::{block_on, open};
 use delete_learning::storage::{Database, Databases, LearningStore, MemoryStore};
-use delete_learning::testkit::{AdapterError, Guarantee, ROUNDS, Report, StorageAdapter, test_storage};
+use delete_learning::testkit::{AdapterError, Guarantee, Report, StorageAdapter, test_storage};
 use delete_learning::{
     BoxFuture, Condition, DeleteRequest, Learning, Outcome, RecordStorage, StorageError, StorageErrorKind,
 };
@@ -196,7 +196,8 @@ impl RecordStorage for DefectiveRecord {
     fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
         Box::pin(async move {
             let owner = self.owner().await;
-            let pause = || tokio::time::sleep(Duration::from_millis(1));
+            // So long that a change of the owner that is committed while the deletion runs is committed in the pause.
+            let pause = || tokio::time::sleep(Duration::from_millis(150));
             match (self.defect, &condition, &owner) {
                 (Defect::ChecksTheOwnerBeforeItDeletes, Condition::OwnedBy(user), Some(Some(owner)))
                     if user == owner =>
@@ -282,7 +283,8 @@ impl StorageAdapter for Defective {
 }
 
 fn report(defect: Defect) -> Report {
-    block_on(test_storage(&Defective { store: Arc::default(), defect }, ROUNDS)).expect("the adapter works")
+    // Few rounds of the races that depend on timing, because no defect here needs them to be found.
+    block_on(test_storage(&Defective { store: Arc::default(), defect }, 10)).expect("the adapter works")
 }
 
 #[test]

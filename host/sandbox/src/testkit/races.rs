@@ -9,8 +9,9 @@ use super::conditions::call;
 use super::report::{Guarantee, Report};
 use super::{AdapterError, StorageAdapter, learning};
 use crate::contract::{Outcome, StorageError, StorageErrorKind};
-use crate::storage::Condition;
+use crate::storage::{Condition, RecordStorage};
 use std::future::ready;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -32,8 +33,8 @@ enum Timing {
 }
 
 pub(super) async fn test(adapter: &dyn StorageAdapter, rounds: u32, report: &mut Report) -> Result<(), AdapterError> {
-    let duration = duration(adapter).await?;
     for condition_of in [owned_by_alice, unchanged] {
+        let duration = duration(adapter, condition_of).await?;
         let held = (0..HELD_ROUNDS).map(|_| Timing::Held);
         // From a quarter of the duration before the deletion begins to its end.
         let timed = (0..rounds).map(|round| Timing::Timed { offset: duration * (round % 50) / 40, lead: duration / 4 });
@@ -60,17 +61,31 @@ fn unchanged(revision: String) -> Condition {
     Condition::Unchanged(revision)
 }
 
-/// How long a deletion takes: the median of a few.
-async fn duration(adapter: &dyn StorageAdapter) -> Result<Duration, AdapterError> {
+/// How long a deletion on this condition takes: the median of a few.
+async fn duration(
+    adapter: &dyn StorageAdapter,
+    condition_of: fn(String) -> Condition,
+) -> Result<Duration, AdapterError> {
     let mut durations = Vec::new();
     for _ in 0..5 {
-        adapter.insert(ID, &learning(Some("alice"))).await?;
+        let (record, condition) = insert(adapter, condition_of).await?;
         let start = Instant::now();
-        adapter.record(ID).delete(owned_by_alice(String::new())).await?;
+        record.delete(condition).await?;
         durations.push(start.elapsed());
     }
     durations.sort();
     Ok(durations.get(2).copied().unwrap_or_default())
+}
+
+/// Inserts a record of alice. Returns it and a condition that it meets.
+async fn insert(
+    adapter: &dyn StorageAdapter,
+    condition_of: fn(String) -> Condition,
+) -> Result<(Arc<dyn RecordStorage>, Condition), AdapterError> {
+    adapter.insert(ID, &learning(Some("alice"))).await?;
+    let record = adapter.record(ID);
+    let revision = record.find().await?.map(|learning| learning.revision).unwrap_or_default();
+    Ok((record, condition_of(revision)))
 }
 
 /// A conditional delete against a change of the owner.
@@ -79,10 +94,7 @@ async fn race(
     condition_of: fn(String) -> Condition,
     timing: Timing,
 ) -> Result<Option<String>, AdapterError> {
-    adapter.insert(ID, &learning(Some("alice"))).await?;
-    let record = adapter.record(ID);
-    let revision = record.find().await?.map(|learning| learning.revision).unwrap_or_default();
-    let condition = condition_of(revision);
+    let (record, condition) = insert(adapter, condition_of).await?;
     let what = call(&condition);
     let (begin, begun) = oneshot::channel();
     // A task of its own, so that a storage that blocks its thread takes part in the race too.
