@@ -208,10 +208,12 @@ RULES = [
         lambda c, request, ours, agnos: c["mode"] == "none" and has_account_token(request),
     ),
     (
-        "request line and headers above `server.max_header_bytes`",
-        # The 200 bytes are for the headers that Python's client adds, such as Host. Agno's HTTP library refuses an
-        # incomplete head of more than 16 KiB, which depends on how many bytes it reads at once.
-        lambda c, request, ours, agnos: (is_refusal(ours, 431, None) and head_size(request) > 65_536 - 200)
+        "request line and headers above `server.max_header_bytes`, or more than 1024 header lines",
+        # The 200 bytes and 8 lines are for the headers that Python's client adds, such as Host. Agno's HTTP library refuses
+        # an incomplete head of more than 16 KiB, which depends on how many bytes it reads at once.
+        lambda c, request, ours, agnos: (
+            is_refusal(ours, 431, None) and (head_size(request) > 65_536 - 200 or len(request.headers) > 1024 - 8)
+        )
         or (is_refusal(agnos, 400, "Invalid HTTP request received.") and head_size(request) > 16_384 - 200),
     ),
 ]

@@ -63,7 +63,7 @@ const BLOCKS: &[Blocks] = &[
         In("tests/http/identity_providers.rs", &["IDENTITY_PROVIDERS.md"]),
     ),
     blocks("tests/bench/PROFILE.md", "console", Not("how the profile was made; it needs perf")),
-    blocks("tests/bench/README.md", "console", Not("benchmarks; .ci/run counts the instructions of a decision")),
+    blocks("tests/bench/README.md", "console", Not("benchmarks; .ci/run counts what a request takes")),
     blocks("tests/conformance/README.md", "json", Not("the form of a case, which schema.json describes")),
     blocks("tests/fuzz/README.md", "console", In(".ci/run", &["tests/fuzz/run"])),
     blocks(

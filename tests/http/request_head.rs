@@ -186,23 +186,22 @@ fn many_headers_are_accepted_up_to_the_size_limit() {
         lines
     };
     let server = Setup::jwt().start();
-    for (count, status) in [(101, 404), (1000, 404), (4000, 404), (5000, 431), (8000, 431)] {
+    for (count, status) in [(101, 404), (1000, 404), (1100, 431), (8000, 431)] {
         let response = server.send_raw(delete("/learnings/absent", "1.1", &lines(count)).as_bytes());
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{count}: {response}");
     }
     // Also for one header in many lines, and for the shortest lines.
     for line in ["accept: a\r\n", "a:\r\n"] {
-        let lines = format!("host: x\r\n{}", line.repeat(4000));
+        let lines = format!("host: x\r\n{}", line.repeat(1000));
         let response = server.send_raw(delete("/learnings/absent", "1.1", &lines).as_bytes());
         assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
     }
 
     // More header lines than the HTTP library can store do not crash the server.
     let server = Setup { settings: "server.max_header_bytes = 4000000".to_owned(), ..Setup::jwt() }.start();
-    for count in [10_000, 30_000, 100_000] {
+    for count in [1_100, 30_000, 100_000] {
         let response = server.send_raw(delete("/learnings/absent", "1.1", &lines(count)).as_bytes());
-        let expected = if count == 10_000 { "HTTP/1.1 404 " } else { "HTTP/1.1 431 " };
-        assert!(response.starts_with(expected), "{count}: {response}");
+        assert!(response.starts_with("HTTP/1.1 431 "), "{count}: {response}");
     }
     assert_eq!(server.request("GET", "/health", &[]).status, 200);
 }

@@ -10,12 +10,12 @@ use crate::guard_rules::{Export, GuardRules, GuardViolation};
 use crate::host_state::{HostState, Overrides, StorageLink};
 use crate::sandbox::Sandbox;
 use crate::storage::Condition;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::error::Context as _;
+use wasmtime_wasi_config::WasiConfigVariables;
 
 /// A guard that is loaded and ready to run.
 ///
@@ -27,7 +27,7 @@ pub(crate) struct LoadedGuard {
     pub(crate) name: String,
     pub(crate) digest: Digest,
     pub(crate) component: GuardPre<HostState>,
-    pub(crate) settings: Arc<BTreeMap<String, String>>,
+    pub(crate) settings: Arc<WasiConfigVariables>,
 }
 
 impl Guard {

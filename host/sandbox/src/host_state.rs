@@ -13,13 +13,12 @@ use crate::limits::Limits;
 use crate::resource_limits::ResourceLimits;
 use crate::storage::{Condition, RecordStorage};
 use crate::wasi::{self, CapturedOutput};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{WasiCtxView, WasiView};
-use wasmtime_wasi_config::WasiConfig;
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 
 /// A call of a policy or a guard to the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +46,10 @@ pub(crate) struct SharedConfig {
 }
 
 /// What conformance cases set instead of the real environment of a component.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Overrides {
     /// The settings of every component; `None` for the configured ones.
-    pub(crate) settings: Option<Arc<BTreeMap<String, String>>>,
+    pub(crate) settings: Option<Arc<WasiConfigVariables>>,
     /// The time since 1970 that the wall clock shows; `None` for the real time.
     pub(crate) now: Option<Duration>,
 }
@@ -63,25 +62,26 @@ pub(crate) enum StorageLink {
     Guard(Box<GuardInstance>),
 }
 
+// The calls to a guard are boxed, because their futures are large, and those of a policy without guards are not.
 impl StorageLink {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         match self {
             Self::Record(record) => Ok(record.locate().await),
-            Self::Guard(guard) => guard.locate().await,
+            Self::Guard(guard) => Box::pin(guard.locate()).await,
         }
     }
 
     async fn find(&mut self) -> wasmtime::Result<Result<Option<Learning>, StorageError>> {
         match self {
             Self::Record(record) => Ok(record.find().await.map_err(read_error)),
-            Self::Guard(guard) => guard.find().await,
+            Self::Guard(guard) => Box::pin(guard.find()).await,
         }
     }
 
     async fn delete(&mut self, condition: Condition) -> wasmtime::Result<Result<Outcome, StorageError>> {
         match self {
             Self::Record(record) => Ok(record.delete(condition).await),
-            Self::Guard(guard) => guard.delete(condition).await,
+            Self::Guard(guard) => Box::pin(guard.delete(condition)).await,
         }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) struct HostState {
     storage: StorageLink,
     /// The rules that apply to the instance of a guard.
     guard_rules: Option<Box<GuardRules>>,
-    settings: Arc<BTreeMap<String, String>>,
+    settings: Arc<WasiConfigVariables>,
     /// The time since 1970 that the wall clock shows; `None` for the real time.
     now: Option<Duration>,
     config: Arc<SharedConfig>,
@@ -107,7 +107,7 @@ pub(crate) struct HostState {
     tick_exempt: bool,
     /// Calls to WASI so far. WASI cannot refuse a call, so this can exceed the limit.
     wasi_calls: u32,
-    /// Created by the first call to WASI, which most policies never make.
+    /// Created by the first call to WASI, settings excluded, which most policies never make.
     wasi: Option<Box<wasi::Context>>,
 }
 
@@ -115,7 +115,7 @@ impl HostState {
     pub(crate) fn new(
         caller: Arc<Result<Caller, IdentityError>>,
         storage: StorageLink,
-        settings: Arc<BTreeMap<String, String>>,
+        settings: Arc<WasiConfigVariables>,
         now: Option<Duration>,
         config: Arc<SharedConfig>,
     ) -> Self {
@@ -182,7 +182,8 @@ impl HostState {
 
     /// The settings of the component, for `wasi:config/store`. Counts a call to WASI.
     pub(crate) fn settings(&mut self) -> WasiConfig<'_> {
-        self.count_wasi_call().settings()
+        self.count_wasi_call();
+        WasiConfig::new(&self.settings)
     }
 
     /// Checks the limits that can be exceeded without stopping the instance at once.
@@ -269,16 +270,16 @@ impl HostState {
     /// Counts a call to WASI. The call itself cannot fail here: exceeding the limit stops the instance at the next tick,
     /// at its next call to `identity` or `storage`, or at its end. Time in WASI, waiting included, counts as the
     /// instance's.
-    fn count_wasi_call(&mut self) -> &mut wasi::Context {
+    fn count_wasi_call(&mut self) {
         self.wasi_calls = self.wasi_calls.saturating_add(1);
-        let new = || Box::new(wasi::Context::new(&self.config.limits, &self.settings, self.now));
-        self.wasi.get_or_insert_with(new)
     }
 }
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.count_wasi_call().view()
+        self.count_wasi_call();
+        let new = || Box::new(wasi::Context::new(&self.config.limits, self.now));
+        self.wasi.get_or_insert_with(new).view()
     }
 }
 

@@ -11,10 +11,10 @@ use crate::limits::Limits;
 use crate::offload;
 use crate::sandbox::Sandbox;
 use crate::storage::RecordStorage;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::Store;
+use wasmtime_wasi_config::WasiConfigVariables;
 
 /// The component of the default policy, which decides as the Agno API documents.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!("../default-policy.wasm");
@@ -25,7 +25,7 @@ pub const DEFAULT_POLICY: &[u8] = include_bytes!("../default-policy.wasm");
 pub struct Policy {
     sandbox: Sandbox,
     component: Arc<PolicyPre<HostState>>,
-    settings: Arc<BTreeMap<String, String>>,
+    settings: Arc<WasiConfigVariables>,
     /// Outermost first.
     guards: Vec<Guard>,
     digests: Arc<Digests>,
@@ -45,11 +45,11 @@ impl Policy {
         sandbox: Sandbox,
         component: PolicyPre<HostState>,
         digest: Digest,
-        settings: BTreeMap<String, String>,
+        settings: Arc<WasiConfigVariables>,
         guards: Vec<Guard>,
     ) -> Self {
         let digests = Arc::new(Digests::new(digest, &guards));
-        Self { sandbox, component: Arc::new(component), settings: Arc::new(settings), guards, digests }
+        Self { sandbox, component: Arc::new(component), settings, guards, digests }
     }
 
     /// The same policy with these guards, outermost first. Nothing is compiled again.

@@ -70,7 +70,7 @@ impl Sandbox {
             PolicyInstance::add_to_linker::<_, HasSelf<_>>(linker, |state: &mut HostState| state)
         })?;
         let component_pre = PolicyPre::new(instance).map_err(|error| incompatible(World::Policy, error))?;
-        Ok(Policy::new(self.clone(), component_pre, Digest::of(component), access.settings.clone(), guards))
+        Ok(Policy::new(self.clone(), component_pre, Digest::of(component), wasi::variables(&access.settings), guards))
     }
 
     /// Loads a guard. `name` is its name in audit events and errors.
@@ -87,7 +87,7 @@ impl Sandbox {
             name: name.to_owned(),
             digest: Digest::of(component),
             component: component_pre,
-            settings: Arc::new(access.settings.clone()),
+            settings: wasi::variables(&access.settings),
         })))
     }
 

@@ -17,7 +17,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{Deterministic, HostWallClock, ResourceTable, WasiCtx, WasiCtxView};
-use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_config::WasiConfigVariables;
 
 /// What a policy wrote to its standard output and standard error in one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +42,15 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, HostState::settings)
 }
 
-/// WASI in one request. Created by the first call to it.
+/// Converts settings, once for all requests.
+pub(crate) fn variables(settings: &BTreeMap<String, String>) -> Arc<WasiConfigVariables> {
+    Arc::new(settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect())
+}
+
+/// WASI in one request, without the settings. Created by the first call to it.
 pub(crate) struct Context {
     wasi: WasiCtx,
     table: ResourceTable,
-    settings: WasiConfigVariables,
     output: OutputBuffer,
 }
 
@@ -65,7 +69,7 @@ impl HostWallClock for FixedClock {
 
 impl Context {
     /// `now` is the time since 1970 that the wall clock shows; `None` for the real time.
-    pub(crate) fn new(limits: &Limits, settings: &BTreeMap<String, String>, now: Option<Duration>) -> Self {
+    pub(crate) fn new(limits: &Limits, now: Option<Duration>) -> Self {
         let output = OutputBuffer(Arc::new(Mutex::new(Captured {
             bytes: Vec::new(),
             max_captured: limits.max_captured_output_bytes,
@@ -81,12 +85,7 @@ impl Context {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.max_table_elements);
-        let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        Self { wasi: wasi.build(), table, settings, output }
-    }
-
-    pub(crate) fn settings(&self) -> WasiConfig<'_> {
-        WasiConfig::new(&self.settings)
+        Self { wasi: wasi.build(), table, output }
     }
 
     pub(crate) fn view(&mut self) -> WasiCtxView<'_> {

@@ -13,13 +13,16 @@ use cedar_policy::{
 use criterion::Criterion;
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
-    Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Policy, engine,
+    BoxFuture, Caller, Condition, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Outcome,
+    Policy, RecordStorage, StorageError, Target, engine,
 };
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::Barrier;
 use wasmtime::Store;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
@@ -27,8 +30,9 @@ const OWNER: &str = "alice@example.com";
 const ID: &str = "user_memory_00000007";
 
 /// The names of the measurements, in the order of the table.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     "fresh instance",
+    "fresh instance, 64 at a time",
     "instantiation alone",
     "empty component",
     "reused instance",
@@ -81,6 +85,21 @@ fn measure_one(
         "fresh instance" => {
             criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| embedded.fresh()));
         }
+        "fresh instance, 64 at a time" => {
+            criterion.bench_function(id, |bench| {
+                bench.iter_custom(|iterations| {
+                    let rounds = iterations.div_ceil(AT_A_TIME as u64);
+                    let begun = std::time::Instant::now();
+                    runtime.block_on(async {
+                        for _ in 0..rounds {
+                            embedded.fresh_at_a_time().await;
+                        }
+                    });
+                    // The time of as many decisions as were asked for.
+                    begun.elapsed().mul_f64(iterations as f64 / (rounds * AT_A_TIME as u64) as f64)
+                });
+            });
+        }
         "native policy" => {
             criterion.bench_function(id, |bench| bench.to_async(runtime).iter(|| embedded.native()));
         }
@@ -131,6 +150,32 @@ fn measure_one(
     Ok(())
 }
 
+/// Decisions that wait for their storage at the same time, as in the server under 64 connections.
+const AT_A_TIME: usize = 64;
+
+/// A record whose delete waits until [`AT_A_TIME`] deletes wait.
+struct Waiting {
+    record: Arc<dyn RecordStorage>,
+    all: Arc<Barrier>,
+}
+
+impl RecordStorage for Waiting {
+    fn locate(&self) -> BoxFuture<'_, Result<Target, StorageError>> {
+        self.record.locate()
+    }
+
+    fn find(&self) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+        self.record.find()
+    }
+
+    fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+        Box::pin(async move {
+            self.all.wait().await;
+            self.record.delete(condition).await
+        })
+    }
+}
+
 /// The sandbox crate as a platform embeds it, with storage and identity in memory.
 pub struct Embedded {
     policy: Policy,
@@ -172,6 +217,21 @@ impl Embedded {
         let storage = self.databases.record(&request);
         let decision = self.policy.decide(request, Self::caller(), storage).await;
         assert!(decision.answer.is_ok(), "{decision:?}");
+    }
+
+    /// As many decisions as [`AT_A_TIME`], each in a fresh instance. All begin before the first one ends.
+    async fn fresh_at_a_time(&self) {
+        let all = Arc::new(Barrier::new(AT_A_TIME));
+        let decide = |number: usize| {
+            let id = format!("user_memory_{number:08}");
+            self.store.insert(id.clone(), Learning::owned_by(Some(OWNER)));
+            let request = DeleteRequest { learning_id: id, db_id: None, table: None };
+            let record = Waiting { record: self.databases.record(&request), all: Arc::clone(&all) };
+            self.policy.decide(request, Self::caller(), Arc::new(record))
+        };
+        for decision in join_all((0..AT_A_TIME).map(decide)).await {
+            assert!(decision.answer.is_ok(), "{decision:?}");
+        }
     }
 
     async fn native(&self) {

@@ -124,6 +124,11 @@ impl Bench {
                 "×",
                 both(reused, cedar),
             ),
+            Line::plain(
+                "one decision of 64 that wait for their storage at the same time, to one alone",
+                format!("{} ×", short(ratio("fresh instance, 64 at a time", fresh))),
+                both("fresh instance, 64 at a time", fresh),
+            ),
             Line::plain("one decision, each way", "µs".to_owned(), all.join("; ")),
         ])
     }

@@ -4,7 +4,7 @@ use super::case::{Answer, Case, DEFAULT_NOW, Expectation, Identity, Observation}
 use super::storage::CaseStorage;
 use crate::host_state::{HostCall, Overrides};
 use crate::storage::Condition;
-use crate::{Decision, Policy, PolicyError};
+use crate::{Decision, Policy, PolicyError, wasi};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub async fn run(policy: &Policy, case: &Case) -> CaseResult {
         Identity::Error(error) => Err(error),
     };
     let now = Duration::from_secs(case.now.unwrap_or(DEFAULT_NOW));
-    let overrides = Overrides { settings: case.settings.clone().map(Arc::new), now: Some(now) };
+    let overrides = Overrides { settings: case.settings.as_ref().map(wasi::variables), now: Some(now) };
     let record = Arc::<CaseStorage>::clone(&storage);
     let decision = policy.decide_with(case.request.clone(), caller, record, &overrides).await;
     let answer = match (&decision.answer, &decision.error) {

@@ -14,8 +14,8 @@ pub struct HttpConfig {
     pub listen: SocketAddr,
     /// Maximum number of connections served at once. A further one waits in the listen backlog.
     pub max_connections: usize,
-    /// Maximum bytes of a request line and its headers together. More is answered 431, as are more header lines than a
-    /// sixteenth of it, or than 16,384. A URI of more than 65,534 bytes is answered 414 if it fits this limit.
+    /// Maximum bytes of a request line and its headers together. More is answered 431, as are more than 1024 header lines. A
+    /// URI of more than 65,534 bytes is answered 414 if it fits this limit.
     pub max_header_bytes: usize,
     /// Milliseconds in which the headers of a request must arrive, from the start of the connection or from the end of
     /// the previous response. Then the connection is closed. For the same time at most, the server discards the rest of a
@@ -60,13 +60,6 @@ impl HttpConfig {
         ]
         .into_iter()
         .find_map(|(key, value, min)| (value < min).then_some((key, min)))
-    }
-
-    /// Maximum number of header lines, so large that it is the size of real headers that counts. The HTTP library initializes
-    /// memory for so many lines for every request: 4096 lines take 5 µs, and four times as many 30 µs. Above 24,576 lines, its
-    /// header map panics.
-    pub(super) fn max_headers(&self) -> usize {
-        (self.max_header_bytes / 16).min(16 * 1024)
     }
 
     pub(super) const fn header_read_timeout(&self) -> Duration {

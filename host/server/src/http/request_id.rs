@@ -1,7 +1,11 @@
 //! Ids of requests.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Maximum length of an id: two 64-bit numbers, one in hexadecimal and one in decimal, and `-`.
+const MAX_BYTES: usize = 16 + 1 + 20;
 
 /// Generates ids: unique in this process, and distinct from those of other processes by a random prefix.
 pub(super) struct RequestIds {
@@ -16,6 +20,9 @@ impl RequestIds {
     }
 
     pub(super) fn next(&self) -> String {
-        format!("{:016x}-{}", self.prefix, self.last.fetch_add(1, Ordering::Relaxed) + 1)
+        let mut id = String::with_capacity(MAX_BYTES);
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{:016x}-{}", self.prefix, self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        id
     }
 }

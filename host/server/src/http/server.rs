@@ -18,6 +18,10 @@ use tokio::sync::Semaphore;
 /// Pause after a connection could not be accepted, for example because the process has no free file descriptor.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Maximum number of header lines, more than any client or proxy is known to send. The HTTP library reserves and writes memory
+/// for so many lines at every request: 1024 lines take 4 % of a request's instructions, 4096 lines 12 %.
+const MAX_HEADER_LINES: usize = 1024;
+
 /// A server that is bound to its address.
 pub struct Server {
     listener: TcpListener,
@@ -51,7 +55,7 @@ impl Server {
             .header_read_timeout(self.config.header_read_timeout())
             // A client can close its sending side and still read the response.
             .half_close(true)
-            .max_headers(self.config.max_headers())
+            .max_headers(MAX_HEADER_LINES)
             .max_header_size(self.config.max_header_bytes)
             .max_buf_size(self.config.max_header_bytes);
         let connections = GracefulShutdown::new();

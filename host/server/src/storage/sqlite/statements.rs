@@ -63,8 +63,8 @@ impl Statements {
         let deleted = match condition {
             Condition::Any => execute(&self.delete, &[&id])?,
             Condition::OwnedBy(user) => execute(&self.delete_owned, &[&id, user])?,
-            Condition::Unchanged(revision) => match self.find(connection, id)? {
-                Some(learning) if learning.revision == *revision => execute(&self.delete, &[&id])?,
+            Condition::Unchanged(expected) => match self.query(connection, id, revision)? {
+                Some(found) if found == *expected => execute(&self.delete, &[&id])?,
                 Some(_) => return Ok(DeleteResult::Outcome(Outcome::Changed)),
                 None => return Ok(DeleteResult::Outcome(Outcome::Absent)),
             },
@@ -89,7 +89,17 @@ impl Statements {
     }
 
     pub(super) fn find(&self, connection: &Connection, id: &str) -> rusqlite::Result<Option<Learning>> {
-        connection.prepare_cached(&self.find)?.query_row([id], learning).optional()
+        self.query(connection, id, learning)
+    }
+
+    /// Reads the record with this id.
+    fn query<T>(
+        &self,
+        connection: &Connection,
+        id: &str,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        connection.prepare_cached(&self.find)?.query_row([id], read).optional()
     }
 }
 
@@ -138,7 +148,8 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<String> {
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     }
-    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+    Ok(context.finish().as_ref().iter().flat_map(digits).collect())
 }
 
 #[cfg(test)]
