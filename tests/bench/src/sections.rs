@@ -401,8 +401,8 @@ impl Bench {
         let pools = pools.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (order, mut place) = (Order::stored(count), 0);
         // The last one is with one connection to the host.
-        let contests = hosts.iter().zip(&pools).map(|both| (both, 64)).chain(hosts.iter().zip(&pools).map(|both| (both, 1)).last());
-        let contests: Vec<_> = contests.collect();
+        let mut contests: Vec<_> = hosts.iter().zip(&pools).map(|both| (both, 64)).collect();
+        contests.extend(hosts.iter().zip(&pools).last().map(|both| (both, 1)));
         let mut rates: Vec<[Vec<f64>; 2]> = contests.iter().map(|_| Default::default()).collect();
         for round in 0..=self.rounds() {
             for ((((host, _), pool), clients), rates) in contests.iter().zip(&mut rates) {
@@ -422,7 +422,7 @@ impl Bench {
             anyhow::Ok(pools[0].get().await?.query_one("SELECT count(*) FROM ai.agno_learnings", &[]).await?.get(0))
         })?;
         ensure!(left as u64 + place == count, "{place} were deleted, and {left} of {count} are left");
-        drop((contests, pools, hosts));
+        drop((pools, hosts));
         execute(&self.postgres, &[&drop_database])?;
         let mut lines = Vec::new();
         for (index, rates) in rates.iter().enumerate() {

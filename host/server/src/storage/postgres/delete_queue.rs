@@ -1,9 +1,9 @@
 //! Executes deletes: at once while a lane is free, and otherwise as batches of what waits.
 //!
-//! A lane is the right to execute one statement at a time. There are fewer lanes than connections, because few statements
-//! with many deletes each take less of the database's time than many statements. A statement that takes long, for example
-//! because it waits for a lock, gives its lane away and continues, so that it delays no other delete while the pool has
-//! connections.
+//! A lane is the right to execute one statement at a time. While batches are possible there are fewer lanes than connections,
+//! because few statements with many deletes each take less of the database's time than many statements. A statement that
+//! takes long, for example because it waits for a lock, gives its lane away and continues, so that it delays no other delete
+//! while the pool has connections.
 
 use super::error::QueryError;
 use super::options::PostgresOptions;
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Maximum number of lanes. With fewer connections there are as many lanes as connections.
+/// Maximum number of lanes while batches are possible. Otherwise there are as many lanes as connections.
 const MAX_LANES: usize = 4;
 
 /// Time after which a statement gives its lane away. It is longer than a commit to a slow disk or a distant standby takes.
@@ -50,7 +50,8 @@ enum Way {
 
 /// The deletes that wait for a lane, and what is known about the table.
 struct Queue {
-    free_lanes: usize,
+    max_lanes: usize,
+    used_lanes: usize,
     waiting: VecDeque<Waiting>,
     next_number: u64,
     isolated: Isolated,
@@ -81,7 +82,8 @@ struct Lane(Arc<Shared>);
 impl DeleteQueue {
     pub(super) fn new(table: Arc<Table>, options: &PostgresOptions) -> Self {
         let queue = Queue {
-            free_lanes: options.max_connections.min(MAX_LANES),
+            max_lanes: options.max_connections,
+            used_lanes: 0,
             waiting: VecDeque::new(),
             next_number: 0,
             isolated: Isolated::default(),
@@ -91,7 +93,7 @@ impl DeleteQueue {
     }
 
     pub(super) async fn delete(&self, id: String, condition: Condition) -> Result<Outcome, StorageError> {
-        let entered = self.0.queue().enter(id, condition);
+        let entered = self.0.queue().enter(&self.0.table, id, condition);
         let (number, mut result) = match entered {
             Entered::Waiting(number, result) => (number, result),
             Entered::Lane(id, condition) => {
@@ -117,9 +119,9 @@ impl DeleteQueue {
 
 impl Queue {
     /// Takes a free lane for a delete, or makes the delete wait for one.
-    fn enter(&mut self, id: String, condition: Condition) -> Entered {
-        if self.free_lanes > 0 {
-            self.free_lanes -= 1;
+    fn enter(&mut self, table: &Table, id: String, condition: Condition) -> Entered {
+        if self.used_lanes < self.lanes(table) {
+            self.used_lanes += 1;
             return Entered::Lane(id, condition);
         }
         let (reply, result) = oneshot::channel();
@@ -161,9 +163,18 @@ impl Queue {
         taken
     }
 
+    /// The number of statements that are executed at a time.
+    fn lanes(&self, table: &Table) -> usize {
+        if self.has_batches(table) { self.max_lanes.min(MAX_LANES) } else { self.max_lanes }
+    }
+
+    fn has_batches(&self, table: &Table) -> bool {
+        table.has_batches() && self.no_batches_until.is_none_or(|end| Instant::now() >= end)
+    }
+
     fn can_batch(&mut self, waiting: &Waiting, table: &Table) -> bool {
         waiting.way == Way::Any
-            && self.no_batches_until.is_none_or(|end| Instant::now() >= end)
+            && self.has_batches(table)
             && table.can_batch(&waiting.id, &waiting.condition)
             && !self.isolated.contains(&waiting.id)
     }
@@ -236,8 +247,9 @@ impl Shared {
             queue.waiting.push_front(Waiting { way, ..waiting });
         }
         // The lane of the batch serves the first of them.
-        let lanes = queue.free_lanes.min(queue.waiting.len().saturating_sub(1));
-        queue.free_lanes -= lanes;
+        let free_lanes = queue.lanes(&self.table).saturating_sub(queue.used_lanes);
+        let lanes = free_lanes.min(queue.waiting.len().saturating_sub(1));
+        queue.used_lanes += lanes;
         drop(queue);
         for _ in 0..lanes {
             drop(Lane(Arc::clone(self)));
@@ -273,13 +285,14 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         let mut queue = self.0.queue();
+        let is_needed = !queue.waiting.is_empty() && queue.used_lanes <= queue.lanes(&self.0.table);
         match Handle::try_current() {
-            Ok(runtime) if !queue.waiting.is_empty() => {
+            Ok(runtime) if is_needed => {
                 drop(queue);
                 runtime.spawn(Self(Arc::clone(&self.0)).serve());
             }
             // Without a runtime the process is ending.
-            _ => queue.free_lanes += 1,
+            _ => queue.used_lanes = queue.used_lanes.saturating_sub(1),
         }
     }
 }

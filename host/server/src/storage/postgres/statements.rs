@@ -148,10 +148,15 @@ impl Statements {
         }
     }
 
+    /// Whether any delete can be part of a batch.
+    pub(super) fn has_batches(&self) -> bool {
+        self.batched != Batched::None
+    }
+
     /// Whether a delete can be part of a batch. One with text that the database cannot store would make its batch fail.
     pub(super) fn can_batch(&self, id: &str, condition: &Condition) -> bool {
         let is_storable = |text: &str| !text.contains('\0') && (self.batched == Batched::All || text.is_ascii());
-        self.batched != Batched::None && is_storable(id) && operand(condition).is_none_or(is_storable)
+        self.has_batches() && is_storable(id) && operand(condition).is_none_or(is_storable)
     }
 }
 

@@ -148,7 +148,12 @@ impl Table {
         }
     }
 
-    /// Whether a delete can be part of a batch. Until the table was checked, none can.
+    /// Whether there can be batches. Until the table was checked, there are none.
+    pub(super) fn has_batches(&self) -> bool {
+        self.statements.get().is_some_and(Statements::has_batches)
+    }
+
+    /// Whether a delete can be part of a batch.
     pub(super) fn can_batch(&self, id: &str, condition: &Condition) -> bool {
         self.statements.get().is_some_and(|statements| statements.can_batch(id, condition))
     }
