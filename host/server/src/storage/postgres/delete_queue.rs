@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// Maximum number of lanes while batches are possible. Otherwise there are as many lanes as connections.
-const MAX_LANES: usize = 4;
+const MAX_LANES: usize = 2;
 
 /// Time after which a statement gives its lane away. It is longer than a commit to a slow disk or a distant standby takes.
 const LANE_TIME: Duration = Duration::from_millis(100);
