@@ -3,6 +3,7 @@
 //! Long tests run shortened. `README.md` in this directory explains how to run them in full, and contains the last full
 //! result.
 
+mod batches;
 mod byte_comparison;
 mod channel_binding;
 mod checkpoint;

@@ -1,6 +1,7 @@
 //! Learnings and service accounts in SQLite and PostgreSQL.
 
 mod columns;
+mod isolated;
 pub mod postgres;
 pub mod sqlite;
 

@@ -212,6 +212,21 @@ impl QueryError {
         self.has_code(&[SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED])
     }
 
+    /// Whether the database refused the statement of a batch and did nothing, so that each delete can be executed alone. A
+    /// database that cannot be reached, or does not prepare statements now, would not execute those either.
+    pub(super) fn is_of_statement(&self) -> bool {
+        match self {
+            Self::Failed(_) => !self.leaves_outcome_unknown(),
+            Self::NotPrepared(error) => error.is_of_statement() && self.kind() != StorageErrorKind::Unavailable,
+            _ => false,
+        }
+    }
+
+    /// Whether the database would refuse every batch: it does not support the statement, or the user lacks a privilege.
+    pub(super) fn is_of_every_batch(&self) -> bool {
+        matches!(self, Self::NotPrepared(_)) || self.has_code(&[SqlState::INSUFFICIENT_PRIVILEGE])
+    }
+
     /// Whether the statement can have been executed.
     pub(super) fn leaves_outcome_unknown(&self) -> bool {
         match self {

@@ -58,9 +58,16 @@ pub(super) enum Defect {
 }
 
 /// A table that can be used.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Usable {
     /// Whether the user can read `xmin`, which column privileges do not include.
+    ///
+    /// Without, a conflict counts as a veto.
     pub(super) can_read_xmin: bool,
+    /// Whether the user can lock rows, which needs the privilege `UPDATE` on a column.
+    pub(super) can_lock: bool,
+    /// Whether the database stores every text without NUL.
+    pub(super) is_utf8: bool,
 }
 
 /// Checks the table. If it does not exist, creates it and its schema, provided that this is configured.
@@ -175,17 +182,23 @@ async fn check_privileges(
     const PRIVILEGES: &str = "
         SELECT current_user::text, has_table_privilege(c.oid, 'SELECT'),
                has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'DELETE'),
-               has_column_privilege(c.oid, 'learning_id', 'SELECT'), has_column_privilege(c.oid, 'user_id', 'SELECT')
+               has_column_privilege(c.oid, 'learning_id', 'SELECT'), has_column_privilege(c.oid, 'user_id', 'SELECT'),
+               has_any_column_privilege(c.oid, 'UPDATE'), current_setting('server_encoding', true) = 'UTF8'
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
     const NEEDED: [&str; 4] = ["USAGE on its schema", "DELETE", "SELECT (learning_id)", "SELECT (user_id)"];
     let row = connection.query_once(PRIVILEGES, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
-    let Some(row) = row.first() else { return Ok(Ok(Usable { can_read_xmin: false })) };
+    let Some(row) = row.first() else { return Ok(Ok(Usable::default())) };
     for (index, privilege) in NEEDED.into_iter().enumerate() {
         if !row.try_get::<_, bool>(index + 2)? {
             return Ok(Err(Defect::MissingPrivilege { user: row.try_get(0)?, privilege }));
         }
     }
-    Ok(Ok(Usable { can_read_xmin: row.try_get(1)? }))
+    let [can_lock, is_utf8] = [6, 7].map(|index| row.try_get::<_, Option<bool>>(index));
+    Ok(Ok(Usable {
+        can_read_xmin: row.try_get(1)?,
+        can_lock: can_lock?.unwrap_or_default(),
+        is_utf8: is_utf8?.unwrap_or_default(),
+    }))
 }
 
 fn create_statements(schema: &str, table: &str) -> String {

@@ -8,8 +8,8 @@ use super::file::DatabaseFile;
 use super::schema::Schema;
 use super::statements::{DeleteResult, Statements};
 use super::wal::WalState;
+use crate::storage::isolated::Isolated;
 use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
-use hashlink::LruCache;
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -160,32 +160,6 @@ impl Writer<'_> {
             return Err(BatchError::Whole(error::message(file, StorageErrorKind::OutcomeUnknown, reason)));
         }
         Ok(outcomes)
-    }
-}
-
-/// Records whose deletes made a transaction fail. For a while each of their deletes gets a transaction of its own, so that
-/// repeating one does not slow down the deletes of others.
-struct Isolated(LruCache<String, Instant>);
-
-impl Default for Isolated {
-    fn default() -> Self {
-        Self(LruCache::new(ISOLATED_CAPACITY))
-    }
-}
-
-/// Maximum number of isolated records. The least recently used one is evicted.
-const ISOLATED_CAPACITY: usize = 1024;
-
-/// How long a record stays isolated after its last failure.
-const ISOLATION_TIME: Duration = Duration::from_mins(1);
-
-impl Isolated {
-    fn insert(&mut self, id: &str) {
-        self.0.insert(id.to_owned(), Instant::now());
-    }
-
-    fn contains(&mut self, id: &str) -> bool {
-        !self.0.is_empty() && self.0.get(id).is_some_and(|since| since.elapsed() < ISOLATION_TIME)
     }
 }
 
