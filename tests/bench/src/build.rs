@@ -36,12 +36,13 @@ pub fn measure(folder: &Path, print_progress: impl Fn(&str)) -> Result<Vec<Line>
     Ok(vec![
         Line::at_most(
             "the README's two commands, from nothing",
+            "",
             took.iter().sum(),
             6.0,
             "min",
             format!("{}; {whole}", parts.join(", ")),
         ),
-        Line::at_most("a release build, from nothing", release, 8.0, "min", whole),
+        Line::at_most("a release build, from nothing", "", release, 8.0, "min", whole),
     ])
 }
 

@@ -1,33 +1,59 @@
-//! The table: the goal and the figure of each measurement, the medians that it is computed from, and the machine.
+//! The table: what is measured, what it is compared with, the goal and the result. The medians behind the results follow.
 
 use std::fs;
 use std::process::Command;
 
 /// A row of the table.
 pub struct Line {
-    pub what: String,
-    pub goal: String,
-    pub figure: String,
+    what: String,
+    /// Empty if the result is no ratio.
+    compared_with: String,
+    goal: String,
+    result: String,
     /// `None` if there is no goal.
-    pub is_reached: Option<bool>,
-    pub details: String,
+    is_reached: Option<bool>,
+    /// The medians that the result is computed from.
+    medians: String,
 }
 
 impl Line {
-    pub fn at_least(what: impl Into<String>, figure: f64, goal: f64, unit: &str, details: String) -> Self {
-        Self::new(what, format!("at least {}", number(goal, unit)), number(figure, unit), Some(figure >= goal), details)
+    pub fn at_least(
+        what: impl Into<String>,
+        compared_with: &str,
+        result: f64,
+        goal: f64,
+        unit: &str,
+        medians: String,
+    ) -> Self {
+        let goal_text = format!("at least {}", number(goal, unit));
+        Self::new(what, compared_with, goal_text, number(result, unit), Some(result >= goal), medians)
     }
 
-    pub fn at_most(what: impl Into<String>, figure: f64, goal: f64, unit: &str, details: String) -> Self {
-        Self::new(what, format!("at most {}", number(goal, unit)), number(figure, unit), Some(figure <= goal), details)
+    pub fn at_most(
+        what: impl Into<String>,
+        compared_with: &str,
+        result: f64,
+        goal: f64,
+        unit: &str,
+        medians: String,
+    ) -> Self {
+        let goal_text = format!("at most {}", number(goal, unit));
+        Self::new(what, compared_with, goal_text, number(result, unit), Some(result <= goal), medians)
     }
 
-    pub fn plain(what: impl Into<String>, figure: String, details: String) -> Self {
-        Self::new(what, "–".to_owned(), figure, None, details)
+    pub fn plain(what: impl Into<String>, compared_with: &str, result: String, medians: String) -> Self {
+        Self::new(what, compared_with, String::new(), result, None, medians)
     }
 
-    fn new(what: impl Into<String>, goal: String, figure: String, is_reached: Option<bool>, details: String) -> Self {
-        Self { what: what.into(), goal, figure, is_reached, details }
+    fn new(
+        what: impl Into<String>,
+        compared_with: &str,
+        goal: String,
+        result: String,
+        is_reached: Option<bool>,
+        medians: String,
+    ) -> Self {
+        Self { what: what.into(), compared_with: compared_with.to_owned(), goal, result, is_reached, medians }
     }
 }
 
@@ -49,18 +75,22 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// The table in Markdown.
+/// The table in Markdown, and below it the medians.
 pub fn table(lines: &[Line]) -> String {
-    let mut text = "| what | goal | figure | | medians behind it |\n|---|---|---|---|---|\n".to_owned();
-    for Line { what, goal, figure, is_reached, details } in lines {
-        let result = match is_reached {
+    let mut table = "| what | compared with | goal | result | |\n|---|---|---|---|---|\n".to_owned();
+    let mut medians = String::new();
+    for line in lines {
+        let Line { what, compared_with, goal, result, is_reached, .. } = line;
+        let verdict = match is_reached {
             Some(true) => "reached",
             Some(false) => "**not reached**",
             None => "",
         };
-        text += &format!("| {what} | {goal} | {figure} | {result} | {details} |\n");
+        table += &format!("| {what} | {compared_with} | {goal} | {result} | {verdict} |\n");
+        let compared_with = if compared_with.is_empty() { String::new() } else { format!(", {compared_with}") };
+        medians += &format!("- {what}{compared_with}: {}\n", line.medians);
     }
-    text
+    format!("{table}\nThe medians behind the results:\n\n{medians}")
 }
 
 pub fn median(figures: &[f64]) -> f64 {

@@ -6,11 +6,12 @@ use crate::report::{Line, median, short};
 use crate::rows::{self, Order};
 use crate::server::{Database, Kind, Programs, Running};
 use crate::{bare, build, decision, token};
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use delete_learning::{DEFAULT_POLICY, Description, Limits, describe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -45,6 +46,9 @@ const POSTGRES_CONNECTIONS: [(usize, &str); 4] = [
     (16, "schema = \"ai\"\ncreate = true\n[postgres]\nmax_connections = 16\n"),
 ];
 
+/// Servers that share one PostgreSQL at most.
+const MAX_SERVERS: usize = 4;
+
 /// Longer than any run that is limited by its number of requests.
 const NO_TIME_LIMIT: Duration = Duration::from_secs(600);
 
@@ -67,7 +71,7 @@ fn print_progress(text: &str) {
 pub fn component() -> Result<Vec<Line>> {
     let Description { imports, .. } = describe(DEFAULT_POLICY, &Limits::default())?;
     let details = format!("{} bytes; imports {}", DEFAULT_POLICY.len(), imports.join(", "));
-    Ok(vec![Line::at_most("the component", DEFAULT_POLICY.len() as f64 / 1024.0, 32.0, "KiB", details)])
+    Ok(vec![Line::at_most("size of the component", "", DEFAULT_POLICY.len() as f64 / 1024.0, 32.0, "KiB", details)])
 }
 
 impl Bench {
@@ -112,32 +116,36 @@ impl Bench {
         let all: Vec<String> = decision::NAMES.iter().map(|name| format!("{name} {}", short(of(name)))).collect();
         Ok(vec![
             Line::at_most(
-                "one decision in a fresh instance, to instantiating the same component alone",
+                "one decision in a fresh instance",
+                "instantiating the component",
                 ratio(fresh, alone),
                 3.0,
                 "×",
                 both(fresh, alone),
             ),
             Line::at_most(
-                "one decision in a fresh instance, to Cedar building request and entities and deciding",
+                "one decision in a fresh instance",
+                "Cedar, with its entities built",
                 ratio(fresh, built),
                 1.0,
                 "×",
                 both(fresh, built),
             ),
             Line::at_most(
-                "one decision in a reused instance (measured only; the host makes a fresh one), to Cedar deciding alone",
+                "one decision in a reused instance (the server reuses none)",
+                "Cedar, entities not built",
                 ratio(reused, cedar),
                 0.8,
                 "×",
                 both(reused, cedar),
             ),
             Line::plain(
-                "one decision of 64 that wait for their storage at the same time, to one alone",
+                "one decision of 64 that wait for storage at the same time",
+                "one decision alone",
                 format!("{} ×", short(ratio("fresh instance, 64 at a time", fresh))),
                 both("fresh instance, 64 at a time", fresh),
             ),
-            Line::plain("one decision, each way", "µs".to_owned(), all.join("; ")),
+            Line::plain("one decision, each way", "", "µs, below".to_owned(), all.join("; ")),
         ])
     }
 
@@ -172,8 +180,8 @@ impl Bench {
         let (ours, agnos) = (median(&times["host"]), median(&times["Agno"]));
         let details = format!("host {} ms, Agno {} ms", short(ours), short(agnos));
         Ok(vec![
-            Line::at_most("from process start to the first 204", ours, 150.0, "ms", details.clone()),
-            Line::at_most("the same, to Agno's", ours / agnos, 1.0 / 30.0, "1/", details),
+            Line::at_most("process start to the first 204", "", ours, 150.0, "ms", details.clone()),
+            Line::at_most("process start to the first 204", "Agno", ours / agnos, 1.0 / 30.0, "1/", details),
         ])
     }
 
@@ -181,14 +189,14 @@ impl Bench {
     ///
     /// Runs twice, in storage order and scattered, because the disk writes of a delete differ greatly.
     pub fn sqlite(&self) -> Result<Vec<Line>> {
-        let mut lines = self.sqlite_in("in the order of storing", Order::stored)?;
+        let mut lines = self.sqlite_in("in storage order", Order::stored)?;
         lines.extend(self.sqlite_in("scattered", Order::scattered)?);
         Ok(lines)
     }
 
     /// SQLite: the server without a guard, with one and with two, in the same program.
     pub fn guards(&self) -> Result<Vec<Line>> {
-        let mut lines = self.guards_in("in the order of storing", Order::stored)?;
+        let mut lines = self.guards_in("in storage order", Order::stored)?;
         lines.extend(self.guards_in("scattered", Order::scattered)?);
         Ok(lines)
     }
@@ -232,14 +240,16 @@ impl Bench {
         };
         Ok(vec![
             Line::at_least(
-                format!("deletes a second, SQLite, with the guard legal-hold, to none; records {how}"),
+                format!("deletes per second, SQLite, {how}, guard legal-hold"),
+                "no guard",
                 rate("legal-hold") / rate("no guard"),
                 0.7,
                 "%",
                 details("legal-hold"),
             ),
             Line::plain(
-                format!("deletes a second, SQLite, with the guards legal-hold and retention, to none; records {how}"),
+                format!("deletes per second, SQLite, {how}, guards legal-hold and retention"),
+                "no guard",
                 format!("{:.0} %", rate("legal-hold and retention") / rate("no guard") * 100.0),
                 details("legal-hold and retention"),
             ),
@@ -317,7 +327,8 @@ impl Bench {
         };
         Ok(vec![
             Line::at_least(
-                format!("durable deletes a second over HTTP, SQLite, 64 connections, to Agno's; records {how}"),
+                format!("deletes per second, SQLite, {how}"),
+                "Agno",
                 rate("host") / rate("agno"),
                 100.0,
                 "×",
@@ -328,21 +339,24 @@ impl Bench {
                 ),
             ),
             Line::at_most(
-                format!("p99 of the same run, to Agno's; records {how}"),
+                format!("p99 latency, SQLite, {how}"),
+                "Agno",
                 latency("host", "p99") / latency("agno", "p99"),
                 1.0 / 50.0,
                 "1/",
                 format!("{}; {}", latencies_of("host", "host"), latencies_of("agno", "Agno")),
             ),
             Line::at_least(
-                format!("the component, to the policy compiled natively in the same server; records {how}"),
+                format!("deletes per second, SQLite, {how}, with the component"),
+                "with the policy compiled natively",
                 rate("component") / rate("native"),
                 0.9,
                 "%",
                 format!("{}, {}", rate_of("component", "component"), rate_of("native", "native")),
             ),
             Line::at_least(
-                format!("deletes a second, SQLite, to a bare loop in transactions of 64; records {how}"),
+                format!("deletes per second, SQLite, {how}"),
+                "a bare loop, 64 in one transaction",
                 rate("host") / rate("by 64"),
                 0.6,
                 "%",
@@ -355,7 +369,8 @@ impl Bench {
                 ),
             ),
             Line::at_most(
-                format!("memory under that load, to Agno's; records {how}"),
+                format!("resident memory, SQLite, {how}"),
+                "Agno",
                 memory("host") / memory("agno"),
                 1.0 / 5.0,
                 "1/",
@@ -368,7 +383,7 @@ impl Bench {
     pub fn postgres(&self) -> Result<Vec<Line>> {
         print_progress("deletes a second on PostgreSQL, 64 connections to the host, 2 to 16 from it");
         const NAME: &str = "delete_learning_bench";
-        let (count, each) = if self.is_quick { (200_000, 5_000) } else { (900_000, 14_000) };
+        let (count, each) = if self.is_quick { (200_000, 5_000) } else { (1_200_000, 14_000) };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let execute = |url: &str, sql: &[&str]| {
             runtime.block_on(async {
@@ -409,6 +424,9 @@ impl Bench {
         let mut contests: Vec<_> = hosts.iter().zip(&pools).map(|both| (both, 64)).collect();
         contests.extend(hosts.iter().zip(&pools).last().map(|both| (both, 1)));
         let mut rates: Vec<[Vec<f64>; 2]> = contests.iter().map(|_| Default::default()).collect();
+        let more_hosts = (1..MAX_SERVERS).map(|_| start(POSTGRES_CONNECTIONS[0].1)).collect::<Result<Vec<_>>>()?;
+        let servers: Vec<&Running> = hosts.iter().take(1).chain(&more_hosts).map(|(server, _)| server).collect();
+        let mut rates_of_servers = BTreeMap::<usize, Vec<f64>>::new();
         for round in 0..=self.rounds() {
             for ((((host, _), pool), clients), rates) in contests.iter().zip(&mut rates) {
                 let requests = if round == 0 || *clients == 1 { 1_000 } else { each };
@@ -423,11 +441,21 @@ impl Bench {
                 }
             }
         }
+        for round in 0..=self.rounds() {
+            for servers in [&servers[..1], &servers[..2], &servers] {
+                let requests = if round == 0 { 1_000 } else { each };
+                let rate = self.run_on_servers(servers, order, place, requests)?;
+                place += requests;
+                if round > 0 {
+                    rates_of_servers.entry(servers.len()).or_default().push(rate);
+                }
+            }
+        }
         let left: i64 = runtime.block_on(async {
             anyhow::Ok(pools[0].get().await?.query_one("SELECT count(*) FROM ai.agno_learnings", &[]).await?.get(0))
         })?;
         ensure!(left as u64 + place == count, "{place} were deleted, and {left} of {count} are left");
-        drop((pools, hosts));
+        drop((pools, hosts, more_hosts));
         execute(&self.postgres, &[&drop_database])?;
         let mut lines = Vec::new();
         for (index, rates) in rates.iter().enumerate() {
@@ -437,10 +465,39 @@ impl Bench {
                 Some((size, _)) => (format!("64 requests at a time over {size} connections"), 1.5),
                 None => ("one request at a time".to_owned(), 0.9),
             };
-            let what = format!("deletes a second, PostgreSQL, {what}, to a bare pool of single statements");
-            lines.push(Line::at_least(what, ours / bare, goal, "%", details));
+            let what = format!("deletes per second, PostgreSQL, {what}");
+            lines.push(Line::at_least(what, "a bare pool of single statements", ours / bare, goal, "%", details));
+        }
+        let one = median(&rates_of_servers[&1]);
+        for (servers, rates) in rates_of_servers.iter().filter(|(servers, _)| **servers > 1) {
+            let rate = median(rates);
+            lines.push(Line::plain(
+                format!("deletes per second, PostgreSQL, 64 requests at a time on {servers} servers"),
+                "one server",
+                format!("{:.0} %", rate / one * 100.0),
+                format!("{servers} servers {}/s, one {}/s, 2 connections each", short(rate), short(one)),
+            ));
         }
         Ok(lines)
+    }
+
+    /// Sends 64 requests at a time, an equal part to each server. Returns the deletes per second of all together.
+    fn run_on_servers(&self, servers: &[&Running], order: Order, first: u64, requests: u64) -> Result<f64> {
+        let each = requests / servers.len() as u64;
+        let runs: Vec<Run> = std::thread::scope(|scope| {
+            let start = |(index, server): (usize, &&Running)| {
+                let workload = self.workload(server, order, first + index as u64 * each, each);
+                let workload = Workload { connections: workload.connections / servers.len(), ..workload };
+                scope.spawn(move || load::run_closed_loop(&workload))
+            };
+            let threads: Vec<_> = servers.iter().enumerate().map(start).collect();
+            let join = |thread: ScopedJoinHandle<'_, Result<Run>>| {
+                thread.join().map_err(|_| anyhow!("a load generator panicked"))?
+            };
+            threads.into_iter().map(join).collect::<Result<_>>()
+        })?;
+        let seconds = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
+        Ok(runs.iter().map(|run| run.deleted as f64).sum::<f64>() / seconds)
     }
 
     /// Latency at a fixed rate.
@@ -464,7 +521,8 @@ impl Bench {
                 first += run.deleted;
                 let [middle, high, highest] = [50.0, 99.0, 99.9].map(|share| short(run.percentile(share)));
                 lines.push(Line::plain(
-                    format!("latency at {per_second} deletes a second, {name}"),
+                    format!("latency at {per_second} deletes per second, {name}"),
+                    "",
                     format!("p50 {middle} ms, p99 {high} ms, p99.9 {highest} ms"),
                     format!("{} deletes, {:.0} a second, from when each was due", run.deleted, run.per_second()),
                 ));
@@ -523,8 +581,7 @@ impl Bench {
             if self.is_quick { &[10_000, 100_000, 1_000_000] } else { &[10_000, 100_000, 1_000_000, 10_000_000] };
         const EACH: u64 = 5_000;
         type OrderOf = fn(u64) -> Order;
-        let orders: [(&str, OrderOf); 2] =
-            [("in the order of storing", Order::stored), ("scattered", Order::scattered)];
+        let orders: [(&str, OrderOf); 2] = [("in storage order", Order::stored), ("scattered", Order::scattered)];
         let folder = self.folder()?;
         let mut databases = Vec::new();
         for size in sizes {
@@ -566,8 +623,8 @@ impl Bench {
             let (Some((few, first)), Some((many, last))) = (rates.first(), rates.last()) else { continue };
             let details: Vec<String> =
                 rates.iter().map(|(size, rate)| format!("{size} records {}/s", short(*rate))).collect();
-            let what = format!("deletes a second at {many} records, to {few}; records {how}");
-            lines.push(Line::at_least(what, last / first, 0.8, "%", details.join(", ")));
+            let what = format!("deletes per second, SQLite, {how}, {many} records");
+            lines.push(Line::at_least(what, &format!("{few} records"), last / first, 0.8, "%", details.join(", ")));
         }
         let [(stored, _), (scattered, _)] = orders;
         let panels = vec![
