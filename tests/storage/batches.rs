@@ -381,13 +381,13 @@ fn request_that_no_longer_waits_is_not_deleted() {
     for pause in [0, 300] {
         records.insert(&of_alice(&["first".to_owned(), "last".to_owned()]));
         client.run("BEGIN; SELECT 1 FROM ai.agno_learnings WHERE learning_id = 'first' FOR UPDATE");
-        let first = block_on(async {
+        let (first, given_up) = block_on(async {
             let first = tokio::spawn(delete("first"));
             tokio::time::sleep(Duration::from_millis(50)).await;
             let given_up = tokio::time::timeout(Duration::from_millis(pause), delete("given up")).await;
-            assert!(given_up.is_err(), "{given_up:?}");
-            first
+            (first, given_up)
         });
+        assert!(given_up.is_err(), "{given_up:?}");
         client.run("ROLLBACK");
         assert_eq!(kind(&block_on(first).expect("a task")), Ok(Outcome::Deleted));
         assert_eq!(kind(&block_on(delete("last"))), Ok(Outcome::Deleted));
