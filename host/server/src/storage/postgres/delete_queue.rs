@@ -22,8 +22,9 @@ use tokio::time::timeout;
 /// Maximum number of lanes while batches are possible. Otherwise there are as many lanes as connections.
 const MAX_LANES: usize = 2;
 
-/// Time after which a statement gives its lane away. It is longer than a commit to a slow disk or a distant standby takes.
-const LANE_TIME: Duration = Duration::from_millis(100);
+/// Time after which a statement gives its lane away, and so the longest that a delete waits for a lane while connections are
+/// free. A batch on a database nearby takes less; over a slow network, more statements run at a time.
+const LANE_TIME: Duration = Duration::from_millis(10);
 
 /// Maximum number of deletes in one statement.
 const MAX_BATCH_SIZE: usize = 64;
