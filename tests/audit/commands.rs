@@ -295,3 +295,31 @@ fn failing_publish_command_is_logged_and_repeated() {
     server.delete("/learnings/decision_1", Some(&admin())).assert_deleted();
     stop(server);
 }
+
+/// The commands of AUDIT.md, in their order, on the log of a server with its configuration.
+#[test]
+fn commands_of_the_documentation_work() {
+    let blocks = crate::cli::documentation::code_blocks("host/server/AUDIT.md");
+    let [(_, keygen), (_, configuration), (_, commands)] = blocks.as_slice() else { panic!("three code blocks") };
+    let home = TempDir::new().expect("a directory");
+    let directory = home.path().to_owned();
+    let shell = |script: &str, request_id: &str| {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_delete-learning"));
+        let path =
+            format!("{}:{}", text(binary.parent().expect("a directory")), std::env::var("PATH").expect("a path"));
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", script]).current_dir(&directory).env("PATH", path).env("REQUEST_ID", request_id);
+        result(&shell.output().expect("sh runs")).unwrap_or_else(|error| panic!("{script}: {error}"))
+    };
+    shell(keygen, "");
+    crate::support::database::AgnoDatabase::copy_to(home.path(), "main.db");
+    let mut server = Setup { further_databases: format!("{configuration}\n"), ..Setup::jwt() }.start_in(home);
+    server.database("main").insert("note", Some("alice"));
+    let id = server.delete("/learnings/note", Some(&user("alice"))).header("x-request-id").expect("an id").to_owned();
+    server.signal("TERM");
+    assert!(server.wait().success());
+    let output = shell(commands, &id);
+    for part in ["verifies: 4 entries", "deleted-as-owner", "the record was deleted", "erased 4 values of 2 entries"] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+}

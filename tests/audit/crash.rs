@@ -7,7 +7,7 @@ use crate::support::load::{HttpClient, RequestError};
 use crate::support::optional::audit_python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -64,7 +64,7 @@ fn kill_repeatedly(store: &Store, kills: usize) {
     };
     let mut records = store.connect();
     let (mut ids, mut all): (Vec<String>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
-    let mut answered = Deleted::new();
+    let (mut answered, mut torn) = (Deleted::new(), 0);
     for kill in 0..kills {
         let added: Vec<_> = (ids.len()..RECORDS).map(|index| format!("record_{kill}_{index}")).collect();
         records.insert(&added.iter().map(|id| (id.clone(), Some("alice"))).collect::<Vec<_>>());
@@ -95,8 +95,11 @@ fn kill_repeatedly(store: &Store, kills: usize) {
                 .expect("the journal")
                 .map(|entry| entry.expect("a file").path());
             let last = last.max().expect("a file");
-            let mut file = fs::OpenOptions::new().append(true).open(last).expect("the file opens");
-            file.write_all(b"{\"client\":\"0").expect("the file is written");
+            // Zeros follow the last line.
+            let end = fs::read(&last).expect("the file").iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let file = fs::OpenOptions::new().write(true).open(last).expect("the file opens");
+            file.write_all_at(b"{\"client\":\"0", end as u64).expect("the file is written");
+            torn += 1;
         }
         let remaining = records.ids();
         ids.retain(|id| remaining.contains(id));
@@ -113,7 +116,7 @@ fn kill_repeatedly(store: &Store, kills: usize) {
     }
     let remaining = records.ids();
     let (mut deletions, mut interrupted) = (BTreeMap::new(), [0, 0]);
-    let mut accounted = BTreeSet::new();
+    let (mut accounted, mut repaired) = (BTreeSet::new(), 0);
     for entry in log.show(&[]) {
         let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         match (text("event").as_str(), text("outcome").as_str()) {
@@ -129,9 +132,11 @@ fn kill_repeatedly(store: &Store, kills: usize) {
             }
             ("interrupted", "present") => interrupted[1] += 1,
             ("interrupted", _) => panic!("the database could be read: {entry}"),
+            ("repaired", _) => repaired += 1,
             _ => {}
         }
     }
+    assert_eq!(repaired, torn, "each repair is recorded");
     for (request, id) in &answered {
         assert_eq!(deletions.get(request), Some(id), "a request was answered 204, and its event is missing");
     }

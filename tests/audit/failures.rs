@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const RECORDS: usize = 2_000;
+const RECORDS: usize = 6_000;
 
 /// A server with this log, on a database with records of alice.
 fn start(log: &Log) -> TestServer {
@@ -90,7 +90,7 @@ const UNAVAILABLE: &str = r#""error_code":"SERVICE_UNAVAILABLE""#;
 
 #[test]
 fn full_disk_refuses_deletions_until_space_is_freed() {
-    let Some(disk) = Disk::mount(2 * 1024, "an audit log on a full disk") else { return };
+    let Some(disk) = Disk::mount(16 * 1024, "an audit log on a full disk") else { return };
     let log = Log::in_directory(TempDir::new().expect("a directory"), disk.path().join("audit"));
     let server = start(&log);
     let mut deleter = Deleter::new(&server);
@@ -98,16 +98,22 @@ fn full_disk_refuses_deletions_until_space_is_freed() {
     // The last page of the file has room for an intent and not for its decision in some rounds.
     for round in 0..60 {
         disk.fill();
-        for _ in 0..8 {
+        // The file has zeros at its end, which deletions use up first.
+        let mut last = 204;
+        for _ in 0..200 {
             let (status, body) = deleter.delete();
+            last = status;
             assert!(
                 matches!(status, 204)
                     || (status == 503 && body.contains(UNAVAILABLE))
                     || (status == 500 && body.contains("Internal server error")),
                 "{status} {body}"
             );
+            if status == 503 {
+                break;
+            }
         }
-        assert_eq!(deleter.delete().0, 503, "round {round}: the disk is full");
+        assert_eq!(last, 503, "round {round}: the disk is full");
         disk.free();
         assert_eq!(deleter.delete().0, 204, "round {round}: space was freed\n{}", server.log());
         if deleter.count(500) >= 3 {
@@ -140,7 +146,7 @@ fn full_disk_refuses_deletions_until_space_is_freed() {
 
 #[test]
 fn kill_on_a_full_disk_closes_the_intent_at_the_next_start() {
-    let Some(disk) = Disk::mount(2 * 1024, "a server that is killed while the disk of its audit log is full") else {
+    let Some(disk) = Disk::mount(16 * 1024, "a server that is killed while the disk of its audit log is full") else {
         return;
     };
     let log = Log::in_directory(TempDir::new().expect("a directory"), disk.path().join("audit"));
@@ -244,6 +250,7 @@ fn read_only_directory_is_refused_at_start_and_delays_only_checkpoints_later() {
         assert_eq!(deleter.delete().0, 204, "{}", server.log());
     }
     server.wait_for_log(&["cannot write a checkpoint of the audit log", "Read-only file system"]);
+    server.wait_for_log(&["cannot begin a new file of the audit log", "Read-only file system"]);
     let mut second = Setup::jwt();
     second.settings += &log.settings();
     let directory = TempDir::new().expect("a directory");
@@ -252,6 +259,7 @@ fn read_only_directory_is_refused_at_start_and_delays_only_checkpoints_later() {
     assert!(output.contains("the audit log cannot be opened") && output.contains("Read-only file system"), "{output}");
     drop(read_only);
     assert_eq!(deleter.delete().0, 204);
+    thread::sleep(Duration::from_millis(2500));
     let remaining = server.database("main").ids();
     stop(server);
     deleter.assert_recorded(&log, |id| remaining.contains(id));
@@ -342,7 +350,7 @@ fn flood_of_refusals_is_capped_and_counted() {
     let dropped: u64 = entries.iter().filter_map(|entry| entry["count"].as_u64()).sum();
     let recorded = refused.count() as u64;
     assert_eq!(recorded + dropped, 2_001, "every refusal is recorded or counted");
-    assert!(bytes < 200_000, "{bytes} bytes");
+    assert!(bytes < 300_000, "{bytes} bytes");
     log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
     println!("2,001 refusals: {recorded} recorded, {dropped} counted, {bytes} bytes");
 }

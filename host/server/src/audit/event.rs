@@ -161,11 +161,18 @@ pub struct Salted {
     pub value: String,
 }
 
+/// The bytes of a salt.
+const SALT_BYTES: usize = 16;
+
 impl Salted {
     fn new(value: &str) -> Result<Self, AuditError> {
-        let mut salt = [0; 16];
+        let mut salt = [0; SALT_BYTES];
         rand::fill(&mut salt).map_err(|_| AuditError::NoRandomBytes)?;
-        Ok(Self { salt: hex(&salt), value: value.to_owned() })
+        Ok(Self::with_salt(value, salt))
+    }
+
+    fn with_salt(value: &str, salt: [u8; SALT_BYTES]) -> Self {
+        Self { salt: hex(&salt), value: value.to_owned() }
     }
 
     /// What an entry has in place of the value: the SHA-256 of the digits of the salt and the value.
@@ -310,14 +317,25 @@ pub(super) struct Found {
     pub(super) learning_type: Option<String>,
 }
 
+/// The members that all entries of a request have, with their values.
+#[derive(Clone)]
+pub(super) struct RequestEntry {
+    entry: Entry,
+    values: Values,
+}
+
 impl Request {
-    fn entry(&self, kind: Kind) -> Result<(Entry, Values), AuditError> {
-        let salted = |value: Option<&str>| value.map(Salted::new).transpose();
+    /// The members that all entries of this request have.
+    pub(super) fn prepare(&self) -> Result<RequestEntry, AuditError> {
+        // One call for all salts.
+        let mut salts = [[0; SALT_BYTES]; 3];
+        rand::fill(salts.as_flattened_mut()).map_err(|_| AuditError::NoRandomBytes)?;
+        let [client, learning_id, subject] = salts;
         let values = Values {
-            client: Some(Salted::new(&self.client.to_string())?),
-            learning_id: salted(self.learning_id.as_deref())?,
+            client: Some(Salted::with_salt(&self.client.to_string(), client)),
+            learning_id: self.learning_id.as_ref().map(|id| Salted::with_salt(id, learning_id)),
             owner: None,
-            subject: salted(self.caller.subject())?,
+            subject: self.caller.subject().map(|name| Salted::with_salt(name, subject)),
         };
         let digest = |value: &Option<Salted>| value.as_ref().map(Salted::digest);
         let entry = Entry {
@@ -329,23 +347,26 @@ impl Request {
             request_id: Some(self.id.clone()),
             subject: digest(&values.subject),
             table: self.target.as_ref().map(|target| target.table.clone()),
-            ..Entry::new(kind)
+            ..Entry::new(Kind::Intent)
         };
-        Ok((entry, values))
+        Ok(RequestEntry { entry, values })
     }
+}
 
+impl RequestEntry {
     /// The intent to delete the record of this request.
     pub(super) fn intent(&self, digests: Option<&Digests>) -> Result<Line, AuditError> {
-        let (mut entry, values) = self.entry(Kind::Intent)?;
+        let mut entry = self.entry.clone();
         if let Some(digests) = digests {
             entry.set_digests(digests);
         }
-        Line::new(&entry, &values)
+        Line::new(&entry, &self.values)
     }
 
     /// The decision on this request.
     pub(super) fn decision(&self, decision: &Decision, found: &Found) -> Result<Line, AuditError> {
-        let (mut entry, mut values) = self.entry(Kind::Decision)?;
+        let Self { mut entry, mut values } = self.clone();
+        (entry.event, entry.time) = (Kind::Decision, time::format(SystemTime::now()));
         if let Some(digests) = &decision.digests {
             entry.set_digests(digests);
         }

@@ -1,14 +1,17 @@
 //! The journal: the entries of the log with their values, in the order of the tree, in files of limited size.
 //!
 //! A file is named after the index of its first entry. Each line is an entry, a tab, and its values. Lines are only
-//! appended; erasing values overwrites them in place with spaces.
+//! appended; erasing values overwrites them in place with spaces. Zeros can follow the last line.
 
 use super::error::AuditError;
 use super::event::{Entry, Values};
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// The directory of the journal within that of the log.
@@ -19,6 +22,9 @@ const EXTENSION: &str = "log";
 
 /// Only the server's account can read the journal, because it contains addresses and names.
 pub(super) const FILE_MODE: u32 = 0o600;
+
+/// The zeros that are added to a file at once.
+const ALLOCATED_BYTES: u64 = 1 << 20;
 
 /// The bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 17;
@@ -122,9 +128,9 @@ pub enum Next<'a> {
 /// Where a line of the journal begins.
 #[derive(Clone, Debug)]
 pub(super) struct Position {
-    segment: Segment,
+    pub(super) segment: Segment,
     index: u64,
-    offset: u64,
+    pub(super) offset: u64,
 }
 
 /// Reads the journal line by line.
@@ -205,7 +211,7 @@ impl JournalReader {
                 self.line.clear();
                 let read = file.read_until(b'\n', &mut self.line);
                 let read = read.map_err(|source| AuditError::io("read", &segment.path, source))?;
-                if read > 0 {
+                if read > 0 && self.line.first() != Some(&0) {
                     break;
                 }
             }
@@ -231,47 +237,92 @@ impl JournalReader {
 }
 
 /// The end of the journal, which grows.
+///
+/// The file is longer than the journal: it has zeros at its end, so that most appends change only bytes that the file has
+/// already, which makes them several times faster to write to disk.
 pub(super) struct Journal {
     directory: PathBuf,
     segment: Segment,
-    file: File,
+    file: Arc<File>,
     created: SystemTime,
     /// The index of the next entry.
     next: u64,
     /// The bytes of the file that are part of the journal.
     length: u64,
-    /// Whether more bytes can follow, because a write failed and they could not be removed.
+    /// The bytes of the file, with the zeros at its end.
+    allocated: u64,
+    /// The bytes from which the file is followed by a new one.
+    max_bytes: u64,
+    /// Whether bytes follow that are neither part of the journal nor zeros, because a write failed.
     must_truncate: bool,
-    /// The bytes at the end of the file that are not on disk yet for certain.
-    unsynced: Vec<u8>,
-    /// Whether these bytes must be written again, because a sync failed and the operating system can have dropped them.
-    must_rewrite: bool,
+    /// Groups of lines that are not on disk yet for certain, with the offsets of their ends.
+    unsynced: VecDeque<(u64, Vec<u8>)>,
+    progress: Arc<SyncProgress>,
+}
+
+/// How far the file was written to disk. Another thread waits for that, so that writing does not.
+#[derive(Debug, Default)]
+pub(super) struct SyncProgress {
+    synced: AtomicU64,
+    has_failed: AtomicBool,
+}
+
+/// The file as it is to be written to disk.
+pub(super) struct SyncRequest {
+    file: Arc<File>,
+    path: PathBuf,
+    length: u64,
+    progress: Arc<SyncProgress>,
+}
+
+impl SyncRequest {
+    /// Writes the file to disk.
+    pub(super) fn execute(&self) -> Result<(), AuditError> {
+        let error = |source| AuditError::io("sync", &self.path, source);
+        // What an earlier sync could not write is not written by this one.
+        if self.progress.has_failed.load(Ordering::Acquire) {
+            return Err(error(io::Error::other("an earlier sync failed")));
+        }
+        let synced = self.file.sync_data();
+        if synced.is_err() {
+            self.progress.has_failed.store(true, Ordering::Release);
+        } else {
+            self.progress.synced.fetch_max(self.length, Ordering::AcqRel);
+        }
+        synced.map_err(error)
+    }
 }
 
 impl Journal {
     /// Opens the journal at its end, and creates it if it does not exist. `next` is the number of its entries, and `length`
     /// the number of bytes of its last file that are part of it.
-    pub(super) fn open(directory: &Path, segment: Option<(Segment, u64)>, next: u64) -> Result<Self, AuditError> {
+    pub(super) fn open(
+        directory: &Path,
+        segment: Option<(Segment, u64)>,
+        next: u64,
+        max_bytes: u64,
+    ) -> Result<Self, AuditError> {
         let (segment, length) = segment.unwrap_or_else(|| (Segment::new(directory, 0), 0));
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&segment.path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
         let error = |source| AuditError::io("open", &segment.path, source);
-        let file = file.map_err(error)?;
+        let file = options.open(&segment.path).map_err(error)?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(error)?;
         sync_directory(&directory.join(DIRECTORY))?;
         // Some file systems do not store when a file was created; then its age counts from this start.
         let created = file.metadata().and_then(|metadata| metadata.created()).unwrap_or_else(|_| SystemTime::now());
-        let directory = directory.to_owned();
         Ok(Self {
-            directory,
+            directory: directory.to_owned(),
             segment,
-            file,
+            file: Arc::new(file),
             created,
             next,
             length,
+            allocated: length,
+            max_bytes,
             must_truncate: false,
-            unsynced: Vec::new(),
-            must_rewrite: false,
+            unsynced: VecDeque::new(),
+            progress: Arc::default(),
         })
     }
 
@@ -291,7 +342,8 @@ impl Journal {
     }
 
     /// Whether everything is on disk.
-    pub(super) fn is_synced(&self) -> bool {
+    pub(super) fn is_synced(&mut self) -> bool {
+        self.forget_synced();
         self.unsynced.is_empty()
     }
 
@@ -299,44 +351,75 @@ impl Journal {
     pub(super) fn append(&mut self, lines: &[u8], count: u64) -> Result<(), AuditError> {
         self.check_path()?;
         self.truncate()?;
+        self.repeat_unsynced()?;
+        self.allocate(self.length + lines.len() as u64);
         if let Err(error) = self.write(self.length, lines) {
             self.must_truncate = true;
             let _ = self.truncate();
             return Err(error);
         }
         self.length += lines.len() as u64;
+        self.allocated = self.allocated.max(self.length);
         self.next += count;
-        self.unsynced.extend_from_slice(lines);
+        self.unsynced.push_back((self.length, lines.to_vec()));
         Ok(())
     }
 
-    /// Writes to disk what is not there for certain yet.
-    pub(super) fn sync(&mut self) -> Result<(), AuditError> {
-        if self.unsynced.is_empty() {
-            return Ok(());
+    /// What is to be written to disk.
+    pub(super) fn sync_request(&mut self) -> Result<SyncRequest, AuditError> {
+        self.repeat_unsynced()?;
+        let (file, path, progress) = (Arc::clone(&self.file), self.segment.path.clone(), Arc::clone(&self.progress));
+        Ok(SyncRequest { file, path, length: self.length, progress })
+    }
+
+    /// Writes lines again whose sync failed: the operating system can report a failed write once, and forget it.
+    fn repeat_unsynced(&mut self) -> Result<(), AuditError> {
+        self.forget_synced();
+        if self.progress.has_failed.load(Ordering::Acquire) {
+            for (end, lines) in &self.unsynced {
+                self.write(end - lines.len() as u64, lines)?;
+            }
+            self.progress.has_failed.store(false, Ordering::Release);
         }
-        if self.must_rewrite {
-            let unsynced = std::mem::take(&mut self.unsynced);
-            let result = self.write(self.length - unsynced.len() as u64, &unsynced);
-            self.unsynced = unsynced;
-            result?;
-        }
-        // The operating system can report a failed write once and forget it, so the next sync writes all of it again.
-        self.must_rewrite = true;
-        self.file.sync_data().map_err(|source| AuditError::io("sync", &self.segment.path, source))?;
-        self.must_rewrite = false;
-        self.unsynced.clear();
         Ok(())
     }
 
-    /// Removes what a write that failed left behind.
+    fn forget_synced(&mut self) {
+        let synced = self.progress.synced.load(Ordering::Acquire);
+        while self.unsynced.front().is_some_and(|(end, _)| *end <= synced) {
+            self.unsynced.pop_front();
+        }
+    }
+
+    /// Adds zeros to the file if it is shorter than `needed`. If there is no space, the file grows with each append.
+    fn allocate(&mut self, needed: u64) {
+        if needed <= self.allocated {
+            return;
+        }
+        let allocated = (needed + ALLOCATED_BYTES).min(self.max_bytes.max(needed));
+        let zeros = vec![0; usize::try_from(allocated - self.length).unwrap_or_default()];
+        if self.write(self.length, &zeros).is_ok() {
+            self.allocated = allocated;
+        } else {
+            self.must_truncate = true;
+            let _ = self.truncate();
+        }
+    }
+
+    /// Removes what follows the journal in its file.
     fn truncate(&mut self) -> Result<(), AuditError> {
         if self.must_truncate {
             let truncated = self.file.set_len(self.length);
             truncated.map_err(|source| AuditError::io("truncate", &self.segment.path, source))?;
-            self.must_truncate = false;
+            (self.must_truncate, self.allocated) = (false, self.length);
         }
         Ok(())
+    }
+
+    /// Removes the zeros at the end of the file, which must be on disk.
+    pub(super) fn finish(&mut self) -> Result<(), AuditError> {
+        self.must_truncate |= self.allocated > self.length;
+        self.truncate()
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), AuditError> {
@@ -366,29 +449,23 @@ impl Journal {
             file.take(compared).read_to_end(&mut bytes)?;
             io::Result::Ok(bytes)
         };
-        let length = file.metadata().map_err(error)?.len();
-        if length < self.length || read(&file).map_err(error)? != read(&self.file).map_err(error)? {
+        if read(&file).map_err(error)? != read(&self.file).map_err(error)? {
             return Err(AuditError::Replaced { path: self.segment.path.clone() });
         }
-        file.sync_all().map_err(error)?;
-        self.file = file;
+        file.set_len(self.length).and_then(|()| file.sync_all()).map_err(error)?;
+        (self.file, self.allocated) = (Arc::new(file), self.length);
         Ok(())
     }
 
-    /// Begins a new file with this line. If that fails, the current one stays.
+    /// Begins a new file with this line. Everything must be on disk. If that fails, the current file stays.
     pub(super) fn rotate(&mut self, line: &[u8]) -> Result<(), AuditError> {
         self.check_path()?;
-        self.truncate()?;
-        self.sync()?;
+        self.finish()?;
         let segment = Segment::new(&self.directory, self.next);
         let create = || {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(FILE_MODE)
-                .open(&segment.path)?;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(true).mode(FILE_MODE);
+            let mut file = options.open(&segment.path)?;
             file.write_all(line)?;
             file.sync_all()?;
             io::Result::Ok(file)
@@ -396,11 +473,14 @@ impl Journal {
         let created = create().map_err(|source| AuditError::io("create", &segment.path, source));
         match created.and_then(|file| sync_directory(&self.directory.join(DIRECTORY)).map(|()| file)) {
             Ok(file) => {
-                self.file = file;
+                self.file = Arc::new(file);
                 self.segment = segment;
                 self.created = SystemTime::now();
                 self.length = line.len() as u64;
+                self.allocated = self.length;
                 self.next += 1;
+                self.unsynced.clear();
+                self.progress = Arc::default();
                 Ok(())
             }
             Err(error) => {

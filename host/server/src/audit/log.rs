@@ -1,14 +1,15 @@
-//! The open audit log: requests pass lines to one thread, which writes all that wait with one write and one sync.
+//! The open audit log: requests pass lines to one thread, which writes all that wait with one write. Another thread waits for
+//! the disk, so that lines which need not be on disk do not wait for those that must.
 
 use super::config::AuditConfig;
 use super::error::AuditError;
 use super::event::{Entry, Kind, Line, Values};
-use super::journal::Journal;
+use super::journal::{Journal, SyncRequest};
 use super::publisher::Publisher;
 use super::start::{self, OpenIntent};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the number of dropped decisions is recorded while more are dropped.
 const DROPPED_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Pause after a new file of the journal could not be begun.
+const ROTATION_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The least bytes that a decision occupies.
 const MIN_LINE_BYTES: u64 = 512;
@@ -71,6 +75,18 @@ impl Shared {
         let reserve = |left: u64| left.checked_sub(bytes).filter(|left| *left >= reserved);
         self.refusal_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok()
     }
+
+    /// Logs that writing began to fail or succeeds again.
+    fn report(&self, result: &Result<(), AuditError>) {
+        let was_failing = self.is_failing.swap(result.is_err(), Ordering::Relaxed);
+        match result {
+            Err(error) if !was_failing => {
+                tracing::error!(%error, "the audit log cannot be written; deletions are refused")
+            }
+            Ok(()) if was_failing => tracing::info!("the audit log can be written again"),
+            _ => {}
+        }
+    }
 }
 
 /// The audit log of a server. Dropping it writes what waits and ends the threads.
@@ -94,6 +110,9 @@ impl AuditLog {
             dropped: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
         });
+        let (syncs, requested_syncs) = mpsc::channel();
+        let for_syncs = Arc::clone(&shared);
+        let syncing = spawn("audit-sync", move || sync_repeatedly(&for_syncs, &requested_syncs))?;
         // One size waits; the thread takes the latest.
         let (sizes, requested) = mpsc::sync_channel(1);
         let publisher = started.publisher;
@@ -105,16 +124,18 @@ impl AuditLog {
             journal: started.journal,
             open: started.open_intents.iter().map(|intent| (intent.request_id.clone(), intent.index)).collect(),
             waiting: Vec::new(),
+            syncs,
             sizes,
             done,
             last_checkpoint: Instant::now(),
             last_sync: Instant::now(),
             last_dropped: Instant::now(),
+            rotation_failed: None,
             _lock: started.lock,
         };
         writer.append_own(&started.lines)?;
         let writing = spawn("audit-writer", move || writer.run())?;
-        Ok((Self { shared, threads: Mutex::new(vec![writing, publishing]) }, started.open_intents))
+        Ok((Self { shared, threads: Mutex::new(vec![writing, syncing, publishing]) }, started.open_intents))
     }
 
     /// Writes a line and waits until it is on disk.
@@ -144,12 +165,6 @@ impl AuditLog {
     /// Writes a decision as soon as the log can be written again. Until then its intent is open.
     pub(super) fn write_late(&self, line: Line) {
         self.shared.lock().waiting.push(line);
-    }
-
-    /// Whether the last write failed. Deletions are refused until one succeeds.
-    #[must_use]
-    pub fn is_failing(&self) -> bool {
-        self.shared.is_failing.load(Ordering::Relaxed)
     }
 
     /// Writes what waits, a last entry and a last checkpoint. Then nothing more is written.
@@ -189,6 +204,33 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(AuditError::Thread)
 }
 
+/// What is to be on disk, and who waits for it.
+struct SyncJob {
+    request: SyncRequest,
+    replies: Vec<Reply>,
+    writer: Option<Sender<Result<(), AuditError>>>,
+}
+
+/// The thread that waits for the disk: one sync for all that wait.
+fn sync_repeatedly(shared: &Shared, requested: &Receiver<SyncJob>) {
+    while let Ok(first) = requested.recv() {
+        let jobs: Vec<SyncJob> = std::iter::once(first).chain(requested.try_iter()).collect();
+        // The last one covers the others, because nothing is appended to another file before all of this one is on disk.
+        let Some(last) = jobs.last() else { continue };
+        let result = last.request.execute();
+        shared.report(&result);
+        let result = || result.as_ref().copied().map_err(|error| AuditError::NotSynced(error.to_string()));
+        for job in jobs {
+            for reply in job.replies {
+                let _ = reply.send(result());
+            }
+            if let Some(writer) = job.writer {
+                let _ = writer.send(result());
+            }
+        }
+    }
+}
+
 /// The thread that writes the journal.
 struct Writer {
     config: AuditConfig,
@@ -199,12 +241,15 @@ struct Writer {
     /// Lines that nobody waits for: decisions without an intent, and those that could not be written when their answer was
     /// sent, each of which has an open intent.
     waiting: Vec<Line>,
+    syncs: Sender<SyncJob>,
     sizes: SyncSender<u64>,
     /// The size up to which checkpoints are written and published.
     done: Arc<AtomicU64>,
     last_checkpoint: Instant,
     last_sync: Instant,
     last_dropped: Instant,
+    /// When a new file of the journal could not be begun.
+    rotation_failed: Option<Instant>,
     /// Held as long as the log is open.
     _lock: std::fs::File,
 }
@@ -281,17 +326,14 @@ impl Writer {
             let _ = reply.send(Ok(()));
         }
         if !synced.is_empty() {
-            let result = self.sync();
-            for reply in synced {
-                let _ = reply.send(result.as_ref().copied().map_err(|error| AuditError::NotSynced(error.to_string())));
-            }
+            self.request_sync(synced, None);
         }
     }
 
     fn append(&mut self, bytes: &[u8], lines: &[Line]) -> Result<(), AuditError> {
         let first = self.journal.next();
         let result = self.journal.append(bytes, lines.len() as u64);
-        self.report(&result);
+        self.shared.report(&result);
         result?;
         for (index, line) in (first..).zip(lines) {
             let Some(request_id) = &line.request_id else { continue };
@@ -304,23 +346,29 @@ impl Writer {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), AuditError> {
+    /// Has everything written to disk, and those notified who wait for it.
+    fn request_sync(&mut self, replies: Vec<Reply>, writer: Option<Sender<Result<(), AuditError>>>) {
         self.last_sync = Instant::now();
-        let result = self.journal.sync();
-        self.report(&result);
-        result
+        match self.journal.sync_request() {
+            // Without that thread, the replies are dropped, which is an error for those who wait.
+            Ok(request) => drop(self.syncs.send(SyncJob { request, replies, writer })),
+            Err(error) => {
+                let result = || Err(AuditError::NotSynced(error.to_string()));
+                for reply in replies {
+                    let _ = reply.send(result());
+                }
+                if let Some(writer) = writer {
+                    let _ = writer.send(result());
+                }
+            }
+        }
     }
 
-    /// Logs that writing began to fail or succeeds again.
-    fn report(&self, result: &Result<(), AuditError>) {
-        let was_failing = self.shared.is_failing.swap(result.is_err(), Ordering::Relaxed);
-        match result {
-            Err(error) if !was_failing => {
-                tracing::error!(%error, "the audit log cannot be written; deletions are refused")
-            }
-            Ok(()) if was_failing => tracing::info!("the audit log can be written again"),
-            _ => {}
-        }
+    /// Waits until everything is on disk.
+    fn sync(&mut self) -> Result<(), AuditError> {
+        let (sender, receiver) = mpsc::channel();
+        self.request_sync(Vec::new(), Some(sender));
+        receiver.recv().unwrap_or(Err(AuditError::Closed))
     }
 
     /// Writes the lines that nobody waits for. If that fails, they wait: their number is limited.
@@ -335,15 +383,24 @@ impl Writer {
     /// Does what is due.
     fn maintain(&mut self) {
         if !self.journal.is_synced() && self.last_sync.elapsed() >= SYNC_INTERVAL {
-            let _ = self.sync();
+            self.request_sync(Vec::new(), None);
         }
         if self.last_dropped.elapsed() >= DROPPED_INTERVAL {
             let _ = self.write_dropped();
         }
         let is_due =
             self.journal.length() >= self.config.max_segment_bytes || self.journal.age() >= self.config.max_segment_age;
-        if is_due && self.rotate().is_ok() {
-            self.request_checkpoint();
+        if is_due && self.rotation_failed.is_none_or(|failed| failed.elapsed() >= ROTATION_RETRY_INTERVAL) {
+            self.rotation_failed = match self.rotate() {
+                Ok(()) => {
+                    self.request_checkpoint();
+                    None
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot begin a new file of the audit log; the current one grows");
+                    Some(Instant::now())
+                }
+            };
         }
         if self.last_checkpoint.elapsed() >= self.config.checkpoint_interval {
             self.request_checkpoint();
@@ -374,9 +431,8 @@ impl Writer {
         self.write_dropped()?;
         let oldest_open_intent = self.open.values().min().copied();
         let line = Line::new(&Entry { oldest_open_intent, ..Entry::new(Kind::Rotated) }, &Values::default())?;
-        let result = self.journal.rotate(line.text.as_bytes());
-        self.report(&result);
-        result?;
+        self.sync()?;
+        self.journal.rotate(line.text.as_bytes())?;
         self.shared.refusal_bytes.store(self.shared.max_refusal_bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -395,6 +451,7 @@ impl Writer {
         self.write_dropped()?;
         self.append_own(&[Entry::new(Kind::Stopped)])?;
         self.sync()?;
+        self.journal.finish()?;
         // The other thread writes a checkpoint of this size before it ends.
         let _ = self.sizes.send(self.journal.next());
         Ok(())

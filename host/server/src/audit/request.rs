@@ -1,14 +1,14 @@
 //! The audit log in one request: its record, which is deleted only after the intent is on disk, and its decision.
 
 use super::error::AuditError;
-use super::event::{Found, Request};
+use super::event::{Found, Line, Request, RequestEntry};
 use super::log::AuditLog;
 use delete_learning::{
     BoxFuture, Condition, Decide, Decision, ErrorCode, Learning, Outcome, RecordStorage, Rejection, StorageError,
     StorageErrorKind, Target,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// The rule of the answer to a request whose record was deleted and whose decision could not be written.
@@ -18,6 +18,8 @@ pub const AUDIT_FAILED_RULE: &str = "audit-failed";
 pub(crate) struct AuditedRecord {
     log: Arc<AuditLog>,
     request: Request,
+    /// What all entries of the request have; made by the first one.
+    prepared: OnceLock<RequestEntry>,
     policy: Arc<dyn Decide>,
     record: Arc<dyn RecordStorage>,
     /// The intent of the request, which all its deletes share.
@@ -37,6 +39,7 @@ impl AuditedRecord {
         Self {
             log: Arc::clone(log),
             request,
+            prepared: OnceLock::new(),
             policy: Arc::clone(policy),
             record,
             intent: OnceCell::new(),
@@ -45,9 +48,19 @@ impl AuditedRecord {
         }
     }
 
+    fn prepared(&self) -> Result<&RequestEntry, AuditError> {
+        match self.prepared.get() {
+            Some(prepared) => Ok(prepared),
+            None => {
+                let prepared = self.request.prepare()?;
+                Ok(self.prepared.get_or_init(|| prepared))
+            }
+        }
+    }
+
     async fn write_intent(&self) -> Result<(), StorageError> {
         let write = async {
-            let line = self.request.intent(self.policy.digests())?;
+            let line = self.prepared()?.intent(self.policy.digests())?;
             self.has_intent.store(true, Ordering::Relaxed);
             self.log.write_synced(line).await
         };
@@ -63,9 +76,9 @@ impl AuditedRecord {
     /// Writes the decision to the log. If the request has an intent and the decision cannot be written, the answer becomes
     /// 500: the intent stays open, and the decision is written once the log can be.
     pub(crate) async fn write_decision(&self, mut decision: Decision) -> Decision {
-        let line = |decision: &Decision| {
+        let line = |decision: &Decision| -> Result<Line, AuditError> {
             let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            self.request.decision(decision, &found)
+            self.prepared()?.decision(decision, &found)
         };
         if !self.has_intent.load(Ordering::Relaxed) {
             let is_anonymous = self.request.caller.is_confined().is_none();

@@ -10,7 +10,7 @@ use super::publisher::{self, Publisher};
 use super::tree::sha256;
 use delete_learning::Target;
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -83,7 +83,7 @@ pub(super) fn open(config: &AuditConfig) -> Result<Started, AuditError> {
         return Err(AuditError::Damaged { directory: directory.clone(), index: end.next, problem });
     }
     let is_new = end.next == 0;
-    let journal = Journal::open(directory, end.segment, end.next)?;
+    let journal = Journal::open(directory, end.segment, end.next, config.max_segment_bytes)?;
     let publisher = Publisher::open(config, checkpoint.as_ref())?;
     let mut lines = Vec::new();
     if let Some(removed) = end.removed {
@@ -164,18 +164,12 @@ fn read_from(directory: &Path, first: u64, signed_size: u64) -> Result<(End, Opt
         break Some((index, offset));
     };
     let next = removed_from.map_or(reader.index(), |(index, _)| index);
-    let segment = reader.segment();
-    let (segment, removed) = match (segment, removed_from) {
-        (Some(segment), Some((_, offset))) => {
-            let removed = describe_rest(&segment.path, offset)?;
-            (Some((segment, offset)), Some(removed))
-        }
-        (Some(segment), None) => {
-            let length = fs::metadata(&segment.path).map_err(|source| AuditError::io("read", &segment.path, source))?;
-            (Some((segment, length.len())), None)
-        }
-        (None, _) => (None, None),
+    let Some(position) = reader.position() else {
+        return Ok((End { segment: None, next, open, removed: None }, oldest_open_intent));
     };
+    let length = removed_from.map_or(position.offset, |(_, offset)| offset);
+    let removed = describe_rest(&position.segment.path, length)?;
+    let segment = Some((position.segment, length));
     Ok((End { segment, next, open, removed }, oldest_open_intent))
 }
 
@@ -191,8 +185,9 @@ fn note_intent(open: &mut BTreeMap<String, OpenIntent>, index: u64, entry: Entry
     }
 }
 
-/// The number of bytes of a file from this offset on, and their digest.
-fn describe_rest(path: &Path, offset: u64) -> Result<Removed, AuditError> {
+/// The number of bytes of a file from this offset on, without the zeros at its end, and their digest; `None` if there are
+/// only zeros.
+fn describe_rest(path: &Path, offset: u64) -> Result<Option<Removed>, AuditError> {
     let read = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
@@ -200,6 +195,8 @@ fn describe_rest(path: &Path, offset: u64) -> Result<Removed, AuditError> {
         file.read_to_end(&mut bytes)?;
         io::Result::Ok(bytes)
     };
-    let bytes = read().map_err(|source| AuditError::io("read", path, source))?;
-    Ok(Removed { bytes: bytes.len() as u64, sha256: hex(&sha256(&[&bytes])) })
+    let mut bytes = read().map_err(|source| AuditError::io("read", path, source))?;
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    let is_empty = bytes.is_empty();
+    Ok((!is_empty).then(|| Removed { bytes: bytes.len() as u64, sha256: hex(&sha256(&[&bytes])) }))
 }

@@ -5,6 +5,7 @@ use crate::cli::CommandResult;
 use clap::Args;
 use delete_learning_server::audit::{Entry, JournalReader, Next, Salted, Values};
 use serde_json::{Map, Value};
+use std::error::Error;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,8 +67,18 @@ fn value(salted: &Option<Salted>) -> Option<&str> {
     salted.as_ref().map(|salted| salted.value.as_str())
 }
 
-/// Prints entries.
+/// Prints entries. A reader that ends before the last one, such as `head`, is no error.
 pub(super) fn show(arguments: &ShowArguments) -> CommandResult {
+    let is_closed = |error: &Box<dyn Error>| {
+        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match print(arguments) {
+        Err(error) if is_closed(&error) => Ok(ExitCode::SUCCESS),
+        printed => printed,
+    }
+}
+
+fn print(arguments: &ShowArguments) -> CommandResult {
     let mut reader = JournalReader::open(&arguments.directory, 0)?;
     let mut progress = ProgressLine::new();
     let mut out = BufWriter::new(io::stdout().lock());
