@@ -319,7 +319,7 @@ fn commands_of_the_documentation_work() {
     server.signal("TERM");
     assert!(server.wait().success());
     let output = shell(commands, &id);
-    for part in ["verifies: 4 entries", "deleted-as-owner", "the record was deleted", "erased 4 values of 2 entries"] {
+    for part in ["verifies: 4 entries", "deleted-as-owner", "the record was deleted", "erased 7 values of 2 entries"] {
         assert!(output.contains(part), "{part}: {output}");
     }
 }

@@ -16,7 +16,10 @@ fn deletes_per_second(store: &Store, log: Option<&Log>, count: usize, round: usi
     store.connect().insert(&ids.iter().map(|id| (id.clone(), Some("alice"))).collect::<Vec<_>>());
     let mut setup = store.setup();
     if let Some(log) = log {
-        setup.settings += &log.settings().replace("max_segment_bytes = 100000", "max_segment_bytes = 67108864");
+        setup.settings += &log
+            .settings()
+            .replace("max_segment_bytes = 100000", "max_segment_bytes = 67108864")
+            .replace("checkpoint_interval_seconds = 1", "checkpoint_interval_seconds = 10");
     }
     let server = setup.start();
     let next = AtomicUsize::new(0);
@@ -39,9 +42,9 @@ fn deletes_per_second(store: &Store, log: Option<&Log>, count: usize, round: usi
 /// Prints the cost. It depends on the machine, so it is not asserted.
 #[test]
 fn cost_of_the_log_is_printed() {
-    let count = shortened_or_full(1_000, 40_000);
+    let count = shortened_or_full(1_000, 20_000);
     for store in Store::all("the cost of the audit log on PostgreSQL") {
-        let rounds: Vec<[f64; 2]> = (0..shortened_or_full(1, 5))
+        let rounds: Vec<[f64; 2]> = (0..shortened_or_full(1, 3))
             .map(|round| {
                 let log = Log::new();
                 let without = deletes_per_second(&store, None, count, round);

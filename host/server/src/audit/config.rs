@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The options of the audit log. The keys of `[audit]` in the configuration.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditConfig {
     /// The directory of the log. One server writes to it.
     pub directory: PathBuf,

@@ -96,11 +96,26 @@ impl FromStr for PublicKey {
     }
 }
 
-/// The private key of a log. It does not print itself.
+/// The private key of a log. What it prints of itself is the public key.
 pub struct SigningKey {
     public: PublicKey,
     pair: Ed25519KeyPair,
 }
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SigningKey({})", self.public)
+    }
+}
+
+/// Keys are equal if their public keys are.
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+}
+
+impl Eq for SigningKey {}
 
 impl SigningKey {
     /// Generates a key of this name. Returns the text of its file and the key.

@@ -7,8 +7,10 @@ use super::journal::{JournalReader, Next, Position};
 use super::note::Checkpoint;
 use super::tiles::{self, CHECKPOINT, Level, TileWriter};
 use super::tree::{TILE_WIDTH, Tree, leaf_hash};
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,21 @@ use std::time::{Duration, Instant};
 
 /// The time that the command which publishes a checkpoint gets.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The file with the size of the tree whose tiles are on disk for certain.
+const ON_DISK: &str = "tiles-on-disk";
+
+/// When tiles are synced after they were written. By then the operating system has usually written them by itself, so that
+/// the syncs which requests wait for do not wait for these.
+const SYNC_DELAY: Duration = Duration::from_mins(1);
+
+/// Tiles that are not on disk for certain. After a power failure, they are written again from the journal.
+struct Batch {
+    /// The size of the tree with them.
+    size: u64,
+    written: Instant,
+    files: Vec<PathBuf>,
+}
 
 /// The tree as its files have it.
 #[derive(Clone)]
@@ -37,6 +54,7 @@ pub(super) struct Publisher {
     signed: Option<u64>,
     /// The checkpoint that the command has not taken yet.
     unpublished: Option<String>,
+    unsynced: VecDeque<Batch>,
     /// The size up to which nothing is left to do.
     done: Arc<AtomicU64>,
 }
@@ -54,24 +72,38 @@ pub(super) fn read_checkpoint(config: &AuditConfig) -> Result<Option<Checkpoint>
 }
 
 impl Publisher {
-    /// Reads the tree of the latest checkpoint from its tiles, or builds it again from the journal if they are incomplete.
+    /// Opens the tree of the latest checkpoint. Tiles that are not on disk for certain are written again from the journal, all
+    /// of them if others are missing.
     pub(super) fn open(config: &AuditConfig, checkpoint: Option<&Checkpoint>) -> Result<Self, AuditError> {
         let empty = State { tree: Tree::default(), bundle: Vec::new(), position: None };
-        let mut publisher =
-            Self { config: config.clone(), state: empty, signed: None, unpublished: None, done: Arc::default() };
+        let mut publisher = Self {
+            config: config.clone(),
+            state: empty.clone(),
+            signed: None,
+            unpublished: None,
+            unsynced: VecDeque::new(),
+            done: Arc::default(),
+        };
         let Some(checkpoint) = checkpoint else { return Ok(publisher) };
-        let stored = tiles::read_tree(&config.directory, checkpoint.size);
-        match stored.filter(|(tree, _)| tree.root() == checkpoint.root) {
-            Some((tree, bundle)) => publisher.state = State { tree, bundle, position: None },
-            None => {
-                publisher.advance(checkpoint.size)?;
-                if publisher.state.tree.root() != checkpoint.root {
-                    let problem = "or one before it does not match the checkpoint";
-                    let index = checkpoint.size.saturating_sub(1);
-                    return Err(AuditError::Damaged { directory: config.directory.clone(), index, problem });
-                }
+        let on_disk = fs::read_to_string(config.directory.join(ON_DISK)).ok();
+        let on_disk = on_disk.and_then(|size| size.trim().parse().ok()).filter(|size| *size <= checkpoint.size);
+        let stored = on_disk.and_then(|size| tiles::read_tree(&config.directory, size));
+        let stored = stored.map(|(tree, bundle)| State { tree, bundle, position: None });
+        // Compared before anything is written, so that the tiles of a log that was changed stay as they are.
+        let leads_to_root = |state: &State| {
+            let grown = state.clone().grow(&config.directory, checkpoint.size, |_, _, _, _| Ok(()))?;
+            Ok::<_, AuditError>(grown.tree.root() == checkpoint.root)
+        };
+        publisher.state = match stored {
+            Some(stored) if leads_to_root(&stored)? => stored,
+            _ if leads_to_root(&empty)? => empty,
+            _ => {
+                let problem = "or one before it does not match the checkpoint";
+                let index = checkpoint.size.saturating_sub(1);
+                return Err(AuditError::Damaged { directory: config.directory.clone(), index, problem });
             }
-        }
+        };
+        publisher.advance(checkpoint.size)?;
         publisher.signed = Some(checkpoint.size);
         publisher.done.store(checkpoint.size, Ordering::Relaxed);
         Ok(publisher)
@@ -90,6 +122,26 @@ impl Publisher {
             if let Err(error) = self.publish(size) {
                 tracing::error!(%error, size, "cannot write a checkpoint of the audit log");
             }
+            self.sync_tiles(SYNC_DELAY);
+        }
+        self.sync_tiles(Duration::ZERO);
+    }
+
+    /// Waits until the tiles are on disk that were written before this time.
+    fn sync_tiles(&mut self, delay: Duration) {
+        let mut size = None;
+        while let Some(batch) = self.unsynced.front().filter(|batch| batch.written.elapsed() >= delay) {
+            if let Err(error) = tiles::sync(&self.config.directory, &batch.files) {
+                tracing::error!(%error, "cannot sync tiles of the audit log");
+                return;
+            }
+            size = Some(batch.size);
+            self.unsynced.pop_front();
+        }
+        let Some(size) = size else { return };
+        let written = tiles::replace_synced(&self.config.directory.join(ON_DISK), format!("{size}\n").as_bytes());
+        if let Err(error) = written {
+            tracing::error!(%error, "cannot write which tiles of the audit log are on disk");
         }
     }
 
@@ -117,46 +169,57 @@ impl Publisher {
 
     /// Writes the tiles of the entries before `size`, which must be in the journal.
     fn advance(&mut self, size: u64) -> Result<(), AuditError> {
-        let directory = &self.config.directory;
+        let mut writer = TileWriter::new(&self.config.directory);
         // A copy, so that the state stays that of the files if one cannot be written.
-        let mut state = self.state.clone();
-        let mut writer = TileWriter::new(directory);
-        let mut reader = match &state.position {
+        let write = |level, index, width, bytes: &[u8]| writer.write(level, index, width, bytes);
+        self.state = self.state.clone().grow(&self.config.directory, size, write)?;
+        self.unsynced.push_back(Batch { size, written: Instant::now(), files: writer.into_written() });
+        Ok(())
+    }
+}
+
+impl State {
+    /// Adds the entries before `size` from the journal. Calls `write` with the level, the index, the width and the bytes of each
+    /// tile that changed.
+    fn grow(
+        mut self,
+        directory: &Path,
+        size: u64,
+        mut write: impl FnMut(Level, u64, usize, &[u8]) -> Result<(), AuditError>,
+    ) -> Result<Self, AuditError> {
+        let mut reader = match &self.position {
             Some(position) => JournalReader::open_at(directory, position)?,
-            None => JournalReader::open(directory, state.tree.size())?,
+            None => JournalReader::open(directory, self.tree.size())?,
         };
-        while state.tree.size() < size {
-            let index = state.tree.size();
-            let damaged = |problem| AuditError::Damaged { directory: directory.clone(), index, problem };
+        while self.tree.size() < size {
+            let index = self.tree.size();
+            let damaged = |problem| AuditError::Damaged { directory: directory.to_owned(), index, problem };
             let entry = match reader.next_line()? {
                 Next::Line(line) if line.index == index => line.entry,
                 Next::Line(_) | Next::Gap { .. } | Next::End => return Err(damaged("is missing")),
                 Next::Malformed { .. } | Next::Incomplete { .. } => return Err(damaged("is malformed")),
             };
-            tiles::push_entry(&mut state.bundle, entry);
-            let full = |level, index, hashes: &[_]| {
-                writer.write(Level::Hashes(level), index, TILE_WIDTH, hashes.as_flattened())
-            };
-            state.tree.push(leaf_hash(entry), full)?;
-            if state.tree.size().is_multiple_of(TILE_WIDTH as u64) {
-                writer.write(Level::Entries, index >> 8, TILE_WIDTH, &state.bundle)?;
-                state.bundle.clear();
+            tiles::push_entry(&mut self.bundle, entry);
+            self.tree.push(leaf_hash(entry), |level, index, hashes| {
+                write(Level::Hashes(level), index, TILE_WIDTH, hashes.as_flattened())
+            })?;
+            if self.tree.size().is_multiple_of(TILE_WIDTH as u64) {
+                write(Level::Entries, index >> 8, TILE_WIDTH, &self.bundle)?;
+                self.bundle.clear();
             }
         }
-        for (level, hashes) in (0..).zip(state.tree.edge()) {
+        for (level, hashes) in (0..).zip(self.tree.edge()) {
             if !hashes.is_empty() {
                 let index = size >> (8 * (level + 1));
-                writer.write(Level::Hashes(level), index, hashes.len(), hashes.as_flattened())?;
+                write(Level::Hashes(level), index, hashes.len(), hashes.as_flattened())?;
             }
         }
-        if !state.bundle.is_empty() {
+        if !self.bundle.is_empty() {
             let width = tiles::width_at(size, Level::Entries, size >> 8);
-            writer.write(Level::Entries, size >> 8, width, &state.bundle)?;
+            write(Level::Entries, size >> 8, width, &self.bundle)?;
         }
-        writer.sync()?;
-        state.position = reader.position();
-        self.state = state;
-        Ok(())
+        self.position = reader.position();
+        Ok(self)
     }
 }
 

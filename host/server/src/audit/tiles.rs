@@ -4,7 +4,7 @@
 use super::error::AuditError;
 use super::journal::sync_directory;
 use super::tree::{Hash, HashReader, TILE_WIDTH, Tree};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,9 +14,6 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 
 /// The directory of the tiles.
 const DIRECTORY: &str = "tile";
-
-/// Tiles that are written before they are synced together.
-const MAX_OPEN_FILES: usize = 64;
 
 /// The level of a tile, or the bundles of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,69 +135,69 @@ pub(super) fn read_tree(directory: &Path, size: u64) -> Option<(Tree, Vec<u8>)> 
     Some((Tree::from_edge(size, edge), bundle))
 }
 
-/// Writes files of tiles, and writes them to disk together.
+/// Writes files of tiles. They are not on disk for certain before [`sync`].
 pub(super) struct TileWriter<'a> {
     directory: &'a Path,
-    /// The files that are not on disk yet for certain, by their directories.
-    written: BTreeMap<PathBuf, Vec<File>>,
+    written: Vec<PathBuf>,
 }
 
 impl<'a> TileWriter<'a> {
     pub(super) const fn new(directory: &'a Path) -> Self {
-        Self { directory, written: BTreeMap::new() }
+        Self { directory, written: Vec::new() }
     }
 
     /// Writes a tile, and removes the narrower tiles that a full one replaces.
     pub(super) fn write(&mut self, level: Level, index: u64, width: usize, bytes: &[u8]) -> Result<(), AuditError> {
         let path = self.directory.join(path(level, index, width));
-        let parent = path.parent().unwrap_or(self.directory).to_owned();
+        let parent = path.parent().unwrap_or(self.directory);
         if !parent.is_dir() {
-            fs::create_dir_all(&parent).map_err(|source| AuditError::io("create", &parent, source))?;
+            fs::create_dir_all(parent).map_err(|source| AuditError::io("create", parent, source))?;
         }
-        let file = replace(&path, bytes, |_| Ok(()))?;
-        self.written.entry(parent).or_default().push(file);
-        if self.written.values().map(Vec::len).sum::<usize>() >= MAX_OPEN_FILES {
-            self.sync()?;
-        }
+        replace(&path, bytes, |_| Ok(()))?;
         if width == TILE_WIDTH {
-            let mut narrower = path.into_os_string();
+            let mut narrower = path.clone().into_os_string();
             narrower.push(".p");
             let _ = fs::remove_dir_all(narrower);
         }
+        self.written.push(path);
         Ok(())
     }
 
-    /// Waits until everything is on disk.
-    pub(super) fn sync(&mut self) -> Result<(), AuditError> {
-        for (directory, files) in &self.written {
-            for file in files {
-                file.sync_all().map_err(|source| AuditError::io("sync a tile in", directory, source))?;
-            }
-            // Directories that were created are names in those above them.
-            let below = directory.ancestors().take_while(|ancestor| ancestor.starts_with(self.directory));
-            below.collect::<Vec<_>>().into_iter().try_for_each(sync_directory)?;
-        }
-        self.written.clear();
-        Ok(())
+    /// The files that were written.
+    pub(super) fn into_written(self) -> Vec<PathBuf> {
+        self.written
     }
 }
 
+/// Waits until these files below a directory are on disk.
+pub(super) fn sync(directory: &Path, files: &[PathBuf]) -> Result<(), AuditError> {
+    let mut parents = BTreeSet::new();
+    for path in files {
+        let error = |source| AuditError::io("sync", path, source);
+        match File::open(path) {
+            // A wider one has replaced it.
+            Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
+            opened => opened.and_then(|file| file.sync_all()).map_err(error)?,
+        }
+        // Directories that were created are names in those above them.
+        parents.extend(path.ancestors().skip(1).take_while(|parent| parent.starts_with(directory)));
+    }
+    parents.into_iter().try_for_each(sync_directory)
+}
+
 /// Replaces a file in one step: a reader sees the old content or the new one. `finish` is called before.
-fn replace(path: &Path, bytes: &[u8], finish: impl FnOnce(&File) -> io::Result<()>) -> Result<File, AuditError> {
+fn replace(path: &Path, bytes: &[u8], finish: impl FnOnce(&File) -> io::Result<()>) -> Result<(), AuditError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
-        finish(&file)?;
-        io::Result::Ok(file)
+        finish(&file)
     };
     let written = write().map_err(|source| AuditError::io("write", &temporary, source));
-    let renamed = written.and_then(|file| {
-        fs::rename(&temporary, path).map_err(|source| AuditError::io("replace", path, source))?;
-        Ok(file)
-    });
+    let renamed =
+        written.and_then(|()| fs::rename(&temporary, path).map_err(|source| AuditError::io("replace", path, source)));
     renamed.inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 

@@ -69,13 +69,14 @@ fn value(salted: &Option<Salted>) -> Option<&str> {
 
 /// Prints entries. A reader that ends before the last one, such as `head`, is no error.
 pub(super) fn show(arguments: &ShowArguments) -> CommandResult {
-    let is_closed = |error: &Box<dyn Error>| {
-        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
     match print(arguments) {
-        Err(error) if is_closed(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if is_closed_pipe(error.as_ref()) => Ok(ExitCode::SUCCESS),
         printed => printed,
     }
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn print(arguments: &ShowArguments) -> CommandResult {
