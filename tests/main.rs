@@ -15,6 +15,7 @@
 
 #[path = "agno/mod.rs"]
 mod agno;
+mod audit;
 mod cli;
 mod compatibility;
 mod embedding;

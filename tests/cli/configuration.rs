@@ -71,6 +71,19 @@ fn invalid_configuration_is_reported_with_its_key() {
         ),
         (without_auth("[cache]\nenabled = false\ndirectory = \"c\""), vec!["cache.directory", "cache.enabled"]),
         (without_auth("[cache]\ndirectory = \"server.toml\""), vec!["cache.directory", "server.toml"]),
+        (without_auth("[audit]\ndirectory = \"audit\""), vec!["audit", "missing field `signing_key_file`"]),
+        (
+            without_auth("[audit]\ndirectory = \"audit\"\nsigning_key_file = \"missing.key\""),
+            vec!["audit.signing_key_file", "missing.key", "cannot be read"],
+        ),
+        (
+            without_auth("[audit]\ndirectory = \"audit\"\nsigning_key_file = \"server.toml\""),
+            vec!["audit.signing_key_file", "server.toml", "audit keygen"],
+        ),
+        (
+            without_auth("[audit]\ndirectory = \"audit\"\nsigning_key_file = \"a\"\ncheckpoint_interval_seconds = 0"),
+            vec!["audit.checkpoint_interval_seconds", "at least 1"],
+        ),
         (without_auth("[log]\nfilter = \"=loud\""), vec!["log.filter", "info"]),
         (without_auth("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
         (without_auth("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),

@@ -57,6 +57,8 @@ const BLOCKS: &[Blocks] = &[
         "text",
         In("host/python/tests/test_testkit.py", &["while another connection changed user_id", "Violated: "]),
     ),
+    blocks("host/server/AUDIT.md", "sh", In("tests/audit/commands.rs", &["AUDIT.md", "code_blocks"])),
+    blocks("host/server/AUDIT.md", "toml", In("tests/audit/commands.rs", &["AUDIT.md", "code_blocks"])),
     blocks(
         "host/server/IDENTITY_PROVIDERS.md",
         "toml",
@@ -101,7 +103,7 @@ fn documents(directory: &Path, prefix: &str, found: &mut Vec<String>) {
 }
 
 /// The code blocks of a document: language and text.
-fn code_blocks(document: &str) -> Vec<(String, String)> {
+pub fn code_blocks(document: &str) -> Vec<(String, String)> {
     let text = read(document);
     let mut parts = text.split("\n```");
     parts.next();

@@ -4,6 +4,6 @@ mod check;
 mod component_builder;
 mod configuration;
 mod demo;
-mod documentation;
+pub mod documentation;
 mod new;
 mod readme;

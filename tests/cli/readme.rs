@@ -6,6 +6,7 @@ use crate::support::server::{Setup, serve_command};
 use crate::support::token::SECRET;
 use delete_learning::Limits;
 use delete_learning_server::Config;
+use delete_learning_server::audit::SigningKey;
 use delete_learning_server::auth::Authorization;
 use delete_learning_server::http::HttpConfig;
 use delete_learning_server::storage::postgres::PostgresOptions;
@@ -68,9 +69,17 @@ fn example_configuration_is_valid_and_lists_every_key_with_its_default() {
         .replace("127.0.0.1:7777", "127.0.0.1:0");
     fs::write(&file, &text).expect("the configuration");
     Config::read(&file, &|_| None).expect("the example is a valid configuration");
+    let (key, _) = SigningKey::generate("example.com/deletions").expect("a key");
+    fs::write(directory.path().join("audit.key"), key).expect("the key");
     fs::write(&file, example_with_every_key()).expect("the configuration");
-    Config::read(&file, &|_| None).expect("the example with every key is a valid configuration");
+    let example = Config::read(&file, &|_| None).expect("the example with every key is a valid configuration");
     let all: toml::Table = example_with_every_key().parse().expect("TOML");
+    let required = "[audit]\ndirectory = \"audit\"\nsigning_key_file = \"audit.key\"\n";
+    fs::write(&file, format!("{text}\n{required}")).expect("the configuration");
+    let default = Config::read(&file, &|_| None).expect("the example with an audit log is a valid configuration");
+    let [example, default] = [example, default].map(|config| config.audit.expect("an audit log"));
+    assert_eq!(example, default);
+    assert_eq!(all["audit"].as_table().map(toml::Table::len), Some(8));
 
     assert_defaults::<HttpConfig>(&all, "server");
     assert_defaults::<SqliteOptions>(&all, "sqlite");

@@ -8,15 +8,16 @@ use super::store::{Records, Store, assert_integrity, table};
 use super::{StopOnDrop, token, wait_for_increase};
 use crate::support::cluster::OsUser;
 use crate::support::database::AgnoDatabase;
+use crate::support::disk::Disk;
 use crate::support::load::{HttpClient, TimedResponse, median_and_max};
-use crate::support::optional::{has_tools, print_skipped};
+use crate::support::optional::has_tools;
 use crate::support::server::{Setup, TestServer};
 use aws_lc_rs::digest::{SHA256, digest};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -62,59 +63,10 @@ fn health(host: &TestServer) -> u16 {
     host.request("GET", "/health", &[]).status
 }
 
-/// A small tmpfs. Unmounted when it is dropped.
-struct Disk(TempDir);
-
-impl Disk {
-    /// Mounts a tmpfs. Returns `None` without permission to mount.
-    fn mount(kibibytes: usize) -> Option<Self> {
-        let directory = TempDir::new().expect("a temporary directory");
-        let options = format!("size={kibibytes}k");
-        let mount = ["mount", "-t", "tmpfs", "-o", &options, "none", path(&directory)];
-        run_as_root(&mount).then(|| Self(directory))
-    }
-
-    /// Fills it to its last byte.
-    fn fill(&self) {
-        use std::io::Write as _;
-        let mut filler = fs::File::create(self.0.path().join("filler")).expect("a file");
-        for size in [4096, 1] {
-            while filler.write_all(&vec![0; size]).is_ok() {}
-        }
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.0.path().join("filler")).expect("the filler exists");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        run_as_root(&["umount", "-l", path(&self.0)]);
-    }
-}
-
-fn path(directory: &TempDir) -> &str {
-    directory.path().to_str().expect("the path of a temporary directory is UTF-8")
-}
-
-/// Runs a command, with `sudo` if it fails and that needs no password. Returns whether it succeeded.
-fn run_as_root(command: &[&str]) -> bool {
-    let succeeds = |arguments: &[&str]| {
-        let status = Command::new(arguments[0]).args(&arguments[1..]).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    };
-    succeeds(command) || succeeds(&[&["sudo", "-n"], command].concat())
-}
-
 #[test]
 fn full_disk_is_answered_500_until_space_is_freed() {
-    let Some(disk) = Disk::mount(16 * 1024) else {
-        assert!(std::env::var_os("CI").is_none(), "cannot mount a tmpfs, and CI skips nothing");
-        print_skipped("skipped, because this account cannot mount a tmpfs: SQLite on a full disk");
-        return;
-    };
-    let file = create_file(disk.0.path(), 400);
+    let Some(disk) = Disk::mount(16 * 1024, "SQLite on a full disk") else { return };
+    let file = create_file(disk.path(), 400);
     let host = setup(&file).start();
     let mut client = client(&host);
     // Another connection, as of an AgentOS. Without it, closing the failed connection would checkpoint the WAL.

@@ -21,7 +21,7 @@ mod races;
 mod reconnect;
 mod refused_deletes;
 mod several;
-mod store;
+pub mod store;
 mod synchronous_commit;
 mod testkit;
 mod tls;
@@ -37,12 +37,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Returns the first number, or the second with `FULL_STORAGE_TESTS=1`.
-fn shortened_or_full(shortened: usize, full: usize) -> usize {
+pub fn shortened_or_full(shortened: usize, full: usize) -> usize {
     if is_enabled("FULL_STORAGE_TESTS") { full } else { shortened }
 }
 
 /// Returns a token of this user that does not expire during a run.
-fn token(name: &str) -> String {
+pub fn token(name: &str) -> String {
     with_claims(json!({ "sub": name, "scopes": ["learnings:delete"], "exp": now() + 86_400 }))
 }
 

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod component_builder;
 pub mod database;
+pub mod disk;
 pub mod fake_storage;
 pub mod guards;
 pub mod https;

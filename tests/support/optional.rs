@@ -21,6 +21,15 @@ pub fn schemathesis_python(skipped: &str) -> Option<PathBuf> {
     python("SCHEMATHESIS_PYTHON", "schemathesis", skipped)
 }
 
+/// Returns the Python with a verifier of logs in the C2SP formats, from `AUDIT_PYTHON`. If it is not set, prints one line with
+/// what is skipped.
+///
+/// # Panics
+/// If `AUDIT_PYTHON` is not set and `CI` is set.
+pub fn audit_python(skipped: &str) -> Option<PathBuf> {
+    python("AUDIT_PYTHON", "aics-tlog", skipped)
+}
+
 fn python(variable: &str, package: &str, skipped: &str) -> Option<PathBuf> {
     let python = std::env::var_os(variable).map(PathBuf::from);
     if python.is_none() {

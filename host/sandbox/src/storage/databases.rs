@@ -34,6 +34,13 @@ impl Databases {
         }
     }
 
+    /// The database and the table that a request names; `None` if it names none. Reads no database.
+    #[must_use]
+    pub fn target(&self, request: &DeleteRequest) -> Option<Target> {
+        let Record { database: Database { id, table, .. }, .. } = self.resolve(request).ok()?;
+        Some(Target { database: id, table })
+    }
+
     fn resolve(&self, request: &DeleteRequest) -> Result<Record, StorageError> {
         let error = |kind, message: &str| Err(StorageError::new(kind, message));
         let db_id = request.db_id.as_deref().filter(|id| !id.is_empty());

@@ -54,4 +54,8 @@ impl Decide for CurrentPolicy {
         let policy = self.get();
         Box::pin(async move { policy.decide(request, caller, storage).await })
     }
+
+    fn current(&self) -> Option<Arc<dyn Decide>> {
+        Some(self.get())
+    }
 }

@@ -1,5 +1,6 @@
 //! Errors of a start and of a reload.
 
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use delete_learning::LoadError;
 use std::io;
@@ -24,6 +25,9 @@ pub enum StartError {
         /// The reason.
         source: LoadError,
     },
+    /// The audit log cannot be opened.
+    #[error("the audit log cannot be opened: {0}")]
+    Audit(#[source] AuditError),
     /// The thread that reloads the policy cannot be started.
     #[error("cannot start the thread that reloads the policy: {0}")]
     ReloadThread(#[source] io::Error),

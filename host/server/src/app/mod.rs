@@ -20,9 +20,10 @@
 //! | run the guards | crate `delete_learning`: `guard.rs`, `guard_rules.rs` |
 //! | delete | `storage/sqlite/writer.rs` or `storage/postgres/mod.rs` |
 //! | validate the policy's answer | crate `delete_learning`: `decision.rs` |
-//! | write the audit event | `audit.rs` |
+//! | write the audit event | `audit/trace.rs`, and `audit/request.rs` with an audit log |
 //! | build the response, discard the body | `http/response.rs`, `http/request_body.rs` |
 
+mod audit;
 mod authentication;
 mod current_policy;
 mod databases;
@@ -83,11 +84,13 @@ async fn bind_service(
     policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
 ) -> Result<Server, StartError> {
     let databases = databases::open(&config).await?;
+    let audit_log = audit::open(&config, &databases)?;
     let service_accounts = databases::open_service_accounts(&config)?;
     let jwks = authentication::open_jwks(&config).await?;
     let authenticator = authentication::build(config.auth, config.authorization, jwks, service_accounts);
     let health_timeout = config.sqlite.busy_timeout();
-    let service = Service::new(authenticator, databases, policy, policy_status, &config.http, health_timeout);
+    let service =
+        Service::new(authenticator, databases, policy, policy_status, &config.http, health_timeout, audit_log);
     let address = config.http.listen;
     Server::bind(service, config.http).await.map_err(|source| StartError::Listen { address, source })
 }

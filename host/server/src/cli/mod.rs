@@ -1,5 +1,6 @@
 //! The command line: arguments, help, and one module for each command.
 
+mod audit;
 mod check;
 mod demo;
 mod new;
@@ -44,6 +45,11 @@ enum Command {
     /// records. Calls to the host do not matter unless --strict-calls is given.
     #[command(after_long_help = EXIT_CODES)]
     Check(CheckArguments),
+    /// Keys, verification, receipts and erasure of the audit log
+    ///
+    /// The server writes an audit log if the configuration has `[audit]`. These commands read it, also while the server runs.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Prints a configuration file with every key and its default
     ExampleConfig,
     /// Creates a crate for a policy or a guard, with an example rule, its tests, and the commands to build and serve it
@@ -95,6 +101,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Demo => runtime.block_on(demo::demo()),
         Command::Check(arguments) => runtime.block_on(check::check(&arguments)),
+        Command::Audit(command) => audit::run(command),
         Command::ExampleConfig => example_config(),
         Command::New { name, guard } => new::new(&name, if guard { new::Kind::Guard } else { new::Kind::Policy }),
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),

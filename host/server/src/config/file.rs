@@ -33,6 +33,7 @@ pub(super) struct File {
     pub(super) authorization: Authorization,
     #[serde(default)]
     pub(super) cache: Cache,
+    pub(super) audit: Option<Audit>,
     #[serde(default)]
     pub(super) log: LogConfig,
 }
@@ -79,6 +80,25 @@ impl Default for Cache {
     fn default() -> Self {
         Self { enabled: true, directory: None }
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) directory: String,
+    pub(super) signing_key_file: String,
+    #[serde(default)]
+    pub(super) previous_public_keys: Vec<String>,
+    #[serde(default = "default_max_segment_bytes")]
+    pub(super) max_segment_bytes: u64,
+    #[serde(default = "default_max_segment_age_seconds")]
+    pub(super) max_segment_age_seconds: u64,
+    #[serde(default = "default_checkpoint_interval_seconds")]
+    pub(super) checkpoint_interval_seconds: u64,
+    #[serde(default = "default_max_refusal_bytes")]
+    pub(super) max_refusal_bytes: u64,
+    #[serde(default)]
+    pub(super) publish_command: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -181,6 +201,22 @@ impl Names {
 
 const fn default_max_in_flight() -> usize {
     192
+}
+
+const fn default_max_segment_bytes() -> u64 {
+    64 * 1024 * 1024
+}
+
+const fn default_max_segment_age_seconds() -> u64 {
+    24 * 60 * 60
+}
+
+const fn default_checkpoint_interval_seconds() -> u64 {
+    10
+}
+
+const fn default_max_refusal_bytes() -> u64 {
+    16 * 1024 * 1024
 }
 
 fn default_accounts_table() -> String {

@@ -3,6 +3,7 @@
 //! This module reads the configuration file and the files of secrets that it names. It opens no database and starts
 //! nothing; [`crate::app`] does that with the result.
 
+mod audit;
 mod auth;
 mod databases;
 mod error;
@@ -17,6 +18,7 @@ pub use error::ConfigError;
 pub use other_sections::OtherSections;
 pub use policy::{GuardConfig, PolicyConfig, ReloadTrigger};
 
+use crate::audit::AuditConfig;
 use crate::auth::Authorization;
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
@@ -46,6 +48,8 @@ pub struct Config {
     pub authorization: Authorization,
     /// The cache of compiled policies.
     pub cache: CacheConfig,
+    /// The audit log, if there is one.
+    pub audit: Option<AuditConfig>,
     /// The log.
     pub log: LogConfig,
     /// Warnings to log at startup.
@@ -117,6 +121,7 @@ impl Config {
             auth,
             authorization: file.authorization,
             cache: validate_cache(file.cache, &source, environment)?,
+            audit: file.audit.map(|audit| audit::validate(audit, &source)).transpose()?,
             log: file.log,
             warnings,
             other_sections,

@@ -106,5 +106,6 @@ impl Server {
             let shutdown_timeout_ms = self.config.shutdown_timeout_ms;
             tracing::warn!(shutdown_timeout_ms, "requests were still in flight at the end of the shutdown timeout");
         }
+        self.service.close_audit_log().await;
     }
 }

@@ -11,7 +11,7 @@ use super::request_id::RequestIds;
 use super::response::{self, Body};
 use super::route::Route;
 use super::{health, misplaced_token, openapi, request_head};
-use crate::audit::{self, CallerSummary};
+use crate::audit::{self, AuditLog, AuditedRecord, CallerSummary};
 use crate::auth::Authenticator;
 use delete_learning::storage::Databases;
 use delete_learning::{Caller, Decide, Decision, IdentityError, IdentityErrorKind, RecordStorage};
@@ -36,6 +36,7 @@ pub struct Service {
     cors: CorsConfig,
     health_timeout: Duration,
     request_ids: RequestIds,
+    audit_log: Option<Arc<AuditLog>>,
     /// The decisions in progress, also those whose client has disconnected.
     decisions: TaskTracker,
 }
@@ -60,7 +61,7 @@ struct ReceivedDelete {
 
 impl Service {
     /// Creates a service from its parts. `policy_status` is what `/health` reports of the policy, and `health_timeout` how
-    /// long it waits for each database.
+    /// long it waits for each database. With an audit log, a record is deleted only after the intent is in it.
     #[must_use]
     pub fn new(
         authenticator: Authenticator,
@@ -69,6 +70,7 @@ impl Service {
         policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
         config: &HttpConfig,
         health_timeout: Duration,
+        audit_log: Option<Arc<AuditLog>>,
     ) -> Self {
         Self {
             authenticator,
@@ -80,6 +82,7 @@ impl Service {
             cors: config.cors.clone(),
             health_timeout,
             request_ids: RequestIds::new(),
+            audit_log,
             decisions: TaskTracker::new(),
         }
     }
@@ -88,6 +91,13 @@ impl Service {
     pub(super) async fn drain(&self) {
         self.decisions.close();
         self.decisions.wait().await;
+    }
+
+    /// Closes the audit log. Decisions must no longer be made.
+    pub(super) async fn close_audit_log(&self) {
+        if let Some(log) = &self.audit_log {
+            log.close().await;
+        }
     }
 
     /// Handles a request that was received from `peer`. A body has no meaning.
@@ -203,7 +213,23 @@ impl Service {
         received: Instant,
     ) -> Decision {
         let caller_summary = CallerSummary::new(&caller);
-        let decision = self.policy.decide(parsed.request.clone(), caller, record).await;
+        let request = parsed.request.clone();
+        let decision = match &self.audit_log {
+            None => self.policy.decide(request, caller, record).await,
+            Some(log) => {
+                let audited = audit::Request {
+                    id: request_id.clone(),
+                    client,
+                    caller: caller_summary.clone(),
+                    target: if parsed.error().is_none() { self.databases.target(&request) } else { None },
+                    learning_id: parsed.learning_id().map(str::to_owned),
+                };
+                let policy = self.policy.current().unwrap_or_else(|| Arc::clone(&self.policy));
+                let record = Arc::new(AuditedRecord::new(log, audited, &policy, record));
+                let decision = policy.decide(request, caller, Arc::clone(&record) as Arc<dyn RecordStorage>).await;
+                record.write_decision(decision).await
+            }
+        };
         let duration = received.elapsed();
         audit::Event {
             request_id: &request_id,

@@ -1,4 +1,5 @@
-//! The audit log: who tried to delete what, the decision, its rule, and what happened to the record.
+//! The audit event in the log of the process: who tried to delete what, the decision, its rule, and what happened to the
+//! record.
 //!
 //! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
 
@@ -29,9 +30,11 @@ pub struct Event<'a> {
 }
 
 /// What an audit event contains of a caller.
+#[derive(Clone)]
 pub struct CallerSummary {
     credential: Credential,
     subject: Option<String>,
+    is_confined: Option<bool>,
     /// Why there is no caller.
     error: Option<String>,
 }
@@ -41,9 +44,47 @@ impl CallerSummary {
     #[must_use]
     pub fn new(caller: &Result<Caller, IdentityError>) -> Self {
         match caller {
-            Ok(caller) => Self { credential: caller.credential, subject: caller.subject.clone(), error: None },
-            Err(error) => Self { credential: error.credential, subject: None, error: Some(error.message.clone()) },
+            Ok(caller) => Self {
+                credential: caller.credential,
+                subject: caller.subject.clone(),
+                is_confined: Some(is_confined(caller)),
+                error: None,
+            },
+            Err(error) => Self {
+                credential: error.credential,
+                subject: None,
+                is_confined: None,
+                error: Some(error.message.clone()),
+            },
         }
+    }
+
+    /// The kind of the credential.
+    #[must_use]
+    pub const fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// The subject of the caller.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    /// Whether the caller can delete only its own records; `None` without a caller.
+    #[must_use]
+    pub const fn is_confined(&self) -> Option<bool> {
+        self.is_confined
+    }
+}
+
+/// Whether a caller can delete only its own records, by the rules of the contract (`wit/identity.wit`).
+fn is_confined(caller: &Caller) -> bool {
+    let is_admin = caller.scopes.contains(&caller.admin_scope);
+    match caller.credential {
+        Credential::None | Credential::SecurityKey => false,
+        Credential::Jwt => !caller.all_owners && !is_admin,
+        Credential::ServiceAccount => !is_admin,
     }
 }
 

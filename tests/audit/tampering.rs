@@ -1,0 +1,324 @@
+//! Every change of a log is found, by `audit verify` and by the verifier of somebody else.
+//!
+//! Each manipulation is made twice: in the entries only, and by an attacker who also computes every file of the tree anew, so
+//! that only the signed checkpoint is left.
+
+use super::{Log, stop, text};
+use crate::support::load::HttpClient;
+use crate::support::optional::audit_python;
+use crate::support::server::Setup;
+use crate::support::token::user;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+type Hash = [u8; 32];
+
+/// A log with three files of the journal and a full tile, its entries' lines, and a copy of its checkpoint at an earlier size.
+struct Fixture {
+    log: Log,
+    lines: Vec<Vec<u8>>,
+    earlier: PathBuf,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let log = Log::new();
+        let mut setup = Setup::jwt();
+        setup.settings = log.settings();
+        let server = setup.start();
+        for index in 0..160 {
+            server.database("main").insert(&format!("note_{index}"), Some("alice"));
+        }
+        let mut client = HttpClient::new(&server, &user("alice"));
+        let mut delete = |index: usize| {
+            assert_eq!(client.delete(&format!("/learnings/note_{index}")).expect("an answer").status, 204);
+        };
+        (0..40).for_each(&mut delete);
+        let first = log.wait_for(&[("event", "started")]);
+        assert_eq!(first["entry"], 0);
+        std::thread::sleep(std::time::Duration::from_millis(2200));
+        let earlier = log.home.path().join("earlier");
+        fs::write(&earlier, log.checkpoint()).expect("a copy");
+        (40..160).for_each(&mut delete);
+        stop(server);
+        let files = segments(&log.directory);
+        assert!(files.len() > 2, "the journal was rotated");
+        let lines = files.iter().flat_map(|file| lines(&fs::read(file).expect("a file"))).collect();
+        Self { log, lines, earlier }
+    }
+
+    /// Copies the log, to be changed.
+    fn copy(&self) -> Log {
+        let home = TempDir::new().expect("a directory");
+        for (from, to) in [(&self.log.directory, "audit"), (&self.log.public_key(), "audit.key.pub")] {
+            let copied = Command::new("cp").args(["-a", text(from), text(&home.path().join(to))]).status();
+            assert!(copied.expect("cp runs").success());
+        }
+        let directory = home.path().join("audit");
+        Log { home, directory }
+    }
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(directory.join("journal"))
+        .expect("the journal")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}
+
+fn sha256(parts: &[&[u8]]) -> Hash {
+    let mut digest = Sha256::new();
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize().into()
+}
+
+fn entry(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b'\t').next().expect("an entry")
+}
+
+/// Writes these lines in place of the journal, with the bundles of their entries.
+fn write_entries(log: &Log, lines: &[Vec<u8>]) {
+    let files = segments(&log.directory);
+    files[1..].iter().for_each(|file| fs::remove_file(file).expect("it is removed"));
+    fs::write(&files[0], lines.concat()).expect("the journal is written");
+    let bundles = log.directory.join("tile/entries");
+    fs::remove_dir_all(&bundles).expect("the bundles are removed");
+    for (index, chunk) in lines.chunks(256).enumerate() {
+        let bundle: Vec<u8> = chunk
+            .iter()
+            .flat_map(|line| {
+                let entry = entry(line);
+                [&u16::try_from(entry.len()).expect("short").to_be_bytes(), entry].concat()
+            })
+            .collect();
+        write_tile(&bundles, index, chunk.len(), &bundle);
+    }
+}
+
+fn write_tile(directory: &Path, index: usize, width: usize, bytes: &[u8]) {
+    let mut path = directory.join(format!("{index:03}"));
+    if width < 256 {
+        path = directory.join(format!("{index:03}.p")).join(width.to_string());
+    }
+    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    fs::write(path, bytes).expect("a tile");
+}
+
+/// Writes the hashes of these lines in place of the tiles.
+fn write_hashes(log: &Log, lines: &[Vec<u8>]) {
+    let mut level: Vec<Hash> = lines.iter().map(|line| sha256(&[&[0], entry(line)])).collect();
+    for name in 0.. {
+        let directory = log.directory.join(format!("tile/{name}"));
+        let _ = fs::remove_dir_all(&directory);
+        if level.is_empty() {
+            break;
+        }
+        for (index, hashes) in level.chunks(256).enumerate() {
+            write_tile(&directory, index, hashes.len(), hashes.as_flattened());
+        }
+        level = level.chunks_exact(256).map(root_of_full_tile).collect();
+    }
+}
+
+fn root_of_full_tile(hashes: &[Hash]) -> Hash {
+    let mut level = hashes.to_vec();
+    while level.len() > 1 {
+        level = level.chunks(2).map(|pair| sha256(&[&[1], &pair[0], &pair[1]])).collect();
+    }
+    level[0]
+}
+
+/// Asserts that both verifiers find that the log was changed. Returns what ours reports.
+fn assert_found(log: &Log, name: &str, python: Option<&Path>, arguments: &[&str]) -> String {
+    let found = log.verify(arguments).expect_err(name);
+    assert!(found.contains("does not verify"), "{name}: {found}");
+    if let Some(python) = python {
+        let stored: Vec<&str> = arguments.iter().copied().filter(|argument| *argument != "--checkpoint").collect();
+        let other = log.verify_independently(python, &stored);
+        assert!(other.is_err(), "{name}: another verifier accepts the log: {other:?}");
+    }
+    found
+}
+
+#[test]
+fn every_manipulation_is_found_by_both_verifiers() {
+    let fixture = Fixture::new();
+    let python = audit_python("finding manipulations with another verifier");
+    let python = python.as_deref();
+    let accepted =
+        fixture.log.verify(&["--checkpoint", text(&fixture.earlier)]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(accepted.contains("160 deletions"), "{accepted}");
+    if let Some(python) = python {
+        let accepted = fixture.log.verify_independently(python, &[text(&fixture.earlier)]);
+        println!("another verifier: {}", accepted.unwrap_or_else(|error| panic!("{error}")).trim_end());
+    }
+    // The helpers of this test write what the server writes.
+    let copy = fixture.copy();
+    write_entries(&copy, &fixture.lines);
+    write_hashes(&copy, &fixture.lines);
+    copy.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+
+    let changed = 100;
+    let change = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut lines = fixture.lines.clone();
+        change(&mut lines);
+        assert_ne!(lines, fixture.lines);
+        lines
+    };
+    let flip = |lines: &mut Vec<Vec<u8>>| {
+        let line = String::from_utf8(lines[changed].clone()).expect("text");
+        let (from, to) = if line.contains("\"jwt\"") { ("\"jwt\"", "\"jwu\"") } else { ("Z", "Y") };
+        lines[changed] = line.replacen(from, to, 1).into_bytes();
+    };
+    let manipulations: [(&str, Vec<Vec<u8>>); 5] = [
+        ("a byte flipped", change(&flip)),
+        ("an entry removed", change(&|lines| drop(lines.remove(changed)))),
+        ("two entries swapped", change(&|lines| lines.swap(changed, changed + 1))),
+        ("an entry repeated", change(&|lines| lines.insert(changed, lines[changed].clone()))),
+        ("the end cut off", change(&|lines| lines.truncate(changed))),
+    ];
+    for (name, lines) in &manipulations {
+        let copy = fixture.copy();
+        write_entries(&copy, lines);
+        let found = assert_found(&copy, name, python, &[]);
+        // The repeated entry itself is as it was; the one after it is not.
+        let first = if *name == "an entry repeated" { changed + 1 } else { changed };
+        assert!(found.contains(&format!("entry {first}:")), "{name}: {found}");
+        println!(
+            "{name}, in the entries: {}",
+            found.lines().next().unwrap_or_default().rsplit_once("verify: ").map_or("", |(_, found)| found)
+        );
+
+        let copy = fixture.copy();
+        write_entries(&copy, lines);
+        write_hashes(&copy, lines);
+        let found = assert_found(&copy, name, python, &[]);
+        println!(
+            "{name}, in every file: {}",
+            found.lines().next().unwrap_or_default().rsplit_once("verify: ").map_or("", |(_, found)| found)
+        );
+    }
+}
+
+#[test]
+fn each_file_of_a_log_is_checked() {
+    let fixture = Fixture::new();
+    let python = audit_python("finding changed files with another verifier");
+    for file in ["tile/0/000", "tile/entries/000", "tile/1/000.p/1", "checkpoint"] {
+        for flip in [0, 40] {
+            let copy = fixture.copy();
+            let path = copy.directory.join(file);
+            let mut bytes = fs::read(&path).expect("a file");
+            let position = flip % bytes.len();
+            bytes[position] ^= 1;
+            fs::write(&path, bytes).expect("the file is written");
+            let found = assert_found(&copy, file, python.as_deref(), &[]);
+            println!("{file}, byte {position}: {}", found.lines().next().unwrap_or_default());
+        }
+        let copy = fixture.copy();
+        fs::remove_file(copy.directory.join(file)).expect("it is removed");
+        let found = copy.verify(&[]).expect_err(file);
+        println!("{file} removed: {}", found.lines().next().unwrap_or_default());
+    }
+    // Every file of the journal, in the entry and in the values.
+    for (index, file) in segments(&fixture.log.directory).iter().enumerate() {
+        let name = file.file_name().expect("a name");
+        for (from, to) in
+            [("\"time\":\"2", "\"time\":\"3"), ("\"value\":\"", "\"value\":\"x"), ("\"salt\":\"", "\"salt\":\"f")]
+        {
+            let copy = fixture.copy();
+            let path = copy.directory.join("journal").join(name);
+            let before = fs::read_to_string(&path).expect("text");
+            let after = before.replacen(from, to, 1);
+            assert_ne!(before, after);
+            fs::write(&path, after).expect("the file is written");
+            let found = copy.verify(&[]).expect_err(from);
+            assert!(found.contains("entry ") && found.contains(name.to_str().expect("text")), "file {index}: {found}");
+        }
+        let copy = fixture.copy();
+        fs::remove_file(copy.directory.join("journal").join(name)).expect("it is removed");
+        let verified = copy.verify(&[]);
+        // Entries whose file was moved away are still in the bundles.
+        assert_eq!(verified.is_ok(), index == 0, "file {index}: {verified:?}");
+    }
+}
+
+#[test]
+fn replaced_checkpoint_is_found() {
+    let fixture = Fixture::new();
+    let python = audit_python("finding a replaced checkpoint with another verifier");
+    let python = python.as_deref();
+    let latest = fixture.log.home.path().join("latest");
+    fs::write(&latest, fixture.log.checkpoint()).expect("a copy");
+
+    // By one of another key with the same name.
+    let (copy, other) = (fixture.copy(), Fixture::new());
+    fs::write(copy.directory.join("checkpoint"), other.log.checkpoint()).expect("it is replaced");
+    let found = assert_found(&copy, "another key", python, &[]);
+    assert!(found.contains("no signature is of the key"), "{found}");
+
+    // By an earlier one of this log, with everything after it cut off: a log that verifies by itself.
+    let copy = fixture.copy();
+    let earlier = fs::read_to_string(&fixture.earlier).expect("a checkpoint");
+    let size: usize = earlier.lines().nth(1).and_then(|size| size.parse().ok()).expect("a size");
+    fs::write(copy.directory.join("checkpoint"), &earlier).expect("it is replaced");
+    write_entries(&copy, &fixture.lines[..size]);
+    write_hashes(&copy, &fixture.lines[..size]);
+    copy.verify(&["--checkpoint", text(&fixture.earlier)]).unwrap_or_else(|error| panic!("{error}"));
+    let found = assert_found(&copy, "cut off with its checkpoint", python, &["--checkpoint", text(&latest)]);
+    assert!(found.contains("the end of the log was cut off") && found.contains(&format!("entry {size}:")), "{found}");
+
+    // By an earlier one alone.
+    let copy = fixture.copy();
+    fs::write(copy.directory.join("checkpoint"), &earlier).expect("it is replaced");
+    let found = copy.verify(&["--checkpoint", text(&latest)]).expect_err("an earlier checkpoint");
+    assert!(found.contains("was replaced by one of"), "{found}");
+
+    // Another log with the same key and more entries does not contain the stored checkpoint.
+    let removed = fixture.copy();
+    fs::remove_file(removed.directory.join("checkpoint")).expect("it is removed");
+    let found = removed.verify(&[]).expect_err("no checkpoint");
+    assert!(found.contains("there is no checkpoint"), "{found}");
+}
+
+#[test]
+fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
+    let fixture = Fixture::new();
+    let start = |log: &Log| {
+        let mut setup = Setup::jwt();
+        setup.settings = log.settings();
+        let directory = TempDir::new().expect("a directory");
+        crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db");
+        setup.try_start_in(directory)
+    };
+    let with_key = |copy: &Log| assert!(fs::copy(fixture.log.key(), copy.key()).is_ok());
+    let copy = fixture.copy();
+    with_key(&copy);
+    write_entries(&copy, &fixture.lines[..100]);
+    let output = start(&copy).err().expect("it was cut off");
+    assert!(output.contains("entry 100 of the journal") && output.contains("audit verify"), "{output}");
+
+    // Without its tiles, the journal is compared with the checkpoint, and the tiles are written again.
+    let copy = fixture.copy();
+    with_key(&copy);
+    fs::remove_dir_all(copy.directory.join("tile")).expect("the tiles are removed");
+    stop(start(&copy).unwrap_or_else(|output| panic!("{output}")));
+    copy.verify(&["--checkpoint", text(&fixture.earlier)]).unwrap_or_else(|error| panic!("{error}"));
+    let copy = fixture.copy();
+    with_key(&copy);
+    fs::remove_dir_all(copy.directory.join("tile")).expect("the tiles are removed");
+    let first = segments(&copy.directory)[0].clone();
+    let changed = fs::read_to_string(&first).expect("text").replacen("\"time\":\"2", "\"time\":\"3", 1);
+    fs::write(&first, changed).expect("the journal is changed");
+    let output = start(&copy).err().expect("it was changed");
+    assert!(output.contains("does not match the checkpoint"), "{output}");
+}
