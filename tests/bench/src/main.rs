@@ -87,7 +87,7 @@ enum Section {
     Sqlite,
     /// Deletes per second on PostgreSQL, compared with a bare pool
     Postgres,
-    /// Deletes per second on SQLite with guards, compared with none
+    /// Deletes per second on SQLite with guards and with an audit log, compared with none
     Guards,
     /// One decision, compared with instantiation alone, Cedar and Rego
     Decision,

@@ -81,12 +81,12 @@ pub fn table(lines: &[Line]) -> String {
     let mut medians = String::new();
     for line in lines {
         let Line { what, compared_with, goal, result, is_reached, .. } = line;
-        let verdict = match is_reached {
+        let mark = match is_reached {
             Some(true) => "reached",
             Some(false) => "**not reached**",
             None => "",
         };
-        table += &format!("| {what} | {compared_with} | {goal} | {result} | {verdict} |\n");
+        table += &format!("| {what} | {compared_with} | {goal} | {result} | {mark} |\n");
         let compared_with = if compared_with.is_empty() { String::new() } else { format!(", {compared_with}") };
         medians += &format!("- {what}{compared_with}: {}\n", line.medians);
     }

@@ -8,6 +8,7 @@ use crate::server::{Database, Kind, Programs, Running};
 use crate::{bare, build, decision, token};
 use anyhow::{Result, anyhow, ensure};
 use delete_learning::{DEFAULT_POLICY, Description, Limits, describe};
+use delete_learning_server::audit::SigningKey;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ const BOTH_GUARDS: &str = concat!(
     "/../../guest/examples/retention/component/retention.wasm\"\n",
     "grants = [\"wasi:clocks/wall-clock@0.2.12\"]\nsettings.default_minimum_age_days = 1\n",
 );
+
+/// The configuration of an audit log, whose key is beside it.
+const AUDIT_LOG: &str = "[audit]\ndirectory = \"audit\"\nsigning_key_file = \"audit.key\"\n";
 
 /// Numbers of connections to PostgreSQL, and the lines of the configuration with them.
 const POSTGRES_CONNECTIONS: [(usize, &str); 4] = [
@@ -194,7 +198,7 @@ impl Bench {
         Ok(lines)
     }
 
-    /// SQLite: the server without a guard, with one and with two, in the same program.
+    /// SQLite: the server without a guard, with one and with two, and with an audit log, in the same program.
     pub fn guards(&self) -> Result<Vec<Line>> {
         let mut lines = self.guards_in("in storage order", Order::stored)?;
         lines.extend(self.guards_in("scattered", Order::scattered)?);
@@ -205,12 +209,21 @@ impl Bench {
         print_progress(&format!("deletes a second on SQLite with guards, 64 connections, records {how}"));
         let (count, each) = if self.is_quick { (200_000, 15_000) } else { (1_000_000, 80_000) };
         let (template, order) = (self.template(count)?, order(count));
-        let contestants = [("no guard", ""), ("legal-hold", LEGAL_HOLD), ("legal-hold and retention", BOTH_GUARDS)];
+        let contestants = [
+            ("no guard", ""),
+            ("legal-hold", LEGAL_HOLD),
+            ("legal-hold and retention", BOTH_GUARDS),
+            ("audit log", AUDIT_LOG),
+        ];
         let mut servers = Vec::new();
         for (name, extra_config) in contestants {
             let folder = self.folder()?;
             let file = folder.path().join("main.db");
             rows::copy(&template, &file)?;
+            if extra_config == AUDIT_LOG {
+                let (key, _) = SigningKey::generate("bench.example.com")?;
+                fs::write(folder.path().join("audit.key"), key)?;
+            }
             let database = Database { extra_config, ..Database::file("main", &file) };
             let running = self.programs.start(Kind::Component, folder.path(), &[database])?;
             servers.push((name, running, file, folder));
@@ -252,6 +265,14 @@ impl Bench {
                 "no guard",
                 format!("{:.0} %", rate("legal-hold and retention") / rate("no guard") * 100.0),
                 details("legal-hold and retention"),
+            ),
+            Line::at_least(
+                format!("deletes per second, SQLite, {how}, audit log"),
+                "no audit log",
+                rate("audit log") / rate("no guard"),
+                0.9,
+                "%",
+                details("audit log"),
             ),
         ])
     }
