@@ -24,7 +24,9 @@ fn open(url: &str, transaction_pooling: bool, options: &PostgresOptions) -> Post
 }
 
 fn connections(max_connections: usize) -> PostgresOptions {
-    PostgresOptions { max_connections, acquire_timeout_ms: 20_000, ..PostgresOptions::default() }
+    // Longer than a busy machine takes.
+    let (acquire_timeout_ms, statement_timeout_ms) = (20_000, 20_000);
+    PostgresOptions { max_connections, acquire_timeout_ms, statement_timeout_ms, ..PostgresOptions::default() }
 }
 
 /// Begins all deletes in this order before any can end, and returns their results.
