@@ -22,6 +22,8 @@ mod embedding;
 mod http;
 mod malicious_policies;
 mod model;
+mod observability;
+mod packages;
 mod schemathesis;
 mod storage;
 mod support;

@@ -82,6 +82,10 @@ fn every_decision_is_recorded_as_the_contract_spells_it() {
     let intents = log.show(&[]).into_iter().filter(|entry| entry["event"] == "intent").count();
     assert_eq!(intents, 4, "each request that reached the delete");
     stop(server);
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let lines: Vec<_> = verified.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains(" verifies: 14 entries, 14 in the checkpoint"), "{verified}");
+    assert_eq!(lines[1], "2 deletions, 6 other decisions, 0 interrupted, 0 open");
 }
 
 #[test]
@@ -147,7 +151,7 @@ fn receipt_verifies_offline_and_a_changed_one_does_not() {
         result(&run(&["verify-receipt", "--public-key", text(&key), text(&receipt)]))
     };
     let verified = verify(&text_of_receipt).unwrap_or_else(|error| panic!("{error}"));
-    for part in [ORIGIN, "the record was deleted", "\"note of alice\"", "deleted-as-owner", &request_id] {
+    for part in [ORIGIN, "\nthe record was deleted\n", "\"note of alice\"", "deleted-as-owner", &request_id] {
         assert!(verified.contains(part), "{part}: {verified}");
     }
     let parsed: Value = serde_json::from_str(&text_of_receipt).expect("JSON");
@@ -322,4 +326,122 @@ fn commands_of_the_documentation_work() {
     for part in ["verifies: 4 entries", "deleted-as-owner", "the record was deleted", "erased 7 values of 2 entries"] {
         assert!(output.contains(part), "{part}: {output}");
     }
+}
+
+#[test]
+fn requests_with_the_same_id_of_a_proxy_stay_apart() {
+    let log = Log::new();
+    let settings = format!("{}server.trusted_proxies = [\"127.0.0.1\"]\n", log.settings());
+    let server = Setup { settings, ..Setup::jwt() }.start();
+    let authorization = format!("Bearer {}", admin());
+    let delete = |learning: &str, id: &str| {
+        let headers = [("authorization", authorization.as_str()), ("x-request-id", id)];
+        let response = server.request("DELETE", &format!("/learnings/{learning}"), &headers);
+        assert_eq!((response.status, response.header("x-request-id")), (204, Some(id)));
+    };
+    delete("decision_1", "proxy-1");
+    delete("session_context_shared", "proxy-2");
+    delete("user_profile_alice@example.com", "proxy-2");
+    stop(server);
+    log.verify(&[]).expect("the log is valid");
+
+    let receipt = |id: &str| result(&log.run("receipt", &[id, "--disclose", "learning-id"]));
+    assert!(receipt("proxy-1").expect("a receipt").contains("decision_1"));
+    let error = receipt("proxy-2").expect_err("there are two");
+    assert!(error.contains("several requests have this id"), "{error}");
+    let ids: Vec<&str> = error.split([' ', ',', '\n']).filter(|word| word.starts_with("proxy-2/")).collect();
+    let receipts: Vec<String> = ids.iter().map(|id| receipt(id).expect("a receipt")).collect();
+    assert_eq!(receipts.len(), 2, "{error}");
+    assert!(receipts.concat().contains("session_context_shared") && receipts.concat().contains("user_profile_alice"));
+    receipt("proxy").expect_err("a part of an id");
+}
+
+#[test]
+fn receipt_states_that_a_record_was_not_deleted() {
+    let log = Log::new();
+    let server = start(&log);
+    let response = server.delete("/learnings/absent", Some(&user("alice")));
+    assert_eq!(response.status, 404);
+    let request_id = response.header("x-request-id").expect("an id").to_owned();
+    log.wait_for(&[("event", "decision"), ("request_id", &request_id)]);
+    stop(server);
+    let verified = log.verified_receipt(&request_id);
+    assert!(verified.contains("\nthe record was not deleted\n"), "{verified}");
+}
+
+#[test]
+fn show_ends_without_an_error_if_its_reader_does() {
+    let log = Log::new();
+    let server = start(&log);
+    assert_eq!(server.delete("/learnings/absent", Some(&user("alice"))).status, 404);
+    log.wait_for(&[("event", "decision")]);
+    stop(server);
+    let show = |output: std::process::Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
+        command.args(["audit", "show", "--directory", text(&log.directory)]).stdout(output);
+        command.stderr(std::process::Stdio::piped()).output().expect("the binary runs")
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let closed = show(writer.into());
+    assert!(closed.status.success() && closed.stderr.is_empty(), "{closed:?}");
+    // Any other error of the output is one of the command.
+    let full = show(fs::OpenOptions::new().write(true).open("/dev/full").expect("a file").into());
+    assert!(!full.status.success() && !full.stderr.is_empty(), "{full:?}");
+}
+
+#[test]
+fn policy_that_deletes_twice_has_one_intent() {
+    let log = Log::new();
+    let policy = log.home.path().join("policy.wasm");
+    let twice = include_str!("../malicious_policies/deletes_twice.wat");
+    fs::write(&policy, crate::malicious_policies::text::bytes(twice)).expect("a file");
+    let mut setup = Setup::jwt();
+    setup.settings = log.settings();
+    setup.policy = Some(text(&policy).to_owned());
+    let server = setup.start();
+    server.database("main").insert("note", Some("alice"));
+    let response = server.delete("/learnings/note", Some(&user("alice")));
+    let request_id = response.header("x-request-id").expect("an id").to_owned();
+    log.wait_for(&[("event", "decision"), ("request_id", &request_id)]);
+    stop(server);
+    let entries = log.show(&[]);
+    let of_request = |event: &str| {
+        entries.iter().filter(|entry| entry["event"] == event && entry["request_id"] == *request_id).count()
+    };
+    assert_eq!((of_request("intent"), of_request("decision")), (1, 1), "{entries:#?}");
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(verified.contains("0 open"), "{verified}");
+}
+
+#[test]
+fn start_records_the_key_and_what_it_removed() {
+    use std::fmt::Write as _;
+    let log = Log::new();
+    let server = start(&log);
+    let started = log.wait_for(&[("event", "started")]);
+    let key = fs::read_to_string(log.public_key()).expect("the key");
+    assert_eq!(
+        (started["public_key"].as_str(), started["version"].as_str()),
+        (Some(key.trim()), Some(env!("CARGO_PKG_VERSION")))
+    );
+    stop(server);
+    let torn = b"{\"event\":\"inte";
+    let files = fs::read_dir(log.directory.join("journal")).expect("the journal");
+    let last = files.map(|file| file.expect("a file").path()).max().expect("a file");
+    let bytes = [fs::read(&last).expect("the file"), torn.to_vec()].concat();
+    fs::write(&last, bytes).expect("the file is written");
+    let server = start(&log);
+    let repaired = log.wait_for(&[("event", "repaired")]);
+    let mut digest = String::new();
+    for byte in super::tampering::sha256(&[torn]) {
+        write!(digest, "{byte:02x}").expect("text can be written");
+    }
+    assert_eq!(
+        (repaired["bytes"].as_u64(), repaired["sha256"].as_str()),
+        (Some(torn.len() as u64), Some(digest.as_str()))
+    );
+    stop(server);
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!verified.contains("incomplete"), "{verified}");
 }

@@ -1,30 +1,23 @@
 //! The server is killed under load, repeatedly, and its log is complete afterwards.
 
 use super::{Log, stop};
+use crate::storage::shortened_or_full;
 use crate::storage::store::Store;
-use crate::storage::{shortened_or_full, token};
-use crate::support::load::{HttpClient, RequestError};
+use crate::support::kill::{CLIENTS, Kill, add_records};
 use crate::support::optional::audit_python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Duration;
 
 /// The number of kills on each database, shortened and in full.
 const KILLS: [usize; 2] = [4, 100];
 
-const CLIENTS: usize = 16;
-
 /// Records at each start of the server: more than it can delete before it is killed.
 const RECORDS: usize = 4_000;
 
-/// The number of answers after which the server is under load from every client.
-const WARM_UP_ANSWERS: usize = 50;
-
-/// The requests that were answered 204, by their ids, and the learning ids that they deleted.
-type Deleted = BTreeMap<String, String>;
+const KILL: Kill = Kill { warm_up_answers: 50, max_delay: Duration::from_millis(200) };
 
 #[test]
 fn kill_on_sqlite_leaves_a_complete_log() {
@@ -35,22 +28,6 @@ fn kill_on_sqlite_leaves_a_complete_log() {
 fn kill_on_postgres_leaves_a_complete_log() {
     let Some(store) = Store::postgres("killing the server with an audit log on PostgreSQL") else { return };
     kill_repeatedly(&store, shortened_or_full(KILLS[0], KILLS[1]));
-}
-
-fn delete_until_killed(mut client: HttpClient, ids: &[String], next: &AtomicUsize, answered: &AtomicUsize) -> Deleted {
-    let mut deleted = Deleted::new();
-    while let Some(id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
-        match client.delete(&format!("/learnings/{id}")) {
-            Ok(reply) => {
-                assert_eq!(reply.status, 204, "{id}: {reply:?}");
-                let request_id = reply.head.lines().find_map(|line| line.strip_prefix("x-request-id: "));
-                deleted.insert(request_id.expect("a request id").to_owned(), id.clone());
-                answered.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(RequestError::OutcomeUnknown | RequestError::NotSent) => break,
-        }
-    }
-    deleted
 }
 
 fn kill_repeatedly(store: &Store, kills: usize) {
@@ -64,31 +41,11 @@ fn kill_repeatedly(store: &Store, kills: usize) {
     };
     let mut records = store.connect();
     let (mut ids, mut all): (Vec<String>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
-    let (mut answered, mut torn) = (Deleted::new(), 0);
+    let (mut answered, mut torn) = (BTreeMap::new(), 0);
     for kill in 0..kills {
-        let added: Vec<_> = (ids.len()..RECORDS).map(|index| format!("record_{kill}_{index}")).collect();
-        records.insert(&added.iter().map(|id| (id.clone(), Some("alice"))).collect::<Vec<_>>());
-        all.extend(added.iter().cloned());
-        ids.extend(added);
-        let mut host = start();
-        let (next, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let deleted: Vec<Deleted> = thread::scope(|scope| {
-            let clients = (0..CLIENTS).map(|_| {
-                let (client, ids, next, count) = (HttpClient::new(&host, &token("alice")), &ids, &next, &count);
-                scope.spawn(move || delete_until_killed(client, ids, next, count))
-            });
-            let clients: Vec<_> = clients.collect();
-            while count.load(Ordering::Relaxed) < WARM_UP_ANSWERS && !clients.iter().any(ScopedJoinHandle::is_finished)
-            {
-                thread::sleep(Duration::from_micros(200));
-            }
-            thread::sleep(Duration::from_micros(10_000 + 7_919 * u64::try_from(kill).expect("small") % 200_000));
-            host.signal("KILL");
-            host.wait();
-            clients.into_iter().map(|client| client.join().expect("every answer is right")).collect()
-        });
+        all.extend(add_records(&mut *records, &mut ids, RECORDS, kill));
+        answered.extend(KILL.run(start(), &ids, kill).deleted);
         store.check_after_crash();
-        answered.extend(deleted.into_iter().flatten());
         if kill % 3 == 2 {
             // What a power failure can leave behind: a part of a line.
             let last = fs::read_dir(log.directory.join("journal"))
@@ -137,7 +94,7 @@ fn kill_repeatedly(store: &Store, kills: usize) {
         }
     }
     assert_eq!(repaired, torn, "each repair is recorded");
-    for (request, id) in &answered {
+    for (id, request) in &answered {
         assert_eq!(deletions.get(request), Some(id), "a request was answered 204, and its event is missing");
     }
     let undone: Vec<_> = accounted.intersection(&remaining).collect();

@@ -1,11 +1,15 @@
 //! What happens when the log cannot be written: the stated answer, nothing lost, and service again once it can.
 
-use super::{Log, result, run, stop, text};
+use super::strace::Strace;
+use super::{Log, stop, text};
 use crate::storage::token;
+use crate::support::cluster::{PASSWORD, USER};
 use crate::support::disk::{Disk, run_as_root};
 use crate::support::load::HttpClient;
 use crate::support::optional::{audit_python, has_tools, print_skipped};
-use crate::support::server::{Setup, TestServer};
+use crate::support::proxy::Proxy;
+use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -174,6 +178,8 @@ fn kill_on_a_full_disk_closes_the_intent_at_the_next_start() {
     assert_eq!(interrupted["learning_id"], format!("record_{index}"));
     assert!(!server.database("main").contains(&format!("record_{index}")));
     stop(server);
+    let receipt = log.verified_receipt(&request);
+    assert!(receipt.contains("\nthe request was interrupted; afterwards the record was absent\n"), "{receipt}");
     log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -209,6 +215,99 @@ fn removed_directory_refuses_deletions_until_it_is_back() {
     assert_eq!(deleter.delete().0, 204, "{}", server.log());
 
     thread::sleep(Duration::from_millis(1200));
+    let remaining = server.database("main").ids();
+    stop(server);
+    deleter.assert_recorded(&log, |id| remaining.contains(id));
+    log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Makes the syncs of the log's file fail or hang, until it is detached.
+fn inject_into_syncs(log: &Log, server: &TestServer, fault: &str) -> Strace {
+    let journal = log.directory.join("journal").join(format!("{:020}.log", 0));
+    let inject = format!("inject=fdatasync:{fault}");
+    let arguments = ["-P", text(&journal), "-e", "trace=fdatasync", "-e", &inject];
+    Strace::attach(server, &log.home.path().join("trace"), &arguments)
+}
+
+#[test]
+fn log_whose_sync_failed_works_again_only_after_a_sync() {
+    if !has_tools(&["strace"], "a disk that cannot write the audit log") {
+        return;
+    }
+    let log = Log::new();
+    let server = start(&log);
+    let mut deleter = Deleter::new(&server);
+    assert_eq!(deleter.delete().0, 204);
+    let strace = inject_into_syncs(&log, &server, "error=EIO");
+    for _ in 0..5 {
+        let (status, body) = deleter.delete();
+        assert!(status == 503 && body.contains(UNAVAILABLE), "{status} {body}");
+        assert_eq!(server.request("GET", "/readyz", &[]).status, 503);
+        // Lines that nobody waits for are written meanwhile.
+        thread::sleep(Duration::from_millis(300));
+    }
+    strace.detach();
+    assert_eq!(deleter.delete().0, 204, "{}", server.log());
+    let lines = |text: &str| server.log().lines().filter(|line| line.contains(text)).count();
+    assert_eq!(lines("the audit log cannot be written"), 1, "{}", server.log());
+    assert_eq!(lines("the audit log can be written again"), 1, "{}", server.log());
+    let remaining = server.database("main").ids();
+    stop(server);
+    deleter.assert_recorded(&log, |id| remaining.contains(id));
+    log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn disk_of_the_log_that_hangs_does_not_lock_the_database() {
+    if !has_tools(&["strace"], "a disk of the audit log that hangs") {
+        return;
+    }
+    let log = Log::new();
+    let server = start(&log);
+    let mut deleter = Deleter::new(&server);
+    assert_eq!(deleter.delete().0, 204);
+    let strace = inject_into_syncs(&log, &server, "delay_enter=20s");
+    let database = server.database("main").connect();
+    database.busy_timeout(Duration::ZERO).expect("no timeout");
+    thread::scope(|scope| {
+        let deletes: Vec<_> = (1..9)
+            .map(|index| {
+                let mut client = HttpClient::new(&server, &token("alice"));
+                scope.spawn(move || client.delete(&format!("/learnings/record_{index}")).expect("an answer").status)
+            })
+            .collect();
+        for _ in 0..10 {
+            thread::sleep(Duration::from_millis(100));
+            database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").expect("nobody holds the write lock");
+        }
+        assert!(deletes.iter().all(|delete| !delete.is_finished()), "an intent is on disk already");
+        strace.detach();
+        for delete in deletes {
+            assert_eq!(delete.join().expect("an answer"), 204);
+        }
+    });
+    stop(server);
+    log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn deletes_go_on_after_the_database_was_locked() {
+    let log = Log::new();
+    let mut setup = Setup { databases: vec!["main"], ..Setup::jwt() };
+    setup.settings = "sqlite.busy_timeout_ms = 100\n".to_owned();
+    let server = start_with(&log, setup);
+    let mut deleter = Deleter::new(&server);
+    for _ in 0..3 {
+        let other = server.database("main").connect();
+        other.execute_batch("BEGIN IMMEDIATE").expect("SQLite is locked");
+        for _ in 0..3 {
+            assert_eq!(deleter.delete().0, 503);
+        }
+        drop(other);
+        for _ in 0..3 {
+            assert_eq!(deleter.delete().0, 204, "{}", server.log());
+        }
+    }
     let remaining = server.database("main").ids();
     stop(server);
     deleter.assert_recorded(&log, |id| remaining.contains(id));
@@ -356,23 +455,63 @@ fn flood_of_refusals_is_capped_and_counted() {
 }
 
 #[test]
-fn database_that_cannot_be_reached_delays_only_its_own_intents() {
-    use crate::storage::store::{Store, table};
-    let Some(postgres) = Store::postgres("an interrupted deletion in a database that cannot be reached") else {
-        return;
-    };
+fn new_file_of_the_journal_has_space_for_refusals_again() {
     let log = Log::new();
-    // An intent in each database: the server is killed while another program locks the records.
-    let mut records = postgres.connect();
-    records.insert(&[("in_postgres".to_owned(), Some("alice"))]);
+    let mut setup = Setup { databases: vec!["main"], ..Setup::jwt() };
+    setup.settings = log.settings().replace("max_refusal_bytes = 50000", "max_refusal_bytes = 4096");
+    let server = setup.start();
+    let refuse = |count: usize| {
+        let mut anonymous = HttpClient::new(&server, "not-a-token");
+        for _ in 0..count {
+            assert_eq!(anonymous.delete("/learnings/record").expect("an answer").status, 401);
+        }
+    };
+    let refused = || log.show(&["--outcome", "not-deleted"]).len();
+    refuse(9);
+    log.wait_for(&[("event", "decision")]);
+    thread::sleep(Duration::from_millis(1200));
+    let recorded = refused();
+    assert!(recorded < 9, "{recorded} refusals fit");
+    let database = server.database("main");
+    let mut client = HttpClient::new(&server, &token("alice"));
+    for number in 0..100 {
+        database.insert(&format!("record_{number}"), Some("alice"));
+        assert_eq!(client.delete(&format!("/learnings/record_{number}")).expect("an answer").status, 204);
+    }
+    log.wait_for(&[("event", "rotated")]);
+    refuse(1);
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while refused() == recorded {
+        assert!(std::time::Instant::now() < end, "no refusal is recorded in the new file");
+        thread::sleep(Duration::from_millis(100));
+    }
+    stop(server);
+}
+
+#[test]
+fn database_that_is_down_at_start_delays_only_its_own_intents() {
+    use crate::storage::store::{Store, table};
+    let Some(postgres) = Store::postgres("an interrupted deletion in a database that is down") else { return };
+    let Store::Postgres { cluster, database } = &postgres else { panic!("the store is PostgreSQL") };
+    let proxy = Proxy::new(cluster.port);
+    let log = Log::new();
     let setup = || {
         let mut setup = Setup::jwt();
-        setup.further_databases = table("shared", &postgres.url());
-        setup.settings = log.settings() + crate::support::server::LONG_TIMEOUTS;
+        let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+        setup.further_databases = table("shared", &url);
+        setup.settings = log.settings()
+            + &LONG_TIMEOUTS
+                .replace("statement_timeout_ms = 8000", "statement_timeout_ms = 1000")
+                .replace("connect_timeout_ms = 8000", "connect_timeout_ms = 1000");
         setup
     };
+    // An intent in each database: the server is killed while another program locks the records.
+    let mut records = postgres.connect();
+    records.insert(&["in_postgres", "later"].map(|id| (id.to_owned(), Some("alice"))));
     let mut server = setup().start();
-    server.database("main").insert("in_sqlite", Some("alice"));
+    for id in ["in_sqlite", "meanwhile"] {
+        server.database("main").insert(id, Some("alice"));
+    }
     let sqlite = server.database("main").connect();
     sqlite.execute_batch("BEGIN IMMEDIATE").expect("SQLite is locked");
     records.begin();
@@ -389,20 +528,30 @@ fn database_that_cannot_be_reached_delays_only_its_own_intents() {
     });
     server.wait();
     drop(sqlite);
+    // PostgreSQL gives up the statement that waits for the record.
+    postgres.check_after_crash();
     records.commit();
+    proxy.hang();
+    proxy.disconnect();
+
     let directory = std::mem::replace(&mut server.directory, TempDir::new().expect("a directory"));
-    // PostgreSQL is reached through a path that does not exist yet.
-    let mut setup_without_postgres = setup();
-    let port = crate::support::cluster::free_port();
-    setup_without_postgres.further_databases =
-        table("shared", &format!("postgresql://nobody@127.0.0.1:{port}/none?connect_timeout=1"));
-    let Ok(server) = setup_without_postgres.try_start_in(directory) else {
-        print_skipped("a server does not start without its PostgreSQL database");
-        return;
-    };
+    let server = setup().start_in(directory);
+    let delete = |target: &str| server.delete(&format!("/learnings/{target}"), Some(&token("alice"))).status;
+    assert_eq!(delete("meanwhile?db_id=main"), 204, "the other database is served");
+    assert_eq!(delete("later?db_id=shared"), 503);
     let closed = log.wait_for(&[("event", "interrupted"), ("learning_id", "in_sqlite")]);
     assert_eq!(closed["outcome"], "present", "{closed}");
-    assert!(log.show(&[]).iter().all(|entry| entry["event"] != "interrupted" || entry["learning_id"] != "in_postgres"));
+    let is_open = |entry: &Value| entry["event"] != "interrupted" || entry["learning_id"] != "in_postgres";
+    assert!(log.show(&[]).iter().all(is_open), "nobody knows what became of it");
+    assert_eq!(delete("in_sqlite?db_id=main"), 204, "a record with a closed intent can be deleted");
+
+    proxy.resume();
+    let closed = log.wait_for(&[("event", "interrupted"), ("learning_id", "in_postgres")]);
+    assert_eq!(closed["outcome"], "present", "{closed}");
+    assert_eq!(delete("in_postgres?db_id=shared"), 204);
     stop(server);
-    assert!(result(&run(&["show", "--directory", text(&log.directory)])).is_ok());
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(verified.contains("2 interrupted, 0 open"), "{verified}");
+    let receipt = log.verified_receipt(closed["request_id"].as_str().expect("an id"));
+    assert!(receipt.contains("\nthe request was interrupted; afterwards the record was present\n"), "{receipt}");
 }

@@ -5,8 +5,12 @@
 
 mod commands;
 mod crash;
+mod deletions;
+mod durability;
 mod failures;
 mod privacy;
+mod progress;
+mod strace;
 mod tampering;
 mod throughput;
 
@@ -105,6 +109,15 @@ impl Log {
             assert!(Instant::now() < end, "no entry has {members:?}: {entries:#?}");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Makes a receipt of a request, and returns what its verification prints.
+    fn verified_receipt(&self, request_id: &str) -> String {
+        let file = self.home.path().join("receipt.json");
+        let made = result(&self.run("receipt", &[request_id, "--output", text(&file)]));
+        made.unwrap_or_else(|error| panic!("{error}"));
+        let verified = run(&["verify-receipt", "--public-key", text(&self.public_key()), text(&file)]);
+        result(&verified).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn checkpoint(&self) -> String {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of a directory and of those in it.
-fn files(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -24,7 +24,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 #[test]
 fn no_secret_is_in_any_file_or_message() {
-    const MARKER: &str = "MARKER7d1f";
+    const MARKER: &str = "MARKER5e2a";
     let log = Log::new();
     let mut setup = Setup::jwt();
     let secret = format!("{MARKER} shared secret of more than 32 bytes");
@@ -58,7 +58,7 @@ fn no_secret_is_in_any_file_or_message() {
     let log_of_process = server.log();
     stop(server);
     let private_key = fs::read_to_string(log.key()).expect("the private key");
-    let seed = private_key.trim().rsplit('+').next().expect("a key").to_owned();
+    let seed = private_key.trim().splitn(5, '+').nth(4).expect("a key").to_owned();
     let request_id = deleted["request_id"].as_str().expect("an id");
     let disclose = "learning-id,subject,owner,client";
     let outputs = [
@@ -130,7 +130,8 @@ fn forgotten_subject_is_in_no_file_and_the_log_verifies() {
     assert!(forgotten.starts_with("erased "), "{forgotten}");
     for file in files(&log.directory) {
         let bytes = fs::read(&file).expect("a file");
-        assert!(!contains(&bytes, "profile of carol") && !contains(&bytes, "\"carol\""), "{}", file.display());
+        // Also what an administrator deleted.
+        assert!(!contains(&bytes, "carol"), "{}", file.display());
     }
     assert_eq!(log.checkpoint(), checkpoint);
     let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
@@ -146,10 +147,9 @@ fn forgotten_subject_is_in_no_file_and_the_log_verifies() {
     // Nothing is left to erase.
     let again = run(&["forget", "--directory", text(&log.directory), "--subject", "carol"]);
     assert_eq!(result(&again).as_deref(), Ok("erased 0 values of 0 entries\n"));
-    // What an administrator deleted is known by its id.
-    let learning = run(&["forget", "--directory", text(&log.directory), "--learning", "note of carol"]);
+    let learning = run(&["forget", "--directory", text(&log.directory), "--learning", "note of dave"]);
     assert!(result(&learning).expect("it is erased").starts_with("erased "));
-    assert!(files(&log.directory).iter().all(|file| !contains(&fs::read(file).expect("a file"), "carol")));
+    assert!(files(&log.directory).iter().all(|file| !contains(&fs::read(file).expect("a file"), "note of dave")));
     log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
 }
 

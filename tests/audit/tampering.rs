@@ -3,6 +3,7 @@
 //! Each manipulation is made twice: in the entries only, and by an attacker who also computes every file of the tree anew, so
 //! that only the signed checkpoint is left.
 
+use super::privacy::files;
 use super::{Log, stop, text};
 use crate::support::load::HttpClient;
 use crate::support::optional::audit_python;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-type Hash = [u8; 32];
+pub(super) type Hash = [u8; 32];
 
 /// A log with three files of the journal and a full tile, its entries' lines, and a copy of its checkpoint at an earlier size.
 struct Fixture {
@@ -62,6 +63,18 @@ impl Fixture {
     }
 }
 
+/// The number of entries that a checkpoint has.
+fn size(checkpoint: &str) -> usize {
+    checkpoint.lines().nth(1).and_then(|size| size.parse().ok()).expect("a size")
+}
+
+/// Changes the kind of the credential in an entry of a request.
+fn flip(lines: &mut [Vec<u8>], index: usize) {
+    let line = String::from_utf8(lines[index].clone()).expect("text");
+    assert!(line.contains("\"jwt\""), "{line}");
+    lines[index] = line.replacen("\"jwt\"", "\"jwu\"", 1).into_bytes();
+}
+
 fn segments(directory: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(directory.join("journal"))
         .expect("the journal")
@@ -75,7 +88,7 @@ fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-fn sha256(parts: &[&[u8]]) -> Hash {
+pub(super) fn sha256(parts: &[&[u8]]) -> Hash {
     let mut digest = Sha256::new();
     parts.iter().for_each(|part| digest.update(part));
     digest.finalize().into()
@@ -86,7 +99,7 @@ fn entry(line: &[u8]) -> &[u8] {
 }
 
 /// Writes these lines in place of the journal, with the bundles of their entries.
-fn write_entries(log: &Log, lines: &[Vec<u8>]) {
+pub(super) fn write_entries(log: &Log, lines: &[Vec<u8>]) {
     let files = segments(&log.directory);
     files[1..].iter().for_each(|file| fs::remove_file(file).expect("it is removed"));
     fs::write(&files[0], lines.concat()).expect("the journal is written");
@@ -114,7 +127,7 @@ fn write_tile(directory: &Path, index: usize, width: usize, bytes: &[u8]) {
 }
 
 /// Writes the hashes of these lines in place of the tiles.
-fn write_hashes(log: &Log, lines: &[Vec<u8>]) {
+pub(super) fn write_hashes(log: &Log, lines: &[Vec<u8>]) {
     let mut level: Vec<Hash> = lines.iter().map(|line| sha256(&[&[0], entry(line)])).collect();
     for name in 0.. {
         let directory = log.directory.join(format!("tile/{name}"));
@@ -129,7 +142,7 @@ fn write_hashes(log: &Log, lines: &[Vec<u8>]) {
     }
 }
 
-fn root_of_full_tile(hashes: &[Hash]) -> Hash {
+pub(super) fn root_of_full_tile(hashes: &[Hash]) -> Hash {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         level = level.chunks(2).map(|pair| sha256(&[&[1], &pair[0], &pair[1]])).collect();
@@ -174,13 +187,8 @@ fn every_manipulation_is_found_by_both_verifiers() {
         assert_ne!(lines, fixture.lines);
         lines
     };
-    let flip = |lines: &mut Vec<Vec<u8>>| {
-        let line = String::from_utf8(lines[changed].clone()).expect("text");
-        let (from, to) = if line.contains("\"jwt\"") { ("\"jwt\"", "\"jwu\"") } else { ("Z", "Y") };
-        lines[changed] = line.replacen(from, to, 1).into_bytes();
-    };
     let manipulations: [(&str, Vec<Vec<u8>>); 5] = [
-        ("a byte flipped", change(&flip)),
+        ("a byte flipped", change(&|lines| flip(lines, changed))),
         ("an entry removed", change(&|lines| drop(lines.remove(changed)))),
         ("two entries swapped", change(&|lines| lines.swap(changed, changed + 1))),
         ("an entry repeated", change(&|lines| lines.insert(changed, lines[changed].clone()))),
@@ -206,6 +214,34 @@ fn every_manipulation_is_found_by_both_verifiers() {
             "{name}, in every file: {}",
             found.lines().next().unwrap_or_default().rsplit_once("verify: ").map_or("", |(_, found)| found)
         );
+    }
+}
+
+/// Files that were changed alike agree with each other, so only checkpoints that were stored elsewhere tell where.
+#[test]
+fn change_of_every_file_is_located_by_stored_checkpoints() {
+    let fixture = Fixture::new();
+    let latest = fixture.log.home.path().join("latest");
+    fs::write(&latest, fixture.log.checkpoint()).expect("a copy");
+    let sizes = [&fixture.earlier, &latest].map(|file| size(&fs::read_to_string(file).expect("a checkpoint")));
+    let [earlier, all] = sizes;
+    let stored = ["--checkpoint", text(&fixture.earlier), "--checkpoint", text(&latest)];
+    let cannot = |end: usize, needed: &str| {
+        format!(
+            "before entry {end} and cannot be located, because all files of the log agree with each other: {needed} narrow it"
+        )
+    };
+    for (changed, arguments, expected) in [
+        (100, &[][..], cannot(all, "checkpoints that were stored elsewhere")),
+        (100, &stored, format!("between entry {earlier} and entry {}", all - 1)),
+        (10, &stored, cannot(earlier, "earlier checkpoints")),
+    ] {
+        let (copy, mut lines) = (fixture.copy(), fixture.lines.clone());
+        flip(&mut lines, changed);
+        write_entries(&copy, &lines);
+        write_hashes(&copy, &lines);
+        let found = assert_found(&copy, "a byte flipped in every file", None, arguments);
+        assert!(found.contains(&format!("the first changed entry is {expected}")), "{changed}: {found}");
     }
 }
 
@@ -269,7 +305,7 @@ fn replaced_checkpoint_is_found() {
     // By an earlier one of this log, with everything after it cut off: a log that verifies by itself.
     let copy = fixture.copy();
     let earlier = fs::read_to_string(&fixture.earlier).expect("a checkpoint");
-    let size: usize = earlier.lines().nth(1).and_then(|size| size.parse().ok()).expect("a size");
+    let size = size(&earlier);
     fs::write(copy.directory.join("checkpoint"), &earlier).expect("it is replaced");
     write_entries(&copy, &fixture.lines[..size]);
     write_hashes(&copy, &fixture.lines[..size]);
@@ -313,6 +349,17 @@ fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
     fs::remove_dir_all(copy.directory.join("tile")).expect("the tiles are removed");
     stop(start(&copy).unwrap_or_else(|output| panic!("{output}")));
     copy.verify(&["--checkpoint", text(&fixture.earlier)]).unwrap_or_else(|error| panic!("{error}"));
+    // So they are if they were changed.
+    let copy = fixture.copy();
+    with_key(&copy);
+    for tile in files(&copy.directory.join("tile/0")) {
+        let mut hashes = fs::read(&tile).expect("a tile");
+        *hashes.last_mut().expect("a hash") ^= 1;
+        fs::write(&tile, hashes).expect("the tile is changed");
+    }
+    assert!(copy.verify(&[]).is_err());
+    stop(start(&copy).unwrap_or_else(|output| panic!("{output}")));
+    copy.verify(&["--checkpoint", text(&fixture.earlier)]).unwrap_or_else(|error| panic!("{error}"));
     let copy = fixture.copy();
     with_key(&copy);
     fs::remove_dir_all(copy.directory.join("tile")).expect("the tiles are removed");
@@ -321,4 +368,21 @@ fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
     fs::write(&first, changed).expect("the journal is changed");
     let output = start(&copy).err().expect("it was changed");
     assert!(output.contains("does not match the checkpoint"), "{output}");
+}
+
+#[test]
+fn last_line_can_be_incomplete_only_after_the_checkpoint() {
+    let fixture = Fixture::new();
+    let last = |log: &Log| segments(&log.directory).pop().expect("a file");
+    let copy = fixture.copy();
+    let mut bytes = fs::read(last(&copy)).expect("the journal");
+    bytes.extend_from_slice(b"{\"event\":");
+    fs::write(last(&copy), bytes).expect("the file is written");
+    let verified = copy.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(verified.contains("the last line is incomplete"), "{verified}");
+    let copy = fixture.copy();
+    let bytes = fs::read(last(&copy)).expect("the journal");
+    fs::write(last(&copy), &bytes[..bytes.len() - 1]).expect("the file is written");
+    let found = copy.verify(&[]).expect_err("the checkpoint covers the line");
+    assert!(found.contains("the line has no end"), "{found}");
 }

@@ -26,10 +26,15 @@ fn demo_shows_every_documented_response_and_cleans_up() {
     }
     assert!(stdout.contains("18 of 18 answers are the documented ones"), "{stdout}");
     assert!(stdout.contains("7 of 7 answers are the documented ones"), "{stdout}");
+    for caller in ["nobody", "a forger", "alice, long ago", "alice, no scope", "no subject", "an admin"] {
+        assert!(stdout.contains(&format!("\n{caller}  ")), "{caller} is not shown:\n{stdout}");
+    }
     for guard in ["legal-hold", "retention"] {
         assert!(stdout.contains(&format!("deletion-denied by {guard}")), "{stdout}");
     }
     assert!(!stdout.contains("(no audit record)"), "{stdout}");
+    let begins: Vec<_> = stdout.match_indices("A server on http://").map(|(index, _)| &stdout[..index]).collect();
+    assert!(begins.len() == 2 && begins[0].is_empty() && begins[1].ends_with(".\n\n"), "acts are apart: {stdout}");
     assert_eq!(std::fs::read_dir(directory.path()).expect("the directory").count(), 0, "no file remains");
 }
 
@@ -42,6 +47,6 @@ fn help_describes_each_command() {
     let help = text(&run(&["demo", "--help"], None).stdout);
     assert!(help.contains("leaves nothing"), "{help}");
     let output = run(&["serve"], None);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("--config"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--config FILE"), "{}", text(&output.stderr));
 }

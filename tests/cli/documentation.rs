@@ -2,7 +2,7 @@
 
 use crate::support::database::repository_path;
 use delete_learning::{Limits, Sandbox};
-use delete_learning_server::Config;
+use delete_learning_server::{Config, Environment};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -57,13 +57,36 @@ const BLOCKS: &[Blocks] = &[
         "text",
         In("host/python/tests/test_testkit.py", &["while another connection changed user_id", "Violated: "]),
     ),
+    blocks("tests/mutants/README.md", "sh", Not("it takes hours")),
     blocks("host/server/AUDIT.md", "sh", In("tests/audit/commands.rs", &["AUDIT.md", "code_blocks"])),
     blocks("host/server/AUDIT.md", "toml", In("tests/audit/commands.rs", &["AUDIT.md", "code_blocks"])),
+    blocks(
+        "host/server/CONFIGURATION.md",
+        "ini",
+        In("tests/cli/configuration/documentation.rs", &["CONFIGURATION.md", "ini"]),
+    ),
+    blocks(
+        "host/server/CONFIGURATION.md",
+        "sh",
+        In("tests/cli/configuration/documentation.rs", &["CONFIGURATION.md", "sh"]),
+    ),
     blocks(
         "host/server/IDENTITY_PROVIDERS.md",
         "toml",
         In("tests/http/identity_providers.rs", &["IDENTITY_PROVIDERS.md"]),
     ),
+    blocks("host/server/OBSERVABILITY.md", "toml", Configuration),
+    blocks(
+        "host/server/OBSERVABILITY.md",
+        "yaml",
+        In("tests/observability/prometheus.rs", &["OBSERVABILITY.md", "yaml"]),
+    ),
+    blocks(
+        "host/server/PACKAGES.md",
+        "sh",
+        In("tests/packages/run", &["PACKAGES.md", "block sh 1", "example 2 ", "example 3 ", "example 4 "]),
+    ),
+    blocks("host/server/PACKAGES.md", "ini", Not("names an account and a directory of another program")),
     blocks("tests/bench/PROFILE.md", "console", Not("how the profile was made; it needs perf")),
     blocks("tests/bench/README.md", "console", Not("benchmarks; .ci/run counts what a request takes")),
     blocks("tests/conformance/README.md", "json", Not("the form of a case, which schema.json describes")),
@@ -158,7 +181,7 @@ fn configuration(directory: &Path, text: &str) -> Result<Config, String> {
     }
     let file = directory.join("delete-learning.toml");
     fs::write(&file, text).expect("the configuration");
-    Config::read(&file, &|_| None).map_err(|error| error.to_string())
+    Config::read(&file, &Environment::default()).map_err(|error| error.to_string())
 }
 
 /// Asserts that the guard in the directory of the document loads with this configuration.

@@ -5,13 +5,13 @@ use crate::support::optional::has_tools;
 use crate::support::server::{Setup, serve_command};
 use crate::support::token::SECRET;
 use delete_learning::Limits;
-use delete_learning_server::Config;
 use delete_learning_server::audit::SigningKey;
 use delete_learning_server::auth::Authorization;
 use delete_learning_server::http::HttpConfig;
 use delete_learning_server::storage::postgres::PostgresOptions;
 use delete_learning_server::storage::sqlite::SqliteOptions;
 use delete_learning_server::telemetry::LogConfig;
+use delete_learning_server::{Config, Environment};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn readme_shell_example_deletes_the_record() {
 }
 
 /// Returns the example file with every commented key enabled.
-fn example_with_every_key() -> String {
+pub(super) fn example_with_every_key() -> String {
     let text = fs::read_to_string(repository_path(EXAMPLE)).expect("the example file");
     let is_key = |line: &&str| line.contains(" = ") || line.starts_with('[');
     let lines = text.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).filter(is_key);
@@ -68,15 +68,17 @@ fn example_configuration_is_valid_and_lists_every_key_with_its_default() {
         .expect("the example file")
         .replace("127.0.0.1:7777", "127.0.0.1:0");
     fs::write(&file, &text).expect("the configuration");
-    Config::read(&file, &|_| None).expect("the example is a valid configuration");
+    Config::read(&file, &Environment::default()).expect("the example is a valid configuration");
     let (key, _) = SigningKey::generate("example.com/deletions").expect("a key");
     fs::write(directory.path().join("audit.key"), key).expect("the key");
     fs::write(&file, example_with_every_key()).expect("the configuration");
-    let example = Config::read(&file, &|_| None).expect("the example with every key is a valid configuration");
+    let example =
+        Config::read(&file, &Environment::default()).expect("the example with every key is a valid configuration");
     let all: toml::Table = example_with_every_key().parse().expect("TOML");
     let required = "[audit]\ndirectory = \"audit\"\nsigning_key_file = \"audit.key\"\n";
     fs::write(&file, format!("{text}\n{required}")).expect("the configuration");
-    let default = Config::read(&file, &|_| None).expect("the example with an audit log is a valid configuration");
+    let default =
+        Config::read(&file, &Environment::default()).expect("the example with an audit log is a valid configuration");
     let [example, default] = [example, default].map(|config| config.audit.expect("an audit log"));
     assert_eq!(example, default);
     assert_eq!(all["audit"].as_table().map(toml::Table::len), Some(8));
@@ -99,7 +101,7 @@ fn readme_configuration_is_valid() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("delete-learning.toml");
     fs::write(&file, code_block("toml")).expect("the configuration");
-    Config::read(&file, &|_| None).expect("the README's configuration is valid");
+    Config::read(&file, &Environment::default()).expect("the README's configuration is valid");
 }
 
 /// Asserts that the section has every key with its default.

@@ -89,6 +89,21 @@ fn cached_code_writable_by_others_is_not_used() {
 }
 
 #[test]
+fn directory_is_created_for_its_user_alone() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("a/b");
+    Cache::open(&path).expect("the directory is created");
+    for path in [&path, &directory.path().join("a")] {
+        assert_eq!(fs::metadata(path).expect("it exists").permissions().mode() & 0o777, 0o700, "{}", path.display());
+    }
+    // Only root can give a directory to another user.
+    if std::os::unix::fs::chown(&path, Some(1), None).is_ok() {
+        let result = Cache::open(&path);
+        assert!(matches!(result, Err(CacheError::NotPrivate { .. })), "{result:?}");
+    }
+}
+
+#[test]
 fn corrupt_cached_code_is_recompiled() {
     let (directory, file) = cached(DEFAULT_POLICY);
     let complete = fs::read(&file).expect("it is cached");

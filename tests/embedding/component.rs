@@ -1,6 +1,8 @@
 //! The component files: imports, sizes, and whether they were built from the current sources.
 
+use crate::malicious_policies::text;
 use crate::support::database::repository_path;
+use delete_learning::Limits;
 use wasmtime::component::Component;
 
 #[path = "../../guest/builder/src/digest.rs"]
@@ -88,4 +90,28 @@ fn components_have_the_metadata_of_their_crates() {
             assert!(found, "{component}: {section} is not {content:?}");
         }
     }
+}
+
+#[test]
+fn description_has_only_what_the_component_itself_imports_and_exports() {
+    let bytes = text::bytes(
+        r#"(component
+            (import "a" (func $a))
+            (core module $m)
+            (component
+                (import "b" (func $b))
+                (component (import "c" (func)))
+                (core module $n)
+                (core instance (instantiate $n))
+                (export "d" (func $b)))
+            (import "e" (func))
+            (core instance (instantiate $m))
+            (export "f" (func $a)))"#,
+    );
+    let description = delete_learning::describe(&bytes, &Limits::default()).expect("a component");
+    assert_eq!(
+        (description.imports, description.exports),
+        (vec!["a".to_owned(), "e".to_owned()], vec!["f".to_owned()])
+    );
+    assert_eq!(description.core_instances, 1);
 }

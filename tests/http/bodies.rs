@@ -141,7 +141,11 @@ fn connection_is_used_again_after_a_small_body() {
 fn response_announces_that_the_connection_closes() {
     let server = Setup::jwt().start();
     let chunks = chunked(&vec![b'x'; FIVE_MEGABYTES], 1000);
+    // The largest body that is read, and a longer one.
+    let (read, longer) = (vec![b'x'; 65_536], vec![b'x'; 65_537]);
     for (headers, body, is_closed) in [
+        ("content-length: 65536\r\n", read.as_slice(), false),
+        ("content-length: 65537\r\n", &longer, true),
         ("content-length: 5\r\n", b"hello".as_slice(), false),
         ("transfer-encoding: chunked\r\n", b"5\r\nhello\r\n0\r\n\r\n", false),
         ("content-length: 5\r\n", b"hell", true),

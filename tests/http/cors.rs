@@ -224,5 +224,5 @@ fn invalid_origin_prevents_startup() {
     let Err(error) = setup.try_start_in(tempfile::TempDir::new().expect("a directory")) else {
         panic!("it is accepted")
     };
-    assert!(error.contains("server.cors") && error.contains("unknown field `origins`"), "{error}");
+    assert!(error.contains("server.cors.origins") && error.contains("unknown key"), "{error}");
 }

@@ -61,6 +61,9 @@ fn rotated_key_at_a_url_is_used_and_an_outage_survived() {
     // A new key is fetched when the first token with its `kid` arrives.
     https.set_answer(keys(&[&first, &second]));
     thread::sleep(REFRESH_INTERVAL);
+    // Also if another key signed that token.
+    assert_rejected(&server, &third.token(json!({ "kid": kid(&second) })), "Invalid token");
+    assert_eq!(https.requests(), 2);
     assert_accepted(&server, &token(&second));
     assert_eq!(https.requests(), 2);
     assert_accepted(&server, &first_token);
@@ -171,4 +174,20 @@ fn key_set_of_an_untrusted_authority_is_not_used() {
     assert_eq!(status(&server, &token(&signer)), 503);
     server.wait_for_log(&["cannot fetch the key set", "certificate"]);
     assert_eq!(https.requests(), 0);
+}
+
+/// A server that cannot be reached is asked after 5 s, and after 10 s more.
+#[test]
+fn pauses_between_failed_fetches_double() {
+    if !has_tools(&["openssl"], "a key set at a URL that fails repeatedly") {
+        return;
+    }
+    let https = HttpsServer::start(Answer::Status("503 Service Unavailable".to_owned()));
+    let begin = Instant::now();
+    let server = start("localhost", &https);
+    while begin.elapsed() < Duration::from_secs(13) {
+        assert!(https.requests() <= 2, "{:?}: {}", begin.elapsed(), https.requests());
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(https.requests(), 2, "{}", server.log());
 }

@@ -163,7 +163,7 @@ fn disconnect_of_client_does_not_cancel_delete_or_audit() {
 
 #[test]
 fn request_log_line_has_id_outcome_rule_and_duration() {
-    let server = Setup::jwt().start();
+    let server = Setup { settings: "sqlite.busy_timeout_ms = 100\n".to_owned(), ..Setup::jwt() }.start();
     let response = server.delete(ALICE_PROFILE, Some(&user("alice")));
     let id = response.header("x-request-id").expect("an id").to_owned();
     let line = server.wait_for_log(&["\"target\":\"request\"", &id]);
@@ -171,6 +171,24 @@ fn request_log_line_has_id_outcome_rule_and_duration() {
     assert_eq!(line["rule"], "deleted-as-owner");
     assert_eq!(line["learning_id"], "user_profile_alice@example.com");
     assert!(line["duration_us"].is_u64());
+    server.database("main").insert("locked", Some("alice"));
+    let connection = server.database("main").connect();
+    for (id, status, outcome) in [("absent", 404, "refused"), ("locked", 503, "failed")] {
+        if status == 503 {
+            connection.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        }
+        let response = server.delete(&format!("/learnings/{id}"), Some(&user("alice")));
+        let request_id = response.header("x-request-id").expect("an id");
+        let line = server.wait_for_log(&["\"target\":\"request\"", request_id]);
+        assert_eq!((line["status"].as_u64(), line["outcome"].as_str()), (Some(status), Some(outcome)), "{line}");
+    }
+}
+
+#[test]
+fn instances_of_the_default_limits_come_from_a_pool() {
+    let server = Setup::jwt().start();
+    server.delete(ALICE_PROFILE, Some(&user("alice"))).assert_deleted();
+    assert!(!server.log().contains("cannot reserve a pool"), "{}", server.log());
 }
 
 #[test]

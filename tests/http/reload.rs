@@ -125,7 +125,7 @@ fn log_lines_and_health_have_the_digests_in_force() {
     ] {
         assert_eq!(reloaded[field], expected, "{field}: {reloaded}");
     }
-    assert!(reloaded["duration_ms"].is_u64(), "{reloaded}");
+    assert!(reloaded["duration_ms"].as_u64().is_some_and(|duration| duration > 1), "{reloaded}");
 }
 
 #[test]

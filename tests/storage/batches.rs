@@ -3,15 +3,17 @@
 use super::store::Store;
 use super::unchanged::block_on;
 use crate::support::cluster::{Cluster, PASSWORD};
+use crate::support::exposition::{exposition, value};
 use delete_learning::{BoxFuture, Condition, LearningStore, Outcome, StorageError, StorageErrorKind};
 use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl, UrlContext};
 use delete_learning_server::storage::{LearningsTable, PostgresStore};
+use delete_learning_server::telemetry::metrics::DatabaseSource;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 type Deleted = Result<Outcome, StorageError>;
 
@@ -416,4 +418,116 @@ fn role_that_cannot_lock_rows_deletes_one_by_one() {
     store.client().run(&format!("REVOKE UPDATE (namespace) ON ai.agno_learnings FROM batch_{database}"));
     delete(&opened, &rounds[2]);
     assert!(records.ids().is_empty());
+}
+
+/// The value of a metric of the pool.
+fn pool_metric(store: &Arc<PostgresStore>, name: &str) -> String {
+    let (db_id, table) = ("main".to_owned(), "agno_learnings".to_owned());
+    let database = DatabaseSource { db_id, table, store: Arc::<PostgresStore>::clone(store) };
+    value(&exposition(&Arc::default(), vec![database]), &format!("delete_learning_postgres_{name}{{"))
+}
+
+/// The number of requests that got no connection in time.
+fn acquire_timeouts(store: &Arc<PostgresStore>) -> String {
+    pool_metric(store, "acquire_timeouts_total")
+}
+
+#[test]
+fn delete_that_gets_no_connection_in_time_is_unavailable_and_counted() {
+    let Some(store) = Store::postgres("deletes without a connection") else { return };
+    let client = store.client();
+    let observer = store.client();
+    let locked = ids("locked", 2);
+    let kinds = |results: &[Deleted]| results.iter().map(kind).collect::<Vec<_>>();
+    // Shorter and longer than the time after which a delete that waits for a record gives its lane away: the others wait for
+    // a lane, or are a batch that waits for a connection.
+    for acquire_timeout_ms in [4, 100] {
+        store.connect().insert(&of_alice(&[&locked[..], &ids("waits", 5)].concat()));
+        let options = PostgresOptions { acquire_timeout_ms, ..connections(2) };
+        let opened = Arc::new(open(&store.url(), false, &options));
+        client.run("BEGIN; SELECT 1 FROM ai.agno_learnings WHERE learning_id LIKE 'locked%' FOR UPDATE");
+        let results = std::thread::scope(|scope| {
+            let all = locked.iter().map(String::as_str).chain(["waits_0", "waits_1", "waits_2"]);
+            let deletes = by_alice(all);
+            let deletes = scope.spawn(|| block_on(delete_all(&opened, deletes)));
+            observer.wait_for(
+                "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+            );
+            // All connections are used, and lanes are free.
+            let later = block_on(delete_all(&opened, by_alice(["waits_3"])));
+            assert_eq!(kinds(&later), [Err(StorageErrorKind::Unavailable)], "{later:?}");
+            let end = Instant::now() + Duration::from_secs(20);
+            while acquire_timeouts(&opened) != "4" && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            client.run("ROLLBACK");
+            deletes.join().expect("results")
+        });
+        let unavailable = Err(StorageErrorKind::Unavailable);
+        let expected = [Ok(Outcome::Deleted), Ok(Outcome::Deleted), unavailable, unavailable, unavailable];
+        assert_eq!(kinds(&results), expected, "{results:?}");
+        assert_eq!(acquire_timeouts(&opened), "4", "each request is counted once");
+        assert_eq!(observer.query("SELECT FROM ai.agno_learnings", &[]).len(), 5);
+        client.run("DELETE FROM ai.agno_learnings");
+    }
+}
+
+#[test]
+fn time_to_acquire_a_connection_is_measured_for_each_statement() {
+    let Some(store) = Store::postgres("the time to acquire a connection") else { return };
+    let opened = Arc::new(open(&store.url(), false, &connections(1)));
+    let count = || pool_metric(&opened, "acquire_duration_seconds_count").parse::<u64>().expect("a number");
+    let before = count();
+    for _ in 0..3 {
+        assert_eq!(block_on(opened.delete("absent".to_owned(), owned_by("alice"))), Ok(Outcome::Absent));
+    }
+    assert_eq!(count(), before + 3);
+}
+
+#[test]
+fn statement_that_nobody_waits_for_is_canceled() {
+    let Some(store) = Store::postgres("deletes that nobody waits for") else { return };
+    let client = store.client();
+    store.connect().insert(&of_alice(&ids("locked", 1)));
+    let opened = open(&store.url(), false, &connections(2));
+    client.run("BEGIN; SELECT 1 FROM ai.agno_learnings WHERE learning_id = 'locked_0' FOR UPDATE");
+    let observer = store.client();
+    let waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    std::thread::scope(|scope| {
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let opened = &opened;
+        let delete = scope.spawn(move || {
+            block_on(async {
+                tokio::select! {
+                    result = opened.delete("locked_0".to_owned(), owned_by("alice")) => Some(result),
+                    _ = stopped => None,
+                }
+            })
+        });
+        observer.wait_for(&format!("SELECT count(*) = 1 {waiting}"));
+        stop.send(()).expect("it waits");
+        assert_eq!(delete.join().expect("no panic"), None);
+    });
+    let begin = Instant::now();
+    observer.wait_for(&format!("SELECT count(*) = 0 {waiting}"));
+    // Without a cancellation it would wait for the record until its timeout.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    client.run("ROLLBACK");
+    assert_eq!(observer.query("SELECT FROM ai.agno_learnings", &[]).len(), 1, "it was not deleted");
+}
+
+#[test]
+fn notice_of_a_trigger_does_not_change_the_outcome() {
+    let Some(store) = Store::postgres("deletes with notices") else { return };
+    store.connect().insert(&of_alice(&ids("noted", 3)));
+    store.client().run(
+        "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'deleting'; RETURN OLD; END $$;
+         CREATE TRIGGER t BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION note()",
+    );
+    let opened = open(&store.url(), false, &connections(1));
+    for id in ids("noted", 3) {
+        let result = block_on(opened.delete(id, owned_by("alice")));
+        assert_eq!(kind(&result), Ok(Outcome::Deleted), "{result:?}");
+    }
+    assert!(store.connect().ids().is_empty());
 }

@@ -178,3 +178,17 @@ fn changing_record_is_deleted_only_in_the_state_that_was_read() {
         assert!(deleted > 0 && changed > 0, "some deletes succeed and some are refused");
     }
 }
+
+#[test]
+fn id_that_a_database_cannot_store_is_absent_and_an_error_is_not() {
+    for store in Store::all("ids that PostgreSQL cannot store") {
+        let table = open(&store);
+        assert_eq!(block_on(table.find("a\0b".to_owned())), Ok(None), "{}", store.name());
+        let renamed = match &store {
+            Store::Sqlite { .. } => "ALTER TABLE agno_learnings RENAME TO moved",
+            Store::Postgres { .. } => "ALTER TABLE ai.agno_learnings RENAME TO moved",
+        };
+        store.run(renamed);
+        assert!(block_on(table.find("a".to_owned())).is_err(), "{}", store.name());
+    }
+}

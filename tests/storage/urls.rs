@@ -6,7 +6,7 @@ use crate::support::cluster::{Cluster, OsUser, PASSWORD, USER, find_postgres, fr
 use crate::support::load::HttpClient;
 use crate::support::postgres::{Client, agno_tables};
 use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
-use delete_learning_server::Config;
+use delete_learning_server::{Config, Environment};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -155,7 +155,7 @@ fn password_comes_from_url_file_or_environment() {
     let line =
         format!("# comment\nother:*:*:*:wrong\n127.0.0.1:{}:postgres:odd:{ODD_PASSWORD}\n", database.cluster.port);
 
-    database.assert_refused(url, &[], "", &["databases[0].url", "password missing"]);
+    database.assert_refused(url, &[], "", &["databases[0].url", "(postgres host 127.0.0.1:", "password missing"]);
     database.assert_deletes(url, &[("PGPASSWORD", ODD_PASSWORD.to_owned())], "");
     let private = file("private", &line, 0o600);
     database.assert_deletes(&format!("{url}?passfile={private}"), &[], "");
@@ -250,7 +250,7 @@ fn execution_timeout_counts_each_host() {
         let path = directory.path().join("delete-learning.toml");
         let text = format!("{}[auth]\nmode = \"none\"\n", table("main", url));
         fs::write(&path, text).expect("the configuration is written");
-        Config::read(&path, &|_| None).map(drop).map_err(|error| error.to_string())
+        Config::read(&path, &Environment::default()).map(drop).map_err(|error| error.to_string())
     };
     for url in [
         "postgres://u:p@one/d",

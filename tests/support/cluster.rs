@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// The superuser of every cluster.
 pub const USER: &str = "postgres";
 /// The password of [`USER`] over TCP.
-pub const PASSWORD: &str = "the-password-of-the-tests";
+pub const PASSWORD: &str = "the-password-MARKER7d1f-of-the-tests";
 
 /// The PostgreSQL programs of this machine.
 pub struct PostgresPrograms {

@@ -57,7 +57,7 @@ impl HttpClient {
             format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", self.token);
         let response = connection.get_mut().write_all(request.as_bytes()).ok().and_then(|()| read(&mut connection));
         let (status, head, body) = response.ok_or(RequestError::OutcomeUnknown)?;
-        self.connection = Some(connection);
+        self.connection = Some(connection).filter(|_| !head.to_lowercase().contains("\nconnection: close"));
         Ok(TimedResponse { status, head, body, elapsed: start.elapsed() })
     }
 

@@ -1,6 +1,7 @@
 //! The real binary on a free port with its own database, and an HTTP client for it.
 
 use super::database::AgnoDatabase;
+use super::secrets::Secrets;
 use super::token::SECRET;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -34,6 +35,8 @@ pub struct Setup {
     pub environment: Vec<(&'static str, String)>,
     /// A program that runs the server, with its first arguments. It must replace itself with the server (`exec`).
     pub wrapper: Vec<String>,
+    /// The security key, if there is one.
+    pub security_key: Option<String>,
 }
 
 impl Setup {
@@ -52,7 +55,8 @@ impl Setup {
     }
 
     pub fn security_key(key: &str) -> Self {
-        Self::with_auth(&format!("mode = \"security-key\"\nsecurity_key = \"{key}\"\n"))
+        let auth = format!("mode = \"security-key\"\nsecurity_key = \"{key}\"\n");
+        Self { security_key: Some(key.to_owned()), ..Self::with_auth(&auth) }
     }
 
     pub fn without_auth() -> Self {
@@ -69,6 +73,7 @@ impl Setup {
             policy: None,
             environment: Vec::new(),
             wrapper: Vec::new(),
+            security_key: None,
         }
     }
 
@@ -105,6 +110,9 @@ impl Setup {
     pub fn try_start_in(self, directory: TempDir) -> Result<TestServer, String> {
         let config = directory.path().join("delete-learning.toml");
         std::fs::write(&config, self.config_text()).expect("the configuration can be written");
+        let is_key = |name: &str| matches!(name, "OS_SECURITY_KEY" | "JWT_VERIFICATION_KEY");
+        let keys = self.environment.iter().filter(|(name, _)| is_key(name)).map(|(_, key)| key.clone());
+        let secrets = Secrets::new(directory.path(), keys.chain(self.security_key.clone()));
         let mut command = serve_command(&config);
         if let [program, arguments @ ..] = self.wrapper.as_slice() {
             command = wrap(command, program, arguments);
@@ -113,7 +121,7 @@ impl Setup {
 
         let log = Arc::new(Mutex::new(String::new()));
         let (sink, stderr) = (Arc::clone(&log), child.stderr.take().expect("a pipe"));
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut log = sink.lock().expect("no panic while locked");
                 log.push_str(&line);
@@ -126,10 +134,12 @@ impl Setup {
         let Some(address) = address else {
             let _ = child.kill();
             let _ = child.wait();
-            thread::sleep(Duration::from_millis(100));
-            return Err(format!("{line}{}", log.lock().expect("no panic while locked")));
+            reader.join().expect("the output can be read");
+            let output = format!("{line}{}", log.lock().expect("no panic while locked"));
+            secrets.assert_absent("the output", &output);
+            return Err(output);
         };
-        Ok(TestServer { child, address, directory, log })
+        Ok(TestServer { child, address, directory, log, secrets })
     }
 }
 
@@ -146,13 +156,22 @@ fn wrap(command: Command, program: &str, arguments: &[String]) -> Command {
 
 /// Returns `delete-learning serve` with this configuration, with piped output and without secrets of the environment.
 pub fn serve_command(config: &Path) -> Command {
+    let mut command = server_command();
+    command.args(["serve", "--config"]).arg(config);
+    command
+}
+
+/// Returns `delete-learning` with piped output and without the variables of the environment that it reads.
+pub fn server_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_delete-learning"));
-    command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_JWKS"] {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["OS_SECURITY_KEY", "JWT_VERIFICATION_KEY", "JWT_JWKS_FILE", "JWT_JWKS", "RUST_LOG"] {
         command.env_remove(name);
     }
     // libpq's variables would be defaults of a URL, and so would its files in the home directory.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"PG")) {
+    let is_read =
+        |name: &[u8]| [b"PG".as_slice(), b"DELETE_LEARNING_", b"OTEL_"].iter().any(|prefix| name.starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_read(name.as_encoded_bytes())) {
         command.env_remove(name);
     }
     command.env_remove("HOME");
@@ -181,6 +200,7 @@ pub struct TestServer {
     pub address: SocketAddr,
     pub directory: TempDir,
     log: Arc<Mutex<String>>,
+    secrets: Secrets,
 }
 
 impl TestServer {
@@ -203,6 +223,9 @@ impl TestServer {
         let mut request = ureq::http::Request::builder().method(method).uri(format!("http://{}{target}", self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
+            if name.eq_ignore_ascii_case("authorization") {
+                self.secrets.add_authorization(value);
+            }
         }
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -214,7 +237,9 @@ impl TestServer {
         let headers =
             headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned())).collect();
         let body = response.body_mut().read_to_string().expect("a body");
-        Response { status: response.status().as_u16(), headers, body }
+        let response = Response { status: response.status().as_u16(), headers, body };
+        self.secrets.assert_absent("the response", &format!("{response:?}"));
+        response
     }
 
     /// Sends bytes that an HTTP client would not send, and returns everything received until the connection closes.
@@ -225,7 +250,14 @@ impl TestServer {
         let _ = stream.write_all(bytes);
         let mut response = Vec::new();
         let _ = stream.read_to_end(&mut response);
-        String::from_utf8_lossy(&response).into_owned()
+        let response = String::from_utf8_lossy(&response).into_owned();
+        self.secrets.assert_absent("the response", &response);
+        response
+    }
+
+    /// The secrets of this server, which nothing that it puts out contains.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Returns the log so far.
@@ -270,6 +302,10 @@ impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !thread::panicking() {
+            self.secrets.assert_absent("the log", &self.log());
+            self.secrets.assert_absent_in_files(self.directory.path());
+        }
     }
 }
 

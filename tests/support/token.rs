@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The shared secret of the servers that [`super::server::Setup::jwt`] configures.
-pub const SECRET: &str = "a secret for tests, of more than 32 bytes";
+pub const SECRET: &str = "MARKER7d1f, a secret for tests of more than 32 bytes";
 
 /// Returns the time in seconds since 1970.
 pub fn now() -> u64 {

@@ -92,6 +92,18 @@ contract_names! {
         Changed = "changed",
         Deleted = "deleted",
     }
+    IdentityErrorKind {
+        Missing = "missing",
+        Malformed = "malformed",
+        Invalid = "invalid",
+        Expired = "expired",
+        WrongAudience = "wrong-audience",
+        ReservedSubject = "reserved-subject",
+        NotEnabled = "not-enabled",
+        RateLimited = "rate-limited",
+        Unavailable = "unavailable",
+        Internal = "internal",
+    }
     StorageErrorKind {
         InvalidLearningId = "invalid-learning-id",
         RepeatedParameter = "repeated-parameter",

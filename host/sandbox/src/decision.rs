@@ -259,3 +259,49 @@ fn validate_rejection(rejection: &Rejection) -> Result<(), &'static str> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, ComponentReport, Decision, Digest, Digests, RecordOutcome};
+    use crate::contract::{StorageError, StorageErrorKind};
+    use crate::host_state::HostCall;
+    use crate::storage::Condition;
+
+    #[test]
+    fn storage_errors_of_every_call_are_listed_once() {
+        let error = |message: &str| StorageError::new(StorageErrorKind::Internal, message);
+        let delete = |message| HostCall::Delete { condition: Condition::Any, result: Some(Err(error(message))) };
+        let report =
+            |name: &str, calls| ComponentReport { name: name.to_owned(), calls, has_denied: false, output: None };
+        let decision = Decision {
+            answer: Ok(()),
+            record: RecordOutcome::NotDeleted,
+            calls: vec![HostCall::Current, HostCall::Locate(Err(error("located"))), delete("deleted")],
+            guards: vec![
+                report("outer", vec![HostCall::Find(Err(error("found"))), delete("deleted")]),
+                report("inner", vec![HostCall::Find(Ok(())), delete("deleted")]),
+            ],
+            error: None,
+            output: None,
+            digests: None,
+        };
+        let messages: Vec<&str> = decision.storage_errors().iter().map(|error| error.message.as_str()).collect();
+        assert_eq!(messages, ["deleted", "found", "located"]);
+    }
+
+    #[test]
+    fn decision_has_the_digests_of_the_components_that_decided() {
+        let digests = Arc::new(Digests { policy: Digest::of(b"policy"), guards: Vec::new() });
+        let decision = Decision {
+            answer: Ok(()),
+            record: RecordOutcome::Unknown,
+            calls: vec![HostCall::Current],
+            guards: Vec::new(),
+            error: None,
+            output: None,
+            digests: None,
+        };
+        let decision = decision.with_digests(&digests);
+        assert_eq!((decision.digests, decision.calls.len()), (Some(digests), 1));
+    }
+}

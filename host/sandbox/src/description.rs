@@ -111,3 +111,20 @@ fn read(bytes: &[u8]) -> wasmparser::Result<Description> {
     }
     Ok(description)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LoadError, describe};
+    use crate::{DEFAULT_POLICY, Limits};
+
+    #[test]
+    fn component_is_described_up_to_the_limit() {
+        let describe = |max| describe(DEFAULT_POLICY, &Limits::default().max_component_bytes(max));
+        let description = describe(DEFAULT_POLICY.len()).expect("a description");
+        assert!(description.imports.iter().all(|import| import.starts_with("learnings:plugin/")), "{description:?}");
+        assert!(describe(DEFAULT_POLICY.len() + 1).is_ok());
+        for max in [DEFAULT_POLICY.len() - 1, 1] {
+            assert!(matches!(describe(max), Err(LoadError::TooLarge { .. })), "{max}");
+        }
+    }
+}

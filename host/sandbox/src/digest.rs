@@ -20,9 +20,9 @@ impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One write instead of 32, because every audit event has a digest.
         let mut text = [0; 64];
-        for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        for (digits, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *digits = [digit(byte >> 4), digit(byte & 15)];
         }
         formatter.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
@@ -76,5 +76,11 @@ mod tests {
         ] {
             assert_eq!(invalid.parse::<Digest>(), Err(InvalidDigest), "{invalid}");
         }
+    }
+
+    #[test]
+    fn digest_is_printed_as_its_text() {
+        let digest = Digest::of(b"abc");
+        assert!(format!("{digest:?}").contains(&digest.to_string()));
     }
 }

@@ -196,6 +196,27 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
+    /// The name of the error; of an error of a guard, that of the guard's. It contains nothing that a component wrote.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Trapped(_) => "trap",
+            Self::ExecutionTimeout => "execution-timeout",
+            Self::CpuTimeLimit => "cpu-time-limit",
+            Self::TooManyCalls => "too-many-calls",
+            Self::TooManyBytes => "too-many-bytes",
+            Self::Exited(_) => "exit",
+            Self::ExceedsLimits => "memory-limit",
+            Self::Sandbox(_) => "sandbox",
+            Self::FalseSuccess => "false-success",
+            Self::RejectedAfterDeletion { .. } => "rejected-after-deletion",
+            Self::GuardViolation { .. } => "guard-violation",
+            Self::Guard { error, .. } => error.kind(),
+            Self::InvalidRejection { .. } => "invalid-rejection",
+            Self::Overloaded => "queue-timeout",
+        }
+    }
+
     /// Whether the policy or a guard exceeded a limit of time. On a busy machine one that uses little can exceed it too.
     #[must_use]
     pub fn is_time_limit(&self) -> bool {
@@ -225,4 +246,16 @@ pub(crate) struct TooManyBytes;
 /// The names as a list of TOML strings.
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PolicyError;
+
+    #[test]
+    fn guard_that_exceeds_a_limit_of_time_exceeds_it_for_the_policy() {
+        let of_guard = |error| PolicyError::Guard { name: "g".to_owned(), error: Box::new(error) };
+        assert!(PolicyError::ExecutionTimeout.is_time_limit() && of_guard(PolicyError::CpuTimeLimit).is_time_limit());
+        assert!(!PolicyError::TooManyCalls.is_time_limit() && !of_guard(PolicyError::TooManyCalls).is_time_limit());
+    }
 }

@@ -16,6 +16,7 @@ use crate::wasi::{self, CapturedOutput};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tracing::{Instrument, Span};
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
@@ -254,7 +255,8 @@ impl HostState {
         }
         // Recorded before it is executed: if the instance is stopped meanwhile, the outcome is unknown.
         self.calls.push(HostCall::Delete { condition: condition.clone(), result: None });
-        let outcome = self.storage.delete(condition.clone()).await?;
+        let span = call_span(condition.function());
+        let outcome = self.storage.delete(condition.clone()).instrument(span).await?;
         if let Some(HostCall::Delete { result, .. }) = self.calls.last_mut() {
             *result = Some(outcome.clone());
         }
@@ -289,14 +291,14 @@ impl identity::Host for HostState {
     async fn current(&mut self) -> wasmtime::Result<Result<Caller, IdentityError>> {
         self.begin_call()?;
         self.calls.push(HostCall::Current);
-        Ok(Result::clone(&self.caller))
+        Ok(call_span("current").in_scope(|| Result::clone(&self.caller)))
     }
 }
 
 impl storage::Host for HostState {
     async fn locate(&mut self) -> wasmtime::Result<Result<Target, StorageError>> {
         let begin = self.begin_call()?;
-        let target = self.storage.locate().await?;
+        let target = self.storage.locate().instrument(call_span("locate")).await?;
         self.end_call(begin);
         if let Some(rules) = &mut self.guard_rules {
             rules.record_locate(&target);
@@ -307,7 +309,7 @@ impl storage::Host for HostState {
 
     async fn find(&mut self) -> wasmtime::Result<Result<Lookup, StorageError>> {
         let begin = self.begin_call()?;
-        let found = self.storage.find().await?;
+        let found = self.storage.find().instrument(call_span("find")).await?;
         self.end_call(begin);
         if let Some(rules) = &mut self.guard_rules {
             rules.record_find(&found);
@@ -328,6 +330,12 @@ impl storage::Host for HostState {
     async fn delete_if_unchanged(&mut self, revision: String) -> wasmtime::Result<Result<Outcome, StorageError>> {
         HostState::delete(self, Condition::Unchanged(revision)).await
     }
+}
+
+/// The span of a call of a component to a function of the host. Of a policy with guards, the calls of a guard are in the span
+/// of the call that it guards.
+fn call_span(function: &'static str) -> Span {
+    tracing::debug_span!("host call", function)
 }
 
 /// A read deletes nothing, so its outcome is never unknown and it is never denied.

@@ -1,8 +1,9 @@
 //! The limits of the sandbox.
 
 use crate::error::LimitError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Limits of the sandbox and of each policy instance. The keys of `[sandbox]` in a server configuration.
 ///
@@ -15,7 +16,7 @@ use std::time::Duration;
 ///
 /// let limits = Limits::default().max_concurrent_instances(32).execution_timeout_ms(2_000);
 /// ```
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Limits {
@@ -139,6 +140,11 @@ impl Limits {
         Ok(())
     }
 
+    /// The number of policies that can run at once, as a semaphore can count them.
+    pub(crate) fn max_permits(&self) -> usize {
+        usize::try_from(self.max_concurrent_instances).unwrap_or(Semaphore::MAX_PERMITS)
+    }
+
     pub(crate) fn queue_timeout(&self) -> Duration {
         Duration::from_millis(self.queue_timeout_ms)
     }
@@ -149,5 +155,46 @@ impl Limits {
 
     pub(crate) fn cpu_time_limit(&self) -> Duration {
         Duration::from_millis(self.cpu_time_limit_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn smallest_valid_limits_are_valid_and_smaller_ones_are_named() {
+        let smallest = || {
+            Limits::default()
+                .max_component_bytes(1)
+                .max_concurrent_instances(1)
+                .execution_timeout_ms(1)
+                .cpu_time_limit_ms(1)
+                .max_memory_bytes(64 * 1024)
+                .max_stack_bytes(16 * 1024)
+                .max_core_instances(1)
+                .max_host_calls(1)
+                .max_host_call_bytes(1024)
+        };
+        assert!(Limits::default().validate().is_ok() && smallest().validate().is_ok());
+        for (limits, key, min) in [
+            (smallest().max_component_bytes(0), "max_component_bytes", 1),
+            (smallest().max_concurrent_instances(0), "max_concurrent_instances", 1),
+            (smallest().execution_timeout_ms(0), "execution_timeout_ms", 1),
+            (smallest().cpu_time_limit_ms(0), "cpu_time_limit_ms", 1),
+            (smallest().max_memory_bytes(65_535), "max_memory_bytes", 65_536),
+            (smallest().max_stack_bytes(16_383), "max_stack_bytes", 16_384),
+            (smallest().max_core_instances(0), "max_core_instances", 1),
+            (smallest().max_host_calls(0), "max_host_calls", 1),
+            (smallest().max_host_call_bytes(1023), "max_host_call_bytes", 1024),
+        ] {
+            let error = limits.validate().expect_err(key);
+            assert_eq!((error.key, error.min), (key, min));
+        }
+    }
+
+    #[test]
+    fn permits_are_the_concurrent_instances() {
+        assert_eq!(Limits::default().max_concurrent_instances(7).max_permits(), 7);
     }
 }

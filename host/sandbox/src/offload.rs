@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::{Instrument, Span};
 
 /// The rest of the work on a request.
 pub(crate) type PolicyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -77,10 +78,12 @@ pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout:
     let runtime = Handle::current();
     let (send_future, receive_future) = mpsc::channel::<PolicyFuture<T>>();
     let (mut send_output, mut receive_output) = oneshot::channel();
+    // A new thread is in no span.
+    let span = Span::current();
     let thread = thread::Builder::new().name("policy-offload".to_owned()).spawn(move || {
         lower_priority();
         let Ok(future) = receive_future.recv() else { return };
-        let mut policy = Box::pin(run_with_permits(future, timeout));
+        let mut policy = Box::pin(run_with_permits(future, timeout).instrument(span));
         // Timers and connections stay with the runtime; only computing happens here. If the request is dropped, so is the
         // policy.
         let output = runtime.block_on(poll_fn(|context| match send_output.poll_closed(context) {

@@ -79,6 +79,9 @@ impl Policy {
     /// Whatever the policy does, this returns an answer and what happened to the record. Do not drop the future: a
     /// delete that has begun would go on, and its outcome would be lost. Spawn it where the caller can go away.
     ///
+    /// Each call of the policy or a guard to the host is in a span of `tracing` with the name `host call`, the level debug and the
+    /// field `function`.
+    ///
     /// # Panics
     /// Outside a tokio runtime with time enabled.
     pub async fn decide(

@@ -22,3 +22,22 @@ pub fn read(file: &Path, limits: &Limits) -> Result<Vec<u8>, ReadError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LoadError, ReadError, read};
+    use crate::limits::Limits;
+    use std::io::Write;
+
+    #[test]
+    fn file_is_read_up_to_the_limit() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(b"abcd").expect("written");
+        let read = |max| read(file.path(), &Limits::default().max_component_bytes(max));
+        assert_eq!(read(4).expect("the bytes"), b"abcd");
+        for max in [1, 3] {
+            let error = read(max).expect_err("too large");
+            assert!(matches!(error, ReadError::Load(LoadError::TooLarge { bytes: 4, max: given }) if given == max));
+        }
+    }
+}

@@ -69,3 +69,38 @@ impl ResourceLimiter for ResourceLimits {
         self.max_core_instances as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, ResourceLimiter, ResourceLimits};
+
+    fn limits() -> ResourceLimits {
+        ResourceLimits::new(&Limits::default().max_memory_bytes(200_000).max_table_elements(10))
+    }
+
+    #[test]
+    fn all_memories_and_all_tables_share_their_limits() {
+        let mut limits = limits();
+        let mut memory = |current, desired| limits.memory_growing(current, desired, None).expect("no error");
+        assert!(memory(0, 150_000) && !memory(0, 50_001) && memory(0, 50_000) && !memory(50_000, 50_001));
+        let mut table = |current, desired, maximum| limits.table_growing(current, desired, maximum).expect("no error");
+        assert!(!table(0, 6, Some(5)), "its own maximum");
+        assert!(table(0, 6, Some(6)) && !table(0, 5, None) && table(6, 10, None) && !table(0, 1, None));
+    }
+
+    #[test]
+    fn only_what_is_refused_at_the_start_prevents_it() {
+        for grow in [ResourceLimits::memory_growing, ResourceLimits::table_growing] {
+            let refuse = |limits: &mut ResourceLimits| assert!(!grow(limits, 0, 1_000_000, None).expect("no error"));
+            let mut started = limits();
+            assert!(grow(&mut started, 0, 1, None).expect("no error") && !started.failed_to_start());
+            started.set_started();
+            refuse(&mut started);
+            assert!(!started.failed_to_start(), "it was refused later");
+            let mut starting = limits();
+            refuse(&mut starting);
+            assert!(starting.failed_to_start());
+            assert!(grow(&mut starting, 0, 1, None).expect("no error") && starting.failed_to_start());
+        }
+    }
+}

@@ -47,8 +47,7 @@ impl Sandbox {
         let engine = engine(limits)?;
         let config = Arc::new(SharedConfig { limits: limits.clone(), ticks: AtomicU64::new(0) });
         let deadline = Deadline::start(&engine, &config).map_err(LoadError::Thread)?;
-        let permits = usize::try_from(limits.max_concurrent_instances).unwrap_or(Semaphore::MAX_PERMITS);
-        let (permits, check_permit) = (Arc::new(Semaphore::new(permits)), Arc::new(Semaphore::new(1)));
+        let (permits, check_permit) = (Arc::new(Semaphore::new(limits.max_permits())), Arc::new(Semaphore::new(1)));
         Ok(Self { engine, config, deadline, permits, check_permit, cache })
     }
 
@@ -56,6 +55,12 @@ impl Sandbox {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.config.limits
+    }
+
+    /// The number of policies that run now. At most `max_concurrent_instances` do; conformance cases do not count.
+    #[must_use]
+    pub fn instances_in_use(&self) -> usize {
+        self.config.limits.max_permits().saturating_sub(self.permits.available_permits())
     }
 
     /// Loads a policy, with the guards between it and the storage, outermost first. Compiles the component on the calling
@@ -159,4 +164,26 @@ impl Sandbox {
 
 fn incompatible(world: World, source: wasmtime::Error) -> LoadError {
     LoadError::IncompatibleWorld { world, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, Limits, LoadError, Sandbox, describe};
+    use crate::{DEFAULT_POLICY, Decide};
+
+    #[test]
+    fn policy_may_have_as_many_core_instances_as_the_limit() {
+        let instances = describe(DEFAULT_POLICY, &Limits::default()).expect("a description").core_instances;
+        assert!(instances > 1);
+        let load = |max| {
+            let sandbox = Sandbox::new(&Limits::default().max_core_instances(max), None).expect("a sandbox");
+            assert_eq!(sandbox.limits().max_core_instances, max);
+            sandbox.load_policy(DEFAULT_POLICY, &Access::default(), Vec::new())
+        };
+        let policy = load(instances).expect("it loads");
+        assert_eq!(Decide::digests(&policy), Some(policy.digests()));
+        for max in [1, instances - 1] {
+            assert!(matches!(load(max).err(), Some(LoadError::TooManyCoreInstances { .. })), "{max}");
+        }
+    }
 }

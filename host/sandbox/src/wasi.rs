@@ -192,3 +192,20 @@ impl StdoutStream for OutputBuffer {
         Box::new(MemoryOutputPipe::new(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, Captured, Mutex, OutputBuffer};
+
+    #[test]
+    fn output_is_captured_up_to_one_limit_and_counted_up_to_another() {
+        let captured = Captured { bytes: Vec::new(), max_captured: 3, written: 0, max_written: 8 };
+        let output = OutputBuffer(Arc::new(Mutex::new(captured)));
+        let write = |bytes: &[u8]| output.append(bytes.len(), bytes.iter().copied()).is_ok();
+        assert!(write(b"ab") && write(b"cdefgh"), "as many bytes as may be written");
+        assert_eq!(output.lock().bytes, b"abc");
+        assert_eq!(output.lock().written, 8);
+        assert!(!write(b"i") && !write(b"j"), "more bytes than may be written");
+        assert_eq!(output.lock().bytes, b"abc");
+    }
+}

@@ -3,11 +3,11 @@
 //! The binary `delete-learning` is this library with a command line. To run the server inside another program:
 //!
 //! ```no_run
-//! use delete_learning_server::{Config, app};
+//! use delete_learning_server::{Config, Environment, app};
 //! use std::path::Path;
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = Config::read(Path::new("delete-learning.toml"), &|name| std::env::var(name).ok())?;
+//! let config = Config::read(Path::new("delete-learning.toml"), &Environment::of_process())?;
 //! let server = app::bind(config).await?;
 //! println!("listening on http://{}", server.address());
 //! server.run(std::future::pending()).await;
@@ -24,7 +24,8 @@ pub mod audit;
 pub mod auth;
 pub mod config;
 pub mod http;
+mod http_client;
 pub mod storage;
 pub mod telemetry;
 
-pub use config::Config;
+pub use config::{Config, Environment};

@@ -230,14 +230,18 @@ impl Bench {
         }
         let (mut deleted, mut rates) = (0, BTreeMap::<&str, Vec<f64>>::new());
         let mut latencies: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut processor_times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for round in 0..=self.rounds() {
             // The first round is a warm-up.
             let requests = if round == 0 { 2_000 } else { each };
             for &(name, ref running, ..) in &servers {
+                let before = running.processor_time()?;
                 let run = load::run_closed_loop(&self.workload(running, order, deleted, requests))?;
                 if round > 0 {
                     rates.entry(name).or_default().push(run.per_second());
                     latencies.entry(name).or_default().push(run.percentile(99.0));
+                    let time = (running.processor_time()? - before) / run.deleted as f64;
+                    processor_times.entry(name).or_default().push(time * 1e6);
                 }
             }
             deleted += requests;
@@ -248,7 +252,10 @@ impl Bench {
         }
         let rate = |name: &str| median(&rates[name]);
         let details = |name: &str| {
-            let figures = |name: &str| format!("{} /s, p99 {} ms", short(rate(name)), short(median(&latencies[name])));
+            let figures = |name: &str| {
+                let (p99, time) = (short(median(&latencies[name])), short(median(&processor_times[name])));
+                format!("{} /s, p99 {p99} ms, {time} µs of processor time each", short(rate(name)))
+            };
             format!("with {}; without {}", figures(name), figures("no guard"))
         };
         Ok(vec![

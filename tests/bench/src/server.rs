@@ -4,7 +4,7 @@ use crate::rows::Order;
 use crate::token::SECRET;
 use crate::{load, native};
 use anyhow::{Context, Result, bail, ensure};
-use delete_learning_server::{Config, app, telemetry};
+use delete_learning_server::{Config, Environment, app, telemetry};
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -147,6 +147,17 @@ impl Running {
         let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kibibytes / 1024.0)
     }
+
+    /// The processor time of the server until now, in seconds.
+    pub fn processor_time(&self) -> Result<f64> {
+        // Linux counts in hundredths of a second, whatever the frequency of its clock.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name of the program comes before, and can contain anything.
+        let (_, fields) = stat.rsplit_once(") ").context("no name")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / TICKS_PER_SECOND)
+    }
 }
 
 impl Drop for Running {
@@ -192,8 +203,8 @@ fn run(command: &mut Command) -> Result<()> {
 pub fn serve(config: &Path, is_native: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let config = Config::read(config, &|name| std::env::var(name).ok())?;
-        telemetry::init(config.log.clone());
+        let config = Config::read(config, &Environment::of_process())?;
+        drop(telemetry::init(config.log.clone(), None));
         let server =
             if is_native { app::bind_with(config, Arc::new(native::Policy)).await? } else { app::bind(config).await? };
         server.run(std::future::pending()).await;

@@ -26,6 +26,7 @@ fn explain_prints_calls_of_policy_and_guard() {
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
+    assert!(!text.contains("\nrecords     none\n"), "{text}");
     let (code, text) = check_text(&[&guard, "--explain", &format!("{name}:own-held")]);
     assert!(code == Some(3) && text.contains("group       stricter: retains a record"), "{text}");
     assert!(text.contains("->  error denied: \"On hold\""), "{text}");
@@ -37,4 +38,7 @@ fn explain_of_unknown_case_suggests_similar_names() {
     let output = check(&[&default_policy(), "--explain", &format!("{name}-x")]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && error.contains(&format!("\n  {name}\n")), "{error}");
+    let output = check(&[&default_policy(), "--explain", "xyzzy"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.ends_with("similar names:\n  --format json lists all names\n"), "{error}");
 }

@@ -82,6 +82,7 @@ fn check_of_policy_that_leaks_existence_is_laxer() {
         assert_eq!((&result["answer"]["status"], &result["expected"]["answer"]["status"]), (&json!(403), &json!(404)));
     }
     let (_, text) = check_text(&[&file]);
+    assert!(text.contains("distinguishes records that the default policy answers alike"), "{text}");
     let reason = "; the default policy answers 404 \"Learning not found\" for both";
     assert!(text.contains(reason) && text.contains(" more; --format json lists all"), "{text}");
 }
@@ -97,6 +98,8 @@ fn check_of_policy_that_deletes_records_of_others_is_laxer() {
     for result in laxer {
         assert_eq!(result["answer"], "deleted", "{result}");
     }
+    let (_, text) = check_text(&[&file]);
+    assert!(text.contains("it deletes records that the default policy retains\n"), "{text}");
 }
 
 #[test]

@@ -41,6 +41,17 @@ fn own_cases_are_judged_by_what_they_expect() {
     let (code, text) = check_text(&[&default_policy(), "--cases", &directory]);
     assert!(code == Some(1) && text.contains("own cases   1 of 2 passed"), "{text}");
     assert!(text.contains("failed      a-held-record-stays"), "{text}");
+    let explain = |name| check_text(&[&default_policy(), "--cases", &directory, "--explain", name]);
+    let (code, text) = explain("a-held-record-stays");
+    assert!(code == Some(1) && text.contains("expected    403 \"On hold\""), "{text}");
+    assert_eq!(explain("a-record-is-deleted").0, Some(0));
+    let mut empty = own_case("nothing-to-delete");
+    empty["storage"]["records"] = json!({});
+    files.write("hold.json", file(&[empty]));
+    assert!(explain("nothing-to-delete").1.contains("\nrecords     none\n"));
+    files.write("hold.json", file(&[held]));
+    let (code, text) = explain("a-held-record-stays");
+    assert!(code == Some(1) && text.contains("expected    403 \"On hold\""), "{text}");
 }
 
 #[test]

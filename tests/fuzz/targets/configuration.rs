@@ -4,7 +4,8 @@
 #![no_main]
 
 use delete_learning::Access;
-use delete_learning_server::Config;
+use delete_learning_server::config::Origin;
+use delete_learning_server::{Config, Environment};
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +14,9 @@ use tempfile::TempDir;
 
 /// Replaces `@` in the values of `SECRET_KEYS`. It is longer than the longest name of a parameter that an error repeats.
 const SECRET: &str = "hunter2-and-more-bytes-than-an-error-repeats";
-const SECRET_KEYS: [&str; 3] = ["security_key", "verification_keys", "url"];
+/// The environment variable that has the secret if the text contains `# env`.
+const VARIABLE: &str = "JWT_VERIFICATION_KEY";
+const SECRET_KEYS: [&str; 4] = ["security_key", "verification_keys", "url", "headers"];
 
 /// A directory with files that a configuration can name; in memory if the system supports that.
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| {
@@ -45,8 +48,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let file = DIRECTORY.path().join("c.toml");
     fs::write(&file, insert_secret(text)).expect("a file can be written");
-    let variable = |name: &str| (name == "JWT_VERIFICATION_KEY" && text.contains("# env")).then(|| SECRET.to_owned());
-    match Config::read(&file, &variable) {
+    let variable = text.contains("# env").then_some((VARIABLE, SECRET));
+    match Config::read(&file, &variable.into_iter().collect::<Environment>()) {
         Ok(config) => {
             let (sandbox, policy) = (&config.sandbox, &config.policy);
             assert!(config.http.max_connections > 0 && sandbox.cpu_time_limit_ms > 0);
@@ -54,10 +57,18 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(policy.component.is_some() || policy.access == Access::default());
             assert!(policy.guards.len() <= sandbox.max_guards as usize);
             assert!(!config.authorization.admin_scope.is_empty() && !config.databases.is_empty());
+            // A URL is shown without its password, and the secret can be in its path, host or user.
+            let mut keys = config.effective.iter().flat_map(|section| &section.keys).filter(|key| key.name != "url");
+            assert!(keys.all(|key| !format!("{:?} {:?}", key.value, key.origins).contains(SECRET)));
             assert!(config.warnings.iter().all(|warning| !warning.contains(SECRET)));
         }
         Err(error) => {
-            assert_eq!(error.file, file);
+            let is_named = match &error.origin {
+                Origin::File { path, .. } => **path == *file,
+                Origin::Variable(name) => name == VARIABLE,
+                _ => false,
+            };
+            assert!(is_named, "{error:?}");
             assert!(!error.key.is_empty() && !error.reason.is_empty(), "{error:?}");
             let text = format!("{error} {error:?}");
             assert!(!text.contains(SECRET) && !text.contains("hunter2"), "the error contains a secret: {text}");

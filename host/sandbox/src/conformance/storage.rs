@@ -64,13 +64,8 @@ impl RecordStorage for CaseStorage {
     }
 
     fn delete(&self, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        let function = match &condition {
-            Condition::Any => "delete",
-            Condition::OwnedBy(_) => "delete-if-owned-by",
-            Condition::Unchanged(_) => "delete-if-unchanged",
-        };
         Box::pin(async move {
-            match self.fault(function) {
+            match self.fault(condition.function()) {
                 Some(InjectedResult::Error(error)) => Err(error.clone()),
                 Some(InjectedResult::Outcome(outcome)) => Ok(*outcome),
                 None => self.records.delete(self.learning_id.clone(), condition).await,

@@ -1,6 +1,6 @@
 //! Resolves a request to one record in one table of one database.
 
-use super::{Condition, LearningStore, RecordStorage};
+use super::{Condition, Deletion, Intent, LearningStore, RecordStorage};
 use crate::BoxFuture;
 use crate::contract::{DeleteRequest, Learning, Outcome, StorageError, StorageErrorKind, Target};
 use std::sync::Arc;
@@ -107,6 +107,17 @@ impl RecordStorage for Record {
         Box::pin(async {
             let outcome = self.database.store.delete(self.learning_id.clone(), condition).await;
             outcome.map_err(|error| self.reclassify(error))
+        })
+    }
+
+    fn delete_with_intent(
+        &self,
+        condition: Condition,
+        intent: Arc<dyn Intent>,
+    ) -> BoxFuture<'_, Result<Deletion, StorageError>> {
+        Box::pin(async {
+            let deletion = self.database.store.delete_with_intent(self.learning_id.clone(), condition, intent).await;
+            deletion.map_err(|error| self.reclassify(error))
         })
     }
 

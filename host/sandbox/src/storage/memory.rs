@@ -1,12 +1,12 @@
 //! A table of learnings in memory, for tests of policies and embedders.
 
-use super::{Condition, LearningStore};
+use super::{Condition, DeletedRecord, Deletion, Intent, LearningStore, wait_for_intents};
 use crate::BoxFuture;
 use crate::contract::{Learning, Outcome, StorageError};
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Learnings by id, in memory.
 #[derive(Default)]
@@ -50,17 +50,19 @@ impl MemoryStore {
     }
 
     /// Tests and deletes under one lock, so that it is one atomic step.
-    fn delete_if(&self, id: &str, condition: &Condition) -> Outcome {
+    fn delete_if(&self, id: &str, condition: &Condition) -> Deletion {
         let mut learnings = self.lock();
-        let Some(learning) = learnings.get(id) else { return Outcome::Absent };
+        let Some(learning) = learnings.get(id) else { return Outcome::Absent.into() };
         match (condition, learning.user_id.as_deref()) {
-            (Condition::OwnedBy(_), None) => return Outcome::Unowned,
-            (Condition::OwnedBy(user), Some(owner)) if owner != user => return Outcome::OwnedByAnother,
-            (Condition::Unchanged(revision), _) if *revision != learning.revision => return Outcome::Changed,
+            (Condition::OwnedBy(_), None) => return Outcome::Unowned.into(),
+            (Condition::OwnedBy(user), Some(owner)) if owner != user => return Outcome::OwnedByAnother.into(),
+            (Condition::Unchanged(revision), _) if *revision != learning.revision => return Outcome::Changed.into(),
             _ => {}
         }
-        learnings.remove(id);
-        Outcome::Deleted
+        let deleted = learnings.remove(id);
+        let record = deleted
+            .map(|learning| DeletedRecord { owner: learning.user_id, learning_type: Some(learning.learning_type) });
+        Deletion { outcome: Outcome::Deleted, record }
     }
 }
 
@@ -70,7 +72,19 @@ impl LearningStore for MemoryStore {
     }
 
     fn delete(&self, id: String, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        Box::pin(ready(Ok(self.delete_if(&id, &condition))))
+        Box::pin(ready(Ok(self.delete_if(&id, &condition).outcome)))
+    }
+
+    fn delete_with_intent(
+        &self,
+        id: String,
+        condition: Condition,
+        intent: Arc<dyn Intent>,
+    ) -> BoxFuture<'_, Result<Deletion, StorageError>> {
+        Box::pin(async move {
+            wait_for_intents(vec![intent]).await?;
+            Ok(self.delete_if(&id, &condition))
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
@@ -106,7 +120,7 @@ mod tests {
             ("absent", unchanged("1"), Outcome::Absent),
         ] {
             let store = store();
-            assert_eq!(store.delete_if(id, &condition), expected, "{id}, {condition:?}");
+            assert_eq!(store.delete_if(id, &condition).outcome, expected, "{id}, {condition:?}");
             assert_eq!(store.ids().contains(&id.to_owned()), id != "absent" && expected != Outcome::Deleted, "{id}");
         }
     }

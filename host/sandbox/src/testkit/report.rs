@@ -74,3 +74,18 @@ impl fmt::Display for Report {
         write!(formatter, "{} checks, {} failed", self.checks, self.findings.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Guarantee, Report};
+
+    #[test]
+    fn report_lists_what_is_violated() {
+        let mut report = Report::default();
+        report.check(Guarantee::AtomicDelete, None);
+        assert!(report.is_ok() && report.to_string() == "1 checks, 0 failed", "{report}");
+        report.check(Guarantee::ByteComparison, Some("it ignores case".to_owned()));
+        let text = "Owners and ids are compared byte for byte: it ignores case\n2 checks, 1 failed";
+        assert!(!report.is_ok() && report.to_string() == text, "{report}");
+    }
+}

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// Opens the audit log, if one is configured.
 pub(super) fn open(config: &Config, databases: &Databases) -> Result<Option<Arc<AuditLog>>, StartError> {
     let Some(audit) = &config.audit else { return Ok(None) };
-    let (log, open_intents) = AuditLog::open(audit).map_err(StartError::Audit)?;
+    let (log, open_intents) = AuditLog::open(audit)
+        .map_err(|source| StartError::Audit { origin: config.origin("audit.directory"), source })?;
     let log = Arc::new(log);
     // A statement that the server sent before it was killed ends within its timeout.
     let has_postgres = config.databases.iter().any(|database| matches!(database.url, DatabaseUrl::Postgres(_)));

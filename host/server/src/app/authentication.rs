@@ -15,6 +15,18 @@ pub(super) async fn open_jwks(config: &Config) -> Result<Option<Jwks>, ConfigErr
     jwks.map(Some).map_err(|error| config.error(*key, error.to_string()))
 }
 
+/// Reads the JSON Web Key Set, if one is configured and not at a URL.
+pub(super) fn check_jwks(config: &Config) -> Result<(), ConfigError> {
+    let AuthModeConfig::Jwt(jwt) = &config.auth.mode else { return Ok(()) };
+    let Some((key, source)) = &jwt.jwks else { return Ok(()) };
+    let jwks = match source {
+        JwksSource::File(path) => Jwks::read_file(path, jwt.algorithm),
+        JwksSource::Document(document) => Jwks::from_document(document, jwt.algorithm),
+        JwksSource::Url(_) => return Ok(()),
+    };
+    jwks.map(drop).map_err(|error| config.error(*key, error.to_string()))
+}
+
 /// Combines the configuration with what was opened for it.
 pub(super) fn build(
     auth: AuthConfig,

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | accept the connection, serve HTTP/1.1 | `http/server.rs`, `http/connection.rs` |
 //! | check the head, answer a preflight | `http/request_head.rs`, `http/cors/mod.rs` |
+//! | give it an id and its spans | `http/request_id.rs`, `http/request_context.rs` |
 //! | match the path and the method | `http/service.rs`, `http/route.rs` |
 //! | parse the id and the query | `http/delete_request.rs` |
 //! | determine the address of the client | `http/client_address.rs` |
@@ -25,6 +26,7 @@
 
 mod audit;
 mod authentication;
+mod check;
 mod current_policy;
 mod databases;
 mod error;
@@ -32,42 +34,64 @@ mod policy;
 mod reload;
 mod smoke;
 
+pub use check::check;
 pub use error::StartError;
 pub use reload::Reloader;
 
 use crate::config::{Config, ConfigError};
-use crate::http::{PolicyStatus, Server, Service};
+use crate::http::{MetricsListener, PolicyStatus, Server, Service, ServiceParts};
+use crate::telemetry::metrics::{PolicyState, Sources};
 use delete_learning::Decide;
 use reload::LoadedPolicy;
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Opens everything that a configuration names, and binds the server to its address.
 ///
 /// # Errors
 /// [`StartError`] if something that the configuration names cannot be used.
 pub async fn bind(config: Config) -> Result<Server, StartError> {
+    let start = SystemTime::now();
     let loaded = LoadedPolicy::load(&config)?;
-    bind_loaded(config, &loaded).await
+    bind_loaded(config, None, &loaded, start).await
 }
 
 /// Like [`bind`], with a [`Reloader`] of the policy and its guards, which reads the configuration again with
-/// `read_config`.
+/// `read_config`. It serves on `socket`, if there is one, in place of the configured address.
 ///
 /// # Errors
 /// See [`bind`].
 pub async fn bind_with_reloader(
     config: Config,
+    socket: Option<TcpListener>,
     read_config: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> Result<(Server, Reloader), StartError> {
+    let start = SystemTime::now();
     let loaded = LoadedPolicy::load(&config)?;
-    let server = bind_loaded(config, &loaded).await?;
+    let server = bind_loaded(config, socket, &loaded, start).await?;
     Ok((server, Reloader::start(loaded, read_config)?))
 }
 
-async fn bind_loaded(config: Config, loaded: &LoadedPolicy) -> Result<Server, StartError> {
+async fn bind_loaded(
+    config: Config,
+    socket: Option<TcpListener>,
+    loaded: &LoadedPolicy,
+    start: SystemTime,
+) -> Result<Server, StartError> {
     let policy = Arc::clone(&loaded.current);
-    let for_status = Arc::clone(&policy);
-    bind_service(config, policy, Some(Box::new(move || for_status.status()))).await
+    let (for_status, for_metrics, sandbox) = (Arc::clone(&policy), Arc::clone(&policy), loaded.sandbox.clone());
+    let reports = PolicyReports {
+        status: Box::new(move || for_status.status()),
+        state: Box::new(move || for_metrics.state(&sandbox)),
+    };
+    bind_service(config, socket, policy, Some(reports), start).await
+}
+
+/// What a policy that can be replaced reports to `/health` and to the metrics.
+struct PolicyReports {
+    status: Box<dyn Fn() -> PolicyStatus + Send + Sync>,
+    state: Box<dyn Fn() -> PolicyState + Send + Sync>,
 }
 
 /// Like [`bind`], with another policy than the configured one.
@@ -75,22 +99,59 @@ async fn bind_loaded(config: Config, loaded: &LoadedPolicy) -> Result<Server, St
 /// # Errors
 /// See [`bind`].
 pub async fn bind_with(config: Config, policy: Arc<dyn Decide>) -> Result<Server, StartError> {
-    bind_service(config, policy, None).await
+    bind_service(config, None, policy, None, SystemTime::now()).await
 }
 
 async fn bind_service(
     config: Config,
+    socket: Option<TcpListener>,
     policy: Arc<dyn Decide>,
-    policy_status: Option<Box<dyn Fn() -> PolicyStatus + Send + Sync>>,
+    reports: Option<PolicyReports>,
+    start: SystemTime,
 ) -> Result<Server, StartError> {
-    let databases = databases::open(&config).await?;
+    let (address, origin) = (config.http.listen, config.origin("server.listen"));
+    let metrics_listener = bind_metrics(&config).await?;
+    let (databases, sources) = databases::open(&config).await?;
     let audit_log = audit::open(&config, &databases)?;
     let service_accounts = databases::open_service_accounts(&config)?;
     let jwks = authentication::open_jwks(&config).await?;
     let authenticator = authentication::build(config.auth, config.authorization, jwks, service_accounts);
     let health_timeout = config.sqlite.busy_timeout();
-    let service =
-        Service::new(authenticator, databases, policy, policy_status, &config.http, health_timeout, audit_log);
-    let address = config.http.listen;
-    Server::bind(service, config.http).await.map_err(|source| StartError::Listen { address, source })
+    let (caches, requests) = (authenticator.caches(), Arc::default());
+    let (policy_status, policy_state) = reports.map(|reports| (reports.status, reports.state)).unzip();
+    let for_metrics = audit_log.clone();
+    let parts = ServiceParts {
+        authenticator,
+        databases,
+        policy,
+        policy_status,
+        health_timeout,
+        audit_log,
+        requests: Arc::clone(&requests),
+    };
+    let service = Service::new(parts, &config.http);
+    let server = match socket {
+        Some(socket) => Server::on_socket(service, config.http, socket),
+        None => Server::bind(service, config.http).await,
+    };
+    let server = server.map_err(|source| StartError::Listen { key: "server.listen", origin, address, source })?;
+    let Some(listener) = metrics_listener else { return Ok(server) };
+    let sources = Sources {
+        start,
+        requests,
+        connections: Box::new(server.connections()),
+        policy: policy_state,
+        databases: sources,
+        caches,
+        audit: for_metrics.map(|log| Box::new(move || log.state()) as _),
+    };
+    Ok(server.with_metrics(listener, sources))
+}
+
+/// Binds the address of the metrics, if they are to be served.
+async fn bind_metrics(config: &Config) -> Result<Option<MetricsListener>, StartError> {
+    let Some(metrics) = &config.metrics else { return Ok(None) };
+    let (key, address) = ("metrics.listen", metrics.listen);
+    let bound = MetricsListener::bind(address).await;
+    bound.map(Some).map_err(|source| StartError::Listen { key, origin: config.origin(key), address, source })
 }

@@ -2,7 +2,7 @@
 
 use super::error::StartError;
 use crate::config::{CacheConfig, Config, ConfigError, PolicyConfig};
-use delete_learning::{Cache, DEFAULT_POLICY, Digest, Policy, ReadError, Sandbox};
+use delete_learning::{Cache, DEFAULT_POLICY, Digest, LoadError, Policy, ReadError, Sandbox};
 use std::borrow::Cow;
 
 /// Creates the sandbox, with the cache of compiled components.
@@ -45,16 +45,18 @@ pub(super) fn load(sandbox: &Sandbox, config: &PolicyConfig, components: &Compon
         let component = check(component.as_deref(), guard.sha256, &key, &name, config)?;
         let loaded = sandbox
             .load_guard(&guard.name, component, &guard.access)
-            .map_err(|source| StartError::Component { key, component: name, source })?;
+            .map_err(|source| component_error(config, &key, name, source))?;
         guards.push(loaded);
     }
     let (key, name) = ("policy".to_owned(), config.name());
     let component = check(components.policy.as_deref(), config.sha256, &key, &name, config)?;
-    sandbox.load_policy(component, &config.access, guards).map_err(|source| StartError::Component {
-        key,
-        component: name,
-        source,
-    })
+    let loaded = sandbox.load_policy(component, &config.access, guards);
+    loaded.map_err(|source| component_error(config, &key, name, source))
+}
+
+fn component_error(config: &PolicyConfig, section: &str, component: String, source: LoadError) -> StartError {
+    let key = format!("{section}.component");
+    StartError::Component { origin: config.origin(&key), key, component, source: Box::new(source) }
 }
 
 /// Checks that a component was read and has the digest that the configuration pins.

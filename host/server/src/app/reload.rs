@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 /// The time between two reads of the components that are watched.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,8 +25,11 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// configuration says `reload = "watch"`.
 pub struct Reloader {
     current: Arc<CurrentPolicy>,
-    requests: SyncSender<()>,
+    requests: SyncSender<Request>,
 }
+
+/// A request to reload. It is dropped at the end of the reload, which its sender notices.
+type Request = oneshot::Sender<()>;
 
 impl Reloader {
     /// Starts the thread. `read_config` reads the configuration again.
@@ -46,10 +50,15 @@ impl Reloader {
     }
 
     /// Requests a reload of the configuration's `[policy]` and `[[guards]]`. Requests during a reload are served by one
-    /// reload after it.
-    pub fn request(&self) {
+    /// reload after it. The future completes at the end of the reload, whether or not it succeeded; at once if an earlier
+    /// request waits for the same reload.
+    pub fn request(&self) -> impl Future<Output = ()> + use<> {
+        let (request, end) = oneshot::channel();
         // If the channel is full, a request is remembered already.
-        let _ = self.requests.try_send(());
+        let _ = self.requests.try_send(request);
+        async move {
+            let _ = end.await;
+        }
     }
 
     /// The digests of the policy and the guards in force.
@@ -62,7 +71,7 @@ impl Reloader {
 /// A policy that was loaded, and what it was loaded from.
 pub(super) struct LoadedPolicy {
     pub(super) current: Arc<CurrentPolicy>,
-    sandbox: Sandbox,
+    pub(super) sandbox: Sandbox,
     /// The last configuration that was valid, whether or not it could be loaded.
     config: PolicyConfig,
     other_sections: OtherSections,
@@ -93,14 +102,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, requests: &Receiver<()>) {
+    fn run(mut self, requests: &Receiver<Request>) {
         loop {
             let request = match self.loaded.config.reload {
                 ReloadTrigger::Signal => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 ReloadTrigger::Watch => requests.recv_timeout(POLL_INTERVAL),
             };
             match request {
-                Ok(()) => self.reload(),
+                Ok(request) => {
+                    self.reload();
+                    drop(request);
+                }
                 Err(RecvTimeoutError::Timeout) => self.poll(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }

@@ -48,9 +48,14 @@ mod tests {
     use delete_learning::conformance::{Answer, cases};
 
     #[test]
-    fn smoke_cases_are_few_and_include_a_deletion() {
-        let cases = smoke_cases(cases().unwrap());
-        assert!((12..64).contains(&cases.len()), "{}", cases.len());
-        assert!(cases.iter().any(|case| case.expect.answer == Answer::Word("deleted".to_owned())));
+    fn smoke_cases_are_few_and_have_each_answer_once() {
+        let all = cases().unwrap();
+        let selected = smoke_cases(all.clone());
+        assert!((12..64).contains(&selected.len()), "{}", selected.len());
+        for case in &all {
+            let same = selected.iter().filter(|other| other.expect.answer == case.expect.answer).count();
+            assert_eq!(same, 1, "{}", case.name);
+        }
+        assert!(selected.iter().any(|case| case.expect.answer == Answer::Word("deleted".to_owned())));
     }
 }

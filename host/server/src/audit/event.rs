@@ -5,14 +5,13 @@
 //! stored beside the entry, and erasing them changes no entry.
 
 use super::error::AuditError;
-use super::note::hex;
+use super::json;
+use super::note::{hex, hex_digits};
 use super::time;
 use super::trace::CallerSummary;
-use super::tree::sha256;
-use aws_lc_rs::rand;
-use delete_learning::{
-    Condition, Decision, Digests, HostCall, Outcome, PolicyError, RecordOutcome, StorageErrorKind, Target,
-};
+use super::tree::{Hash, sha256};
+use delete_learning::storage::DeletedRecord;
+use delete_learning::{Decision, Digests, HostCall, PolicyError, RecordOutcome, StorageErrorKind, Target};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -59,16 +58,17 @@ impl Kind {
     }
 }
 
-/// An entry. Its members are in alphabetical order, as the canonical form requires; absent ones are left out.
+/// An entry. Its members are in alphabetical order, as the canonical form requires; absent ones are left out. `T` is the type of its
+/// texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Entry {
+pub struct Entry<T = String> {
     /// The number of bytes that a repair removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// The client address, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<String>,
+    pub client: Option<T>,
     /// Whether the caller could delete only its own records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confined: Option<bool>,
@@ -77,13 +77,13 @@ pub struct Entry {
     pub count: Option<u64>,
     /// The kind of the credential, as the contract spells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<String>,
+    pub credential: Option<T>,
     /// The id of the resolved database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
+    pub database: Option<T>,
     /// The guard that denied the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub denied_by: Option<String>,
+    pub denied_by: Option<T>,
     /// What the entry records.
     pub event: Kind,
     /// The guards that decided, outermost first.
@@ -91,54 +91,54 @@ pub struct Entry {
     pub guards: Vec<GuardDigest>,
     /// The learning id, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learning_id: Option<String>,
+    pub learning_id: Option<T>,
     /// The type of the deleted record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learning_type: Option<String>,
+    pub learning_type: Option<T>,
     /// The index of the oldest open intent, at a rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_open_intent: Option<u64>,
     /// Of a decision: `deleted`, `not-deleted` or `unknown`. Of an interrupted one: `absent`, `present` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
+    pub outcome: Option<T>,
     /// The owner of the deleted record, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
+    pub owner: Option<T>,
     /// The SHA-256 of the policy that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<String>,
+    pub policy: Option<T>,
     /// The public key that signs the checkpoints from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public_key: Option<String>,
+    pub public_key: Option<T>,
     /// The id of the request, which its answer has too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub request_id: Option<T>,
     /// The rule that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub rule: Option<T>,
     /// The SHA-256 of the bytes that a repair removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    pub sha256: Option<T>,
     /// The status of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The result of the last delete, as the contract spells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub storage: Option<String>,
+    pub storage: Option<T>,
     /// The subject of the caller, redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub subject: Option<T>,
     /// The table of the resolved database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
+    pub table: Option<T>,
     /// When the event occurred, by the clock of the server.
-    pub time: String,
+    pub time: T,
     /// The version of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub version: Option<T>,
     /// How the policy or a guard violated the contract or a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub violation: Option<String>,
+    pub violation: Option<T>,
 }
 
 /// A guard in an entry.
@@ -154,50 +154,41 @@ pub struct GuardDigest {
 /// A value with its salt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Salted {
+pub struct Salted<T = String> {
     /// 16 random bytes in hexadecimal digits.
-    pub salt: String,
+    pub salt: T,
     /// The value.
-    pub value: String,
+    pub value: T,
 }
 
-/// The bytes of a salt.
-const SALT_BYTES: usize = 16;
-
 impl Salted {
-    fn new(value: &str) -> Result<Self, AuditError> {
-        let mut salt = [0; SALT_BYTES];
-        rand::fill(&mut salt).map_err(|_| AuditError::NoRandomBytes)?;
-        Ok(Self::with_salt(value, salt))
-    }
-
-    fn with_salt(value: &str, salt: [u8; SALT_BYTES]) -> Self {
-        Self { salt: hex(&salt), value: value.to_owned() }
-    }
-
     /// What an entry has in place of the value: the SHA-256 of the digits of the salt and the value.
     #[must_use]
     pub fn digest(&self) -> String {
-        hex(&sha256(&[self.salt.as_bytes(), self.value.as_bytes()]))
+        hex(&digest(self.salt.as_bytes(), &self.value))
     }
+}
+
+fn digest(salt: &[u8], value: &str) -> Hash {
+    sha256(&[salt, value.as_bytes()])
 }
 
 /// The values that an entry redacts. An absent one is not in the entry either, or was erased.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Values {
+pub struct Values<T = String> {
     /// The client address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<Salted>,
+    pub client: Option<Salted<T>>,
     /// The learning id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub learning_id: Option<Salted>,
+    pub learning_id: Option<Salted<T>>,
     /// The owner of the deleted record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<Salted>,
+    pub owner: Option<Salted<T>>,
     /// The subject of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<Salted>,
+    pub subject: Option<Salted<T>>,
 }
 
 impl Values {
@@ -235,26 +226,39 @@ pub(super) struct Line {
     /// The id of the request, if the entry has one.
     pub(super) request_id: Option<String>,
     /// The line, with the line feed at its end.
-    pub(super) text: String,
+    pub(super) text: Vec<u8>,
 }
 
+/// Memory that is reserved for a line, in bytes: enough for most, and small enough for the C library to allocate it
+/// quickly.
+const LINE_CAPACITY: usize = 1000;
+
 impl Line {
-    pub(super) fn new(entry: &Entry, values: &Values) -> Result<Self, AuditError> {
-        let mut text = serde_json::to_string(entry)?;
+    pub(super) fn new<T: AsRef<str>>(entry: &Entry<T>, values: &Values<T>) -> Result<Self, AuditError> {
+        let mut text = Vec::with_capacity(LINE_CAPACITY);
+        json::write_entry(entry, &mut text)?;
         if text.len() > MAX_ENTRY_BYTES {
             return Err(AuditError::EntryTooLong(text.len()));
         }
         // JSON contains no tab, so the first one separates the two.
-        text.push('\t');
-        text.push_str(&serde_json::to_string(values)?);
-        text.push('\n');
-        Ok(Self { kind: entry.event, request_id: entry.request_id.clone(), text })
+        text.push(b'\t');
+        json::write_values(values, &mut text)?;
+        text.push(b'\n');
+        let request_id = entry.request_id.as_ref().map(|id| id.as_ref().to_owned());
+        Ok(Self { kind: entry.event, request_id, text })
     }
 }
 
 impl Entry {
     /// An entry of this kind at this time, without anything else.
     pub(super) fn new(event: Kind) -> Self {
+        Self::at(event, time::format(SystemTime::now()))
+    }
+}
+
+impl<T> Entry<T> {
+    /// An entry of this kind, without anything else.
+    const fn at(event: Kind, time: T) -> Self {
         Self {
             bytes: None,
             client: None,
@@ -279,20 +283,16 @@ impl Entry {
             storage: None,
             subject: None,
             table: None,
-            time: time::format(SystemTime::now()),
+            time,
             version: None,
             violation: None,
         }
     }
+}
 
-    fn set_digests(&mut self, digests: &Digests) {
-        self.policy = Some(digests.policy.to_string());
-        let guard = |(name, digest): &(String, delete_learning::Digest)| GuardDigest {
-            name: name.clone(),
-            sha256: digest.to_string(),
-        };
-        self.guards = digests.guards.iter().map(guard).collect();
-    }
+fn guard_digests(digests: Option<&Digests>) -> Vec<GuardDigest> {
+    let guards = digests.map_or(&[][..], |digests| &digests.guards);
+    guards.iter().map(|(name, digest)| GuardDigest { name: name.clone(), sha256: digest.to_string() }).collect()
 }
 
 /// What the log records of a request, whatever is decided.
@@ -310,90 +310,122 @@ pub struct Request {
     pub learning_id: Option<String>,
 }
 
-/// What the server learns of a record while it deletes it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Found {
-    pub(super) owner: Option<String>,
-    pub(super) learning_type: Option<String>,
+/// The bytes of a salt.
+const SALT_BYTES: usize = 16;
+
+/// A salt of a value and what entries have in place of the value, in hexadecimal digits.
+struct Redaction {
+    salt: [u8; 2 * SALT_BYTES],
+    digest: [u8; 2 * size_of::<Hash>()],
 }
 
-/// The members that all entries of a request have, with their values.
-#[derive(Clone)]
-pub(super) struct RequestEntry {
-    entry: Entry,
-    values: Values,
+impl Redaction {
+    fn new(value: &str, salt: [u8; SALT_BYTES]) -> Self {
+        let salt = hex_digits(&salt);
+        Self { salt, digest: hex_digits(&digest(&salt, value)) }
+    }
+
+    fn salted<'a>(&'a self, value: &'a str) -> Salted<&'a str> {
+        Salted { salt: text(&self.salt), value }
+    }
 }
 
-impl Request {
-    /// The members that all entries of this request have.
-    pub(super) fn prepare(&self) -> Result<RequestEntry, AuditError> {
+/// The text of ASCII characters.
+fn text(characters: &[u8]) -> &str {
+    std::str::from_utf8(characters).unwrap_or_default()
+}
+
+/// What the entries of a request have in place of values. It owns little, because every request makes two lines of it.
+pub(super) struct RedactedRequest {
+    address: String,
+    client: Redaction,
+    learning_id: Option<Redaction>,
+    subject: Option<Redaction>,
+    /// For the owner, which is known once the record is deleted.
+    owner_salt: [u8; SALT_BYTES],
+}
+
+impl RedactedRequest {
+    pub(super) fn new(request: &Request) -> Result<Self, AuditError> {
         // One call for all salts.
-        let mut salts = [[0; SALT_BYTES]; 3];
-        rand::fill(salts.as_flattened_mut()).map_err(|_| AuditError::NoRandomBytes)?;
-        let [client, learning_id, subject] = salts;
-        let values = Values {
-            client: Some(Salted::with_salt(&self.client.to_string(), client)),
-            learning_id: self.learning_id.as_ref().map(|id| Salted::with_salt(id, learning_id)),
-            owner: None,
-            subject: self.caller.subject().map(|name| Salted::with_salt(name, subject)),
-        };
-        let digest = |value: &Option<Salted>| value.as_ref().map(Salted::digest);
-        let entry = Entry {
-            client: digest(&values.client),
-            confined: self.caller.is_confined(),
-            credential: Some(self.caller.credential().as_str().to_owned()),
-            database: self.target.as_ref().map(|target| target.database.clone()),
-            learning_id: digest(&values.learning_id),
-            request_id: Some(self.id.clone()),
-            subject: digest(&values.subject),
-            table: self.target.as_ref().map(|target| target.table.clone()),
-            ..Entry::new(Kind::Intent)
-        };
-        Ok(RequestEntry { entry, values })
-    }
-}
-
-impl RequestEntry {
-    /// The intent to delete the record of this request.
-    pub(super) fn intent(&self, digests: Option<&Digests>) -> Result<Line, AuditError> {
-        let mut entry = self.entry.clone();
-        if let Some(digests) = digests {
-            entry.set_digests(digests);
-        }
-        Line::new(&entry, &self.values)
+        let mut salts = [[0; SALT_BYTES]; 4];
+        getrandom::fill(salts.as_flattened_mut()).map_err(|_| AuditError::NoRandomBytes)?;
+        let [client, learning_id, subject, owner_salt] = salts;
+        let address = request.client.to_string();
+        Ok(Self {
+            client: Redaction::new(&address, client),
+            learning_id: request.learning_id.as_deref().map(|id| Redaction::new(id, learning_id)),
+            subject: request.caller.subject().map(|name| Redaction::new(name, subject)),
+            owner_salt,
+            address,
+        })
     }
 
-    /// The decision on this request.
-    pub(super) fn decision(&self, decision: &Decision, found: &Found) -> Result<Line, AuditError> {
-        let Self { mut entry, mut values } = self.clone();
-        (entry.event, entry.time) = (Kind::Decision, time::format(SystemTime::now()));
-        if let Some(digests) = &decision.digests {
-            entry.set_digests(digests);
-        }
-        entry.denied_by = decision.denied_by().map(str::to_owned);
-        entry.outcome = Some(decision.record.as_str().to_owned());
-        entry.rule = Some(decision.rule().to_owned());
-        entry.status = Some(decision.answer.as_ref().err().map_or(204, |rejection| rejection.status));
-        entry.storage = last_delete(decision).map(str::to_owned);
+    /// The intent to delete the record of the request.
+    pub(super) fn intent(&self, request: &Request, digests: Option<&Digests>) -> Result<Line, AuditError> {
+        let (time, policy) = (time::digits(SystemTime::now()), digests.map(|digests| digests.policy.to_string()));
+        let entry = self.entry(request, Kind::Intent, text(&time));
+        let entry = Entry { guards: guard_digests(digests), policy: policy.as_deref(), ..entry };
+        Line::new(&entry, &self.values(request))
+    }
+
+    /// The decision on the request. `known` is what is known of its record.
+    pub(super) fn decision(
+        &self,
+        request: &Request,
+        decision: &Decision,
+        known: &DeletedRecord,
+    ) -> Result<Line, AuditError> {
+        let digests = decision.digests.as_deref();
+        let (time, policy) = (time::digits(SystemTime::now()), digests.map(|digests| digests.policy.to_string()));
+        let is_deleted = decision.record == RecordOutcome::Deleted;
+        let name = known.owner.as_deref().filter(|_| is_deleted);
+        let owner = name.map(|name| (Redaction::new(name, self.owner_salt), name));
         let error = decision.error.as_ref().filter(|error| !matches!(error, PolicyError::Overloaded));
-        entry.violation = error.map(|error| violation(error).to_owned());
-        if decision.record == RecordOutcome::Deleted {
-            entry.learning_type.clone_from(&found.learning_type);
-            values.owner = owner_of_deleted(decision, found).map(Salted::new).transpose()?;
-            entry.owner = values.owner.as_ref().map(Salted::digest);
-        }
-        Line::new(&entry, &values)
+        let entry = Entry {
+            denied_by: decision.denied_by(),
+            guards: guard_digests(digests),
+            learning_type: known.learning_type.as_deref().filter(|_| is_deleted),
+            outcome: Some(decision.record.as_str()),
+            owner: owner.as_ref().map(|(redaction, _)| text(&redaction.digest)),
+            policy: policy.as_deref(),
+            rule: Some(decision.rule()),
+            status: Some(decision.answer.as_ref().err().map_or(204, |rejection| rejection.status)),
+            storage: last_delete(decision),
+            violation: error.map(PolicyError::kind),
+            ..self.entry(request, Kind::Decision, text(&time))
+        };
+        let owner = owner.as_ref().map(|(redaction, name)| redaction.salted(name));
+        Line::new(&entry, &Values { owner, ..self.values(request) })
     }
-}
 
-/// The owner of the record that was deleted, if it is known: the one that the delete required, or the one that was read.
-fn owner_of_deleted<'a>(decision: &'a Decision, found: &'a Found) -> Option<&'a str> {
-    let required = decision.calls.iter().chain(decision.guards.iter().flat_map(|guard| &guard.calls));
-    let mut required = required.filter_map(|call| match call {
-        HostCall::Delete { condition: Condition::OwnedBy(owner), result: Some(Ok(Outcome::Deleted)) } => Some(&**owner),
-        _ => None,
-    });
-    required.next_back().or(found.owner.as_deref())
+    /// The members that all entries of the request have.
+    fn entry<'a>(&'a self, request: &'a Request, event: Kind, time: &'a str) -> Entry<&'a str> {
+        Entry {
+            client: Some(text(&self.client.digest)),
+            confined: request.caller.is_confined(),
+            credential: Some(request.caller.credential().as_str()),
+            database: request.target.as_ref().map(|target| target.database.as_str()),
+            learning_id: self.learning_id.as_ref().map(|redaction| text(&redaction.digest)),
+            request_id: Some(&request.id),
+            subject: self.subject.as_ref().map(|redaction| text(&redaction.digest)),
+            table: request.target.as_ref().map(|target| target.table.as_str()),
+            ..Entry::at(event, time)
+        }
+    }
+
+    /// The values that all entries of the request redact.
+    fn values<'a>(&'a self, request: &'a Request) -> Values<&'a str> {
+        let salted = |redaction: &'a Option<Redaction>, value: Option<&'a str>| {
+            redaction.as_ref().zip(value).map(|(redaction, value)| redaction.salted(value))
+        };
+        Values {
+            client: Some(self.client.salted(&self.address)),
+            learning_id: salted(&self.learning_id, request.learning_id.as_deref()),
+            owner: None,
+            subject: salted(&self.subject, request.caller.subject()),
+        }
+    }
 }
 
 /// The result of the last delete that reached the storage.
@@ -407,32 +439,20 @@ fn last_delete(decision: &Decision) -> Option<&'static str> {
     })
 }
 
-/// The name of a violation. A text of the error could contain what a policy wrote.
-const fn violation(error: &PolicyError) -> &'static str {
-    match error {
-        PolicyError::Trapped(_) => "trapped",
-        PolicyError::ExecutionTimeout => "execution-timeout",
-        PolicyError::CpuTimeLimit => "cpu-time-limit",
-        PolicyError::TooManyCalls => "too-many-calls",
-        PolicyError::TooManyBytes => "too-many-bytes",
-        PolicyError::Exited(_) => "exited",
-        PolicyError::ExceedsLimits => "exceeds-limits",
-        PolicyError::FalseSuccess => "false-success",
-        PolicyError::RejectedAfterDeletion { .. } => "rejected-after-deletion",
-        PolicyError::InvalidRejection { .. } => "invalid-rejection",
-        PolicyError::GuardViolation { .. } => "guard-violation",
-        PolicyError::Guard { error, .. } => violation(error),
-        PolicyError::Sandbox(_) | PolicyError::Overloaded => "sandbox",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Entry, Kind, Line, Salted, Values};
+pub(super) mod tests {
+    use super::{CallerSummary, Entry, Kind, Line, RedactedRequest, Request, Salted, Values};
+    use delete_learning::storage::DeletedRecord;
+    use delete_learning::{
+        Caller, Condition, Credential, Decision, Digest, Digests, HostCall, IdentityError, IdentityErrorKind, Outcome,
+        PolicyError, RecordOutcome, StorageError, StorageErrorKind,
+    };
     use serde_json::Value;
     use std::collections::BTreeMap;
+    use std::net::IpAddr;
 
-    fn full() -> Entry {
+    /// An entry with every member.
+    pub(in crate::audit) fn full() -> Entry {
         let text = || Some("ü\"\u{7f}\u{1}\n".to_owned());
         Entry {
             bytes: Some(1),
@@ -476,16 +496,151 @@ mod tests {
 
     #[test]
     fn line_contains_one_tab_and_one_line_feed() {
-        let values = Values { subject: Some(Salted::new("a\tb\nc").expect("a salt")), ..Values::default() };
+        let values =
+            Values { subject: Some(Salted { salt: "0".repeat(32), value: "a\tb\nc".to_owned() }), ..Values::default() };
         let line = Line::new(&full(), &values).expect("a line").text;
-        assert_eq!((line.matches('\t').count(), line.matches('\n').count()), (1, 1));
-        assert!(line.ends_with('\n'));
+        let count = |separator: u8| line.iter().filter(|byte| **byte == separator).count();
+        assert_eq!((count(b'\t'), count(b'\n')), (1, 1));
+        assert!(line.ends_with(b"\n"));
     }
 
     #[test]
     fn equal_values_have_different_digests() {
-        let [a, b] = [(); 2].map(|()| Salted::new("alice").expect("a salt"));
-        assert_ne!(a.digest(), b.digest());
-        assert_eq!(a.digest(), a.clone().digest());
+        let error =
+            IdentityError { kind: IdentityErrorKind::Missing, credential: Credential::None, message: String::new() };
+        let request = Request {
+            id: "a".to_owned(),
+            client: [127, 0, 0, 1].into(),
+            caller: CallerSummary::new(&Err(error)),
+            target: None,
+            learning_id: Some("127.0.0.1".to_owned()),
+        };
+        let [a, b] = [(); 2].map(|()| RedactedRequest::new(&request).expect("salts"));
+        let line = a.intent(&request, None).expect("a line").text;
+        let (a, values) = parse(&line);
+        assert_ne!(a.client.as_deref(), Some(super::text(&b.client.digest)));
+        assert_ne!(a.client, a.learning_id);
+        assert_eq!(values.mismatch(&a), None);
+        assert_eq!(values.client.expect("an address").value, "127.0.0.1");
+    }
+
+    fn parse(line: &[u8]) -> (Entry, Values) {
+        let (entry, values) = line.split_at(line.iter().position(|byte| *byte == b'\t').expect("a tab"));
+        (serde_json::from_slice(entry).expect("an entry"), serde_json::from_slice(values).expect("values"))
+    }
+
+    fn decision(calls: Vec<HostCall>, error: Option<PolicyError>) -> Entry {
+        let (client, caller) = (IpAddr::from([127, 0, 0, 1]), CallerSummary::new(&Err(no_caller())));
+        let request = Request { id: "r".to_owned(), client, caller, target: None, learning_id: None };
+        let decision = Decision {
+            answer: Ok(()),
+            record: RecordOutcome::Unknown,
+            calls,
+            guards: Vec::new(),
+            error,
+            output: None,
+            digests: None,
+        };
+        let redacted = RedactedRequest::new(&request).expect("random bytes");
+        let line = redacted.decision(&request, &decision, &DeletedRecord::default()).expect("a line").text;
+        parse(&line).0
+    }
+
+    fn no_caller() -> IdentityError {
+        IdentityError::new(IdentityErrorKind::Missing, Credential::Jwt, "no Authorization header")
+    }
+
+    #[test]
+    fn violation_of_a_policy_or_a_guard_is_recorded_by_its_name() {
+        let of_guard = |error| PolicyError::Guard { name: "g".to_owned(), error: Box::new(error) };
+        for (error, name) in [
+            (None, None),
+            (Some(PolicyError::Overloaded), None),
+            (Some(PolicyError::FalseSuccess), Some("false-success")),
+            (Some(PolicyError::CpuTimeLimit), Some("cpu-time-limit")),
+            (Some(of_guard(PolicyError::TooManyCalls)), Some("too-many-calls")),
+        ] {
+            assert_eq!(decision(Vec::new(), error).violation.as_deref(), name);
+        }
+    }
+
+    #[test]
+    fn last_delete_is_recorded_as_the_storage_answered_it() {
+        let delete = |result| HostCall::Delete { condition: Condition::Any, result };
+        let unavailable = StorageError::new(StorageErrorKind::Unavailable, "down");
+        for (result, name) in [
+            (Some(Ok(Outcome::Absent)), "absent"),
+            (Some(Err(unavailable)), "unavailable"),
+            // The policy was stopped before the storage answered.
+            (None, "outcome-unknown"),
+        ] {
+            let calls = vec![delete(Some(Ok(Outcome::Deleted))), delete(result), HostCall::Current];
+            assert_eq!(decision(calls, None).storage.as_deref(), Some(name));
+        }
+        assert_eq!(decision(vec![HostCall::Current], None).storage, None);
+    }
+
+    #[test]
+    fn kind_has_the_name_that_entries_have() {
+        use Kind::{Decision, Dropped, Intent, Interrupted, Repaired, Rotated, Started, Stopped};
+        for kind in [Started, Stopped, Rotated, Repaired, Intent, Decision, Interrupted, Dropped] {
+            assert_eq!(serde_json::to_value(kind).expect("JSON"), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn value_that_an_entry_has_and_a_line_has_not_was_erased() {
+        let salted = || Some(Salted { salt: "00".repeat(16), value: "x".to_owned() });
+        let all = || Values { client: salted(), learning_id: salted(), owner: salted(), subject: salted() };
+        let redacted = Entry { owner: Some("x".to_owned()), ..full() };
+        assert!(!all().is_erased(&redacted) && !Values::default().is_erased(&Entry::new(Kind::Decision)));
+        assert!(!all().is_erased(&Entry::new(Kind::Decision)));
+        for erased in [
+            Values { client: None, ..all() },
+            Values { learning_id: None, ..all() },
+            Values { owner: None, ..all() },
+            Values { subject: None, ..all() },
+        ] {
+            assert!(erased.is_erased(&redacted), "{erased:?}");
+        }
+    }
+
+    #[test]
+    fn intent_states_how_its_caller_authenticated() {
+        let caller = Caller {
+            credential: Credential::ServiceAccount,
+            subject: Some("sa:bot".to_owned()),
+            scopes: Vec::new(),
+            scopes_optional: false,
+            all_owners: false,
+            admin_scope: "admin".to_owned(),
+        };
+        let (client, caller) = (IpAddr::from([127, 0, 0, 1]), CallerSummary::new(&Ok(caller)));
+        let request = Request { id: "r".to_owned(), client, caller, target: None, learning_id: Some("a".to_owned()) };
+        let line = RedactedRequest::new(&request).expect("random bytes").intent(&request, None).expect("a line").text;
+        let (entry, values) = parse(&line);
+        assert_eq!(
+            (entry.credential.as_deref(), entry.confined),
+            (Some(Credential::ServiceAccount.as_str()), Some(true))
+        );
+        let value = |salted: Option<Salted>| salted.map(|salted| salted.value);
+        assert_eq!(value(values.subject).as_deref(), Some("sa:bot"));
+        assert_eq!(
+            (value(values.client).as_deref(), value(values.learning_id).as_deref()),
+            (Some("127.0.0.1"), Some("a"))
+        );
+    }
+
+    #[test]
+    fn intent_names_the_components_that_decide() {
+        let (client, caller) = (IpAddr::from([127, 0, 0, 1]), CallerSummary::new(&Err(no_caller())));
+        let request = Request { id: "r".to_owned(), client, caller, target: None, learning_id: None };
+        let [policy, guard] = [Digest::of(b"policy"), Digest::of(b"guard")];
+        let digests = Digests { policy, guards: vec![("hold".to_owned(), guard)] };
+        let redacted = RedactedRequest::new(&request).expect("random bytes");
+        let (entry, _) = parse(&redacted.intent(&request, Some(&digests)).expect("a line").text);
+        assert_eq!(entry.policy, Some(policy.to_string()));
+        let guards: Vec<_> = entry.guards.into_iter().map(|guard| (guard.name, guard.sha256)).collect();
+        assert_eq!(guards, [("hold".to_owned(), guard.to_string())]);
     }
 }

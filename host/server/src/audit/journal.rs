@@ -5,7 +5,6 @@
 
 use super::error::AuditError;
 use super::event::{Entry, Values};
-use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -255,8 +254,8 @@ pub(super) struct Journal {
     max_bytes: u64,
     /// Whether bytes follow that are neither part of the journal nor zeros, because a write failed.
     must_truncate: bool,
-    /// Groups of lines that are not on disk yet for certain, with the offsets of their ends.
-    unsynced: VecDeque<(u64, Vec<u8>)>,
+    /// The end of the journal that is not on disk yet for certain.
+    unsynced: Vec<u8>,
     progress: Arc<SyncProgress>,
 }
 
@@ -321,7 +320,7 @@ impl Journal {
             allocated: length,
             max_bytes,
             must_truncate: false,
-            unsynced: VecDeque::new(),
+            unsynced: Vec::new(),
             progress: Arc::default(),
         })
     }
@@ -341,12 +340,6 @@ impl Journal {
         SystemTime::now().duration_since(self.created).unwrap_or_default()
     }
 
-    /// Whether everything is on disk.
-    pub(super) fn is_synced(&mut self) -> bool {
-        self.forget_synced();
-        self.unsynced.is_empty()
-    }
-
     /// Appends lines. If that fails, none of them is part of the journal.
     pub(super) fn append(&mut self, lines: &[u8], count: u64) -> Result<(), AuditError> {
         self.check_path()?;
@@ -361,7 +354,7 @@ impl Journal {
         self.length += lines.len() as u64;
         self.allocated = self.allocated.max(self.length);
         self.next += count;
-        self.unsynced.push_back((self.length, lines.to_vec()));
+        self.unsynced.extend_from_slice(lines);
         Ok(())
     }
 
@@ -376,9 +369,7 @@ impl Journal {
     fn repeat_unsynced(&mut self) -> Result<(), AuditError> {
         self.forget_synced();
         if self.progress.has_failed.load(Ordering::Acquire) {
-            for (end, lines) in &self.unsynced {
-                self.write(end - lines.len() as u64, lines)?;
-            }
+            self.write(self.length - self.unsynced.len() as u64, &self.unsynced)?;
             self.progress.has_failed.store(false, Ordering::Release);
         }
         Ok(())
@@ -386,9 +377,8 @@ impl Journal {
 
     fn forget_synced(&mut self) {
         let synced = self.progress.synced.load(Ordering::Acquire);
-        while self.unsynced.front().is_some_and(|(end, _)| *end <= synced) {
-            self.unsynced.pop_front();
-        }
+        let rest = usize::try_from(self.length.saturating_sub(synced)).unwrap_or(usize::MAX);
+        self.unsynced.drain(..self.unsynced.len().saturating_sub(rest));
     }
 
     /// Adds zeros to the file if it is shorter than `needed`. If there is no space, the file grows with each append.
@@ -495,4 +485,141 @@ impl Journal {
 pub(super) fn sync_directory(directory: &Path) -> Result<(), AuditError> {
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(|source| AuditError::io("sync", directory, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AuditError, DIRECTORY, Journal, JournalReader, Next};
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+    use tempfile::TempDir;
+
+    const MAX_BYTES: u64 = 1_000_000;
+
+    fn open() -> (TempDir, Journal) {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join(DIRECTORY)).expect("a directory");
+        let journal = Journal::open(directory.path(), None, 0, MAX_BYTES).expect("a journal");
+        (directory, journal)
+    }
+
+    /// The indexes and the entries of all lines from this one on.
+    fn read(mut reader: JournalReader) -> Vec<(u64, String)> {
+        let mut lines = Vec::new();
+        loop {
+            match reader.next_line().expect("it can be read") {
+                Next::Line(line) => lines.push((line.index, String::from_utf8_lossy(line.entry).into_owned())),
+                Next::End => return lines,
+                Next::Malformed { .. } | Next::Incomplete { .. } | Next::Gap { .. } => panic!("a defect: {lines:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_behind_the_journal_are_no_part_of_it() {
+        let (directory, mut journal) = open();
+        journal.append(b"a\t{}\n", 1).expect("appended");
+        journal.append(b"b\t{}\nc\t{}\n", 2).expect("appended");
+        assert_eq!((journal.next(), journal.length()), (3, 15));
+        let path = journal.segment.path.clone();
+        let bytes = fs::read(&path).expect("the file");
+        assert!(bytes.len() > 15 && bytes.len() as u64 <= MAX_BYTES && bytes.iter().skip(15).all(|byte| *byte == 0));
+        let lines = ["a", "b", "c"].map(str::to_owned);
+        let expected: Vec<(u64, String)> = (0..).zip(lines).collect();
+        assert_eq!(read(JournalReader::open(directory.path(), 0).expect("a reader")), expected);
+        journal.finish().expect("the zeros are removed");
+        assert_eq!(fs::read(&path).expect("the file"), b"a\t{}\nb\t{}\nc\t{}\n");
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(journal.age() >= Duration::from_millis(20));
+        // What is appended afterwards follows the journal.
+        journal.append(b"d\t{}\n", 1).expect("appended");
+        assert_eq!(read(JournalReader::open(directory.path(), 2).expect("a reader")).len(), 2);
+    }
+
+    #[test]
+    fn file_never_grows_beyond_its_limit_unless_its_lines_do() {
+        let (_directory, mut journal) = open();
+        let line = |bytes: usize| [vec![b'x'; bytes - 4], b"\t{}\n".to_vec()].concat();
+        let length = |journal: &Journal| fs::metadata(&journal.segment.path).expect("the file").len();
+        journal.append(&line(999_000), 1).expect("appended");
+        assert_eq!(length(&journal), MAX_BYTES);
+        journal.append(&line(1_000), 1).expect("appended");
+        assert_eq!((length(&journal), journal.length()), (MAX_BYTES, MAX_BYTES));
+        journal.append(&line(1_000), 1).expect("appended");
+        assert_eq!((length(&journal), journal.length()), (MAX_BYTES + 1_000, MAX_BYTES + 1_000));
+    }
+
+    #[test]
+    fn zeros_are_added_in_pieces_of_one_size() {
+        let (directory, _) = open();
+        let mut journal = Journal::open(directory.path(), None, 0, 100_000_000).expect("a journal");
+        journal.append(b"a\t{}\n", 1).expect("appended");
+        let length = || fs::metadata(&journal.segment.path).expect("the file").len();
+        assert_eq!(length(), 5 + super::ALLOCATED_BYTES);
+    }
+
+    #[test]
+    fn reader_continues_in_the_next_file() {
+        let (directory, mut journal) = open();
+        journal.append(b"a\t{}\nb\t{}\n", 2).expect("appended");
+        journal.rotate(b"r\t{}\n").expect("a new file");
+        journal.append(b"c\t{}\n", 1).expect("appended");
+        assert_eq!((journal.next(), journal.length()), (4, 10));
+        let all: Vec<(u64, String)> = (0..).zip(["a", "b", "r", "c"].map(str::to_owned)).collect();
+        for index in 0..=4 {
+            let reader = JournalReader::open(directory.path(), index).expect("a reader");
+            assert_eq!((reader.index(), reader.position().is_none()), (index, [0, 2].contains(&index)), "{index}");
+            assert_eq!(read(reader), all[usize::try_from(index).expect("small")..], "{index}");
+        }
+        let mut reader = JournalReader::open(directory.path(), 0).expect("a reader");
+        assert!(!reader.is_in_last_file());
+        for index in 0..4 {
+            assert!(matches!(reader.next_line(), Ok(Next::Line(line)) if line.index == index));
+            assert_eq!(reader.is_in_last_file(), index >= 2, "{index}");
+            let position = reader.position().expect("a position");
+            let rest = read(JournalReader::open_at(directory.path(), &position).expect("a reader"));
+            assert_eq!(rest, all[usize::try_from(index + 1).expect("small")..], "{index}");
+        }
+    }
+
+    #[test]
+    fn file_that_was_replaced_by_another_is_not_continued() {
+        let (_directory, mut journal) = open();
+        journal.append(b"first\t{}\n", 1).expect("appended");
+        let path = journal.segment.path.clone();
+        let other = path.with_extension("other");
+        let replace = |bytes: &[u8]| {
+            fs::write(&other, bytes).and_then(|()| fs::rename(&other, &path)).expect("replaced");
+        };
+        replace(b"first\t{}\n and the rest of a copy");
+        journal.append(b"second\t{}\n", 1).expect("a copy is continued");
+        assert!(fs::read(&path).expect("the file").starts_with(b"first\t{}\nsecond\t{}\n"));
+        for bytes in [&b"First\t{}\nsecond\t{}\n"[..], b"first\t{}\nsecond\t{}!", b""] {
+            replace(bytes);
+            let appended = journal.append(b"third\t{}\n", 1);
+            assert!(matches!(appended, Err(AuditError::Replaced { .. })), "{appended:?}");
+        }
+        assert_eq!(journal.next(), 2);
+    }
+
+    #[test]
+    fn lines_whose_sync_failed_are_written_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join(DIRECTORY)).expect("a directory");
+        let mut journal = Journal::open(directory.path(), None, 0, 1_000_000).expect("a journal");
+        journal.append(b"on disk\n", 1).expect("appended");
+        journal.sync_request().and_then(|request| request.execute()).expect("synced");
+        for line in [&b"first\n"[..], b"second\n"] {
+            journal.append(line, 1).expect("appended");
+        }
+        // The operating system reports that it could not write the file, and forgets what it could not write.
+        journal.progress.has_failed.store(true, Ordering::Release);
+        let file = fs::OpenOptions::new().write(true).open(&journal.segment.path).expect("the file");
+        file.write_all_at(&[0; 21], 0).expect("overwritten");
+        journal.sync_request().and_then(|request| request.execute()).expect("synced");
+        let bytes = fs::read(&journal.segment.path).expect("the file");
+        assert_eq!(&bytes[..21], b"\0\0\0\0\0\0\0\0first\nsecond\n", "what was on disk is not written again");
+    }
 }

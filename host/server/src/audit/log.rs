@@ -1,89 +1,160 @@
-//! The open audit log: requests pass lines to one thread, which writes all that wait with one write. Another thread waits for
-//! the disk, so that lines which need not be on disk do not wait for those that must.
+//! The open audit log. A request queues its intent in memory. A storage that is about to delete writes all queued lines and
+//! waits for the disk, on a thread that can block. The decision is queued too, and the task of a request writes it, which needs
+//! no other thread: the file has zeros at its end, so a write copies lines to the memory of the operating system.
+//!
+//! Locks are acquired in the order `disk`, `appender`, `queue`. Nobody waits for the disk while holding `appender`, except to
+//! begin a new file of the journal.
 
+use super::appender::Appender;
 use super::config::AuditConfig;
 use super::error::AuditError;
-use super::event::{Entry, Kind, Line, Values};
-use super::journal::{Journal, SyncRequest};
-use super::publisher::Publisher;
+use super::event::Line;
+use super::maintenance::Maintenance;
+use super::queued_line::QueuedLine;
+use super::refusals::Refusals;
 use super::start::{self, OpenIntent};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use crate::telemetry::metrics::AuditState;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
-/// How often the thread looks for what nobody waits for. Less than the second in which refusals are written.
-const TICK: Duration = Duration::from_millis(500);
-
-/// The longest time until decisions are on disk. A power failure before loses only what the intents replace.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How often the number of dropped decisions is recorded while more are dropped.
-const DROPPED_INTERVAL: Duration = Duration::from_mins(1);
-
-/// Pause after a new file of the journal could not be begun.
-const ROTATION_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The least bytes that a decision occupies.
-const MIN_LINE_BYTES: u64 = 512;
-
-/// A line that a request waits for, or the end of the log.
-enum Command {
-    /// To be on disk before the reply.
-    Synced(Line, Reply),
-    /// To be written before the reply.
-    Written(Line, Reply),
-    Close(Reply),
-}
-
-type Reply = oneshot::Sender<Result<(), AuditError>>;
-
+/// Lines that are not in the journal yet.
 #[derive(Default)]
-struct Queue {
-    commands: Vec<Command>,
+pub(super) struct Queue {
+    /// Lines that requests wait for, which the next append writes.
+    pub(super) awaited: Vec<Arc<QueuedLine>>,
     /// Lines that nobody waits for.
-    waiting: Vec<Line>,
-    /// Whether the thread waits to be notified.
-    is_waiting: bool,
-    is_closed: bool,
+    pub(super) unawaited: Vec<Line>,
+    /// Whether a new file of the journal is to be begun.
+    pub(super) is_rotation_due: bool,
+    pub(super) is_closed: bool,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    /// The bytes that decisions without an intent can still occupy in this file of the journal.
-    refusal_bytes: AtomicU64,
-    max_refusal_bytes: u64,
-    /// Decisions that were not recorded and are not in an entry yet.
-    dropped: AtomicU64,
-    /// Whether the last write or sync failed.
-    is_failing: AtomicBool,
+/// What requests and the threads of the log share.
+pub(super) struct Shared {
+    pub(super) queue: Mutex<Queue>,
+    /// Wakes the thread of [`Maintenance`].
+    pub(super) wake: Condvar,
+    /// Of tokio, so that a task which waits for it does not block its thread.
+    pub(super) appender: tokio::sync::Mutex<Appender>,
+    /// Held by the one that waits for the disk: its sync includes what the others wait for.
+    pub(super) disk: Mutex<()>,
+    /// The number of entries in the journal.
+    pub(super) appended: AtomicU64,
+    /// The number of entries that are on disk.
+    pub(super) synced: AtomicU64,
+    pub(super) refusals: Refusals,
+    /// The operations whose last attempt failed.
+    failing: AtomicU8,
 }
+
+/// Operations on the journal, as bits.
+const WRITE: u8 = 1;
+const SYNC: u8 = 2;
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         // A panic while it is locked cannot leave the queue incomplete.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves the space of a decision without an intent. Half of the space is for callers that authenticated.
-    fn try_reserve(&self, bytes: u64, is_anonymous: bool) -> bool {
-        let reserved = if is_anonymous { self.max_refusal_bytes / 2 } else { 0 };
-        let reserve = |left: u64| left.checked_sub(bytes).filter(|left| *left >= reserved);
-        self.refusal_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve).is_ok()
+    /// Whether the entries before `size` are on disk.
+    pub(super) fn is_synced(&self, size: u64) -> bool {
+        self.synced.load(Ordering::Acquire) >= size
     }
 
-    /// Logs that writing began to fail or succeeds again.
-    fn report(&self, result: &Result<(), AuditError>) {
-        let was_failing = self.is_failing.swap(result.is_err(), Ordering::Relaxed);
-        match result {
-            Err(error) if !was_failing => {
-                tracing::error!(%error, "the audit log cannot be written; deletions are refused")
+    /// Appends the lines that requests wait for, and these. If it fails, none of them is in the journal.
+    pub(super) fn append(&self, appender: &mut Appender, lines: &[Line]) -> Result<(), AuditError> {
+        let awaited = {
+            let mut queue = self.queue();
+            if queue.is_closed {
+                return Err(AuditError::Closed);
             }
-            Ok(()) if was_failing => tracing::info!("the audit log can be written again"),
+            std::mem::take(&mut queue.awaited)
+        };
+        self.append_to(appender, &awaited, lines)
+    }
+
+    pub(super) fn append_to(
+        &self,
+        appender: &mut Appender,
+        awaited: &[Arc<QueuedLine>],
+        lines: &[Line],
+    ) -> Result<(), AuditError> {
+        if awaited.is_empty() && lines.is_empty() {
+            return Ok(());
+        }
+        let result = appender.append(awaited.iter().map(|queued| queued.line()).chain(lines));
+        self.report(WRITE, &result);
+        match &result {
+            Ok(first) => (*first..).zip(awaited).for_each(|(index, queued)| queued.set_written(index)),
+            Err(error) => awaited.iter().for_each(|queued| queued.set_refused(error)),
+        }
+        result?;
+        self.appended.store(appender.next(), Ordering::Release);
+        if appender.is_full() {
+            self.request_rotation();
+        }
+        Ok(())
+    }
+
+    fn request_rotation(&self) {
+        let mut queue = self.queue();
+        if !std::mem::replace(&mut queue.is_rotation_due, true) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Writes the queued lines, and waits until as many entries are on disk as `size` returns, which returns nothing as long as
+    /// the intent that is waited for is queued. Blocks the thread.
+    pub(super) fn sync(&self, size: impl Fn() -> Option<Result<u64, AuditError>>) -> Result<(), AuditError> {
+        let _disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        // The sync of another can have included it.
+        if matches!(size(), Some(Ok(size)) if self.is_synced(size)) {
+            return Ok(());
+        }
+        let (request, appended) = {
+            let mut appender = self.appender.blocking_lock();
+            // If it fails, so does every line that it was to write.
+            let _ = self.append(&mut appender, &[]);
+            match size() {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error),
+                None => return Err(AuditError::Closed),
+            }
+            let request = appender.sync_request().map_err(|error| AuditError::NotSynced(error.to_string()))?;
+            (request, appender.next())
+        };
+        let result = request.execute();
+        self.report(SYNC, &result);
+        result.map_err(|error| AuditError::NotSynced(error.to_string()))?;
+        self.synced.fetch_max(appended, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Everything is on disk: a new file of the journal was begun.
+    pub(super) fn set_all_synced(&self, entries: u64) {
+        self.appended.store(entries, Ordering::Release);
+        self.synced.store(entries, Ordering::Release);
+        self.report(SYNC, &Ok(()));
+    }
+
+    /// Whether the last write or the last sync failed.
+    fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed) != 0
+    }
+
+    /// Logs that the log began to fail or works again.
+    fn report<T>(&self, operation: u8, result: &Result<T, AuditError>) {
+        match result {
+            Err(error) if self.failing.fetch_or(operation, Ordering::Relaxed) == 0 => {
+                tracing::error!(%error, "the audit log cannot be written; deletions are refused");
+            }
+            Ok(_) if self.is_failing() && self.failing.fetch_and(!operation, Ordering::Relaxed) == operation => {
+                tracing::info!("the audit log can be written again");
+            }
             _ => {}
         }
     }
@@ -92,7 +163,9 @@ impl Shared {
 /// The audit log of a server. Dropping it writes what waits and ends the threads.
 pub struct AuditLog {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<Result<(), AuditError>>>>,
+    /// The size up to which checkpoints are written and published.
+    published: Arc<AtomicU64>,
 }
 
 impl AuditLog {
@@ -102,358 +175,148 @@ impl AuditLog {
     /// [`AuditError`] if the log cannot be written, another server uses it, or it does not match its checkpoint.
     pub fn open(config: &AuditConfig) -> Result<(Self, Vec<OpenIntent>), AuditError> {
         let started = start::open(config)?;
+        let mut appender = Appender::new(started.journal, config.max_segment_bytes, &started.open_intents);
+        appender.append_entries(&started.lines)?;
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
-            refusal_bytes: AtomicU64::new(config.max_refusal_bytes),
-            max_refusal_bytes: config.max_refusal_bytes,
-            dropped: AtomicU64::new(0),
-            is_failing: AtomicBool::new(false),
+            appended: AtomicU64::new(appender.next()),
+            // That of what was found is certain, and of what was appended not.
+            synced: AtomicU64::new(appender.next().saturating_sub(started.lines.len() as u64)),
+            appender: tokio::sync::Mutex::new(appender),
+            disk: Mutex::default(),
+            refusals: Refusals::new(config.max_refusal_bytes),
+            failing: AtomicU8::new(0),
         });
-        let (syncs, requested_syncs) = mpsc::channel();
-        let for_syncs = Arc::clone(&shared);
-        let syncing = spawn("audit-sync", move || sync_repeatedly(&for_syncs, &requested_syncs))?;
         // One size waits; the thread takes the latest.
         let (sizes, requested) = mpsc::sync_channel(1);
         let publisher = started.publisher;
-        let done = publisher.done();
-        let publishing = spawn("audit-publisher", move || Publisher::run(publisher, &requested))?;
-        let mut writer = Writer {
-            config: config.clone(),
-            shared: Arc::clone(&shared),
-            journal: started.journal,
-            open: started.open_intents.iter().map(|intent| (intent.request_id.clone(), intent.index)).collect(),
-            waiting: Vec::new(),
-            syncs,
-            sizes,
-            done,
-            last_checkpoint: Instant::now(),
-            last_sync: Instant::now(),
-            last_dropped: Instant::now(),
-            rotation_failed: None,
-            _lock: started.lock,
-        };
-        writer.append_own(&started.lines)?;
-        let writing = spawn("audit-writer", move || writer.run())?;
-        Ok((Self { shared, threads: Mutex::new(vec![writing, syncing, publishing]) }, started.open_intents))
+        let published = publisher.done();
+        let publishing = spawn("audit-publisher", move || {
+            publisher.run(&requested);
+            Ok(())
+        })?;
+        let maintenance = Maintenance::new(config, &shared, sizes, Arc::clone(&published), started.lock);
+        let maintaining = spawn("audit-maintenance", move || maintenance.run())?;
+        let threads = Mutex::new(vec![maintaining, publishing]);
+        Ok((Self { shared, threads, published }, started.open_intents))
     }
 
-    /// Writes a line and waits until it is on disk.
-    pub(super) async fn write_synced(&self, line: Line) -> Result<(), AuditError> {
-        self.send(|reply| Command::Synced(line, reply)).await
+    /// Whether the log cannot be written at the moment, so that deletions are refused.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.shared.is_failing()
     }
 
-    /// Writes a line and waits until the operating system has it.
+    /// The state of the log, for the metrics.
+    #[must_use]
+    pub fn state(&self) -> AuditState {
+        // In this order, because entries are appended, then synced, then published.
+        let published = self.published.load(Ordering::Relaxed);
+        let synced = self.shared.synced.load(Ordering::Relaxed);
+        let entries = self.shared.appended.load(Ordering::Relaxed);
+        AuditState {
+            entries,
+            unsynced: entries.saturating_sub(synced),
+            unpublished: entries.saturating_sub(published),
+            dropped: self.shared.refusals.total_dropped(),
+            is_failing: self.is_failing(),
+        }
+    }
+
+    /// Queues a line. Waiting for it writes it.
+    pub(super) fn queue(&self, line: Line) -> Result<Arc<QueuedLine>, AuditError> {
+        let queued = Arc::new(QueuedLine::new(&self.shared, line));
+        let mut queue = self.shared.queue();
+        if queue.is_closed {
+            return Err(AuditError::Closed);
+        }
+        queue.awaited.push(Arc::clone(&queued));
+        Ok(queued)
+    }
+
+    /// Writes a line and waits until the operating system has it. It is on disk within a second.
     pub(super) async fn write(&self, line: Line) -> Result<(), AuditError> {
-        self.send(|reply| Command::Written(line, reply)).await
+        self.queue(line)?.write().await
     }
 
     /// Writes a decision without an intent within a second, unless such decisions have used up their space.
     pub(super) fn write_later(&self, is_anonymous: bool, line: impl FnOnce() -> Result<Line, AuditError>) {
-        if self.shared.try_reserve(MIN_LINE_BYTES, is_anonymous)
-            && let Ok(line) = line()
-        {
-            let further = (line.text.len() as u64).saturating_sub(MIN_LINE_BYTES);
-            if self.shared.try_reserve(further, is_anonymous) {
-                self.shared.lock().waiting.push(line);
-                return;
-            }
+        if let Some(line) = self.shared.refusals.admit(is_anonymous, line) {
+            self.shared.queue().unawaited.push(line);
         }
-        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Writes a decision as soon as the log can be written again. Until then its intent is open.
     pub(super) fn write_late(&self, line: Line) {
-        self.shared.lock().waiting.push(line);
+        self.shared.queue().unawaited.push(line);
     }
 
     /// Writes what waits, a last entry and a last checkpoint. Then nothing more is written.
     pub async fn close(&self) {
-        if let Err(error) = self.send(Command::Close).await {
+        self.request_close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let join = |thread: JoinHandle<_>| thread.join().unwrap_or(Err(AuditError::Closed));
+        // Both are waited for, also if one failed.
+        let joined = spawn_blocking(move || threads.into_iter().map(join).collect::<Vec<_>>()).await;
+        let result: Result<(), _> = joined.map_or(Err(AuditError::Closed), |results| results.into_iter().collect());
+        if let Err(error) = result {
             tracing::error!(%error, "the audit log was not closed completely; the next start closes what is open");
         }
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let joined = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let _ = joined.await;
     }
 
-    async fn send(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), AuditError> {
-        let (reply, receive) = oneshot::channel();
-        {
-            let mut queue = self.shared.lock();
-            if queue.is_closed {
-                return Err(AuditError::Closed);
-            }
-            queue.commands.push(command(reply));
-            if queue.is_waiting {
-                self.shared.wake.notify_one();
-            }
-        }
-        receive.await.unwrap_or(Err(AuditError::Closed))
+    fn request_close(&self) {
+        self.shared.queue().is_closed = true;
+        self.shared.wake.notify_one();
     }
 }
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
-        self.shared.lock().is_closed = true;
-        self.shared.wake.notify_one();
+        self.request_close();
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, AuditError> {
+fn spawn(
+    name: &str,
+    run: impl FnOnce() -> Result<(), AuditError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), AuditError>>, AuditError> {
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(AuditError::Thread)
 }
 
-/// What is to be on disk, and who waits for it.
-struct SyncJob {
-    request: SyncRequest,
-    replies: Vec<Reply>,
-    writer: Option<Sender<Result<(), AuditError>>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::{AuditConfig, AuditLog, Line};
+    use crate::audit::event::{Entry, Kind, Values};
+    use crate::audit::journal::{JournalReader, Next};
+    use crate::audit::note::SigningKey;
+    use std::sync::Arc;
+    use std::time::Duration;
 
-/// The thread that waits for the disk: one sync for all that wait.
-fn sync_repeatedly(shared: &Shared, requested: &Receiver<SyncJob>) {
-    while let Ok(first) = requested.recv() {
-        let jobs: Vec<SyncJob> = std::iter::once(first).chain(requested.try_iter()).collect();
-        // The last one covers the others, because nothing is appended to another file before all of this one is on disk.
-        let Some(last) = jobs.last() else { continue };
-        let result = last.request.execute();
-        shared.report(&result);
-        let result = || result.as_ref().copied().map_err(|error| AuditError::NotSynced(error.to_string()));
-        for job in jobs {
-            for reply in job.replies {
-                let _ = reply.send(result());
-            }
-            if let Some(writer) = job.writer {
-                let _ = writer.send(result());
-            }
+    #[tokio::test]
+    async fn line_that_is_queued_when_the_log_is_closed_is_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (_, signing_key) = SigningKey::generate("example.com/log").expect("a key");
+        let config = AuditConfig {
+            directory: directory.path().to_owned(),
+            signing_key: Arc::new(signing_key),
+            previous_public_keys: Vec::new(),
+            max_segment_bytes: 1_000_000,
+            max_segment_age: Duration::from_hours(1),
+            checkpoint_interval: Duration::from_hours(1),
+            max_refusal_bytes: 1_000_000,
+            publish_command: Vec::new(),
+        };
+        let (log, _) = AuditLog::open(&config).expect("a log");
+        let entry = Entry { request_id: Some("r".to_owned()), ..Entry::new(Kind::Intent) };
+        let queued = log.queue(Line::new(&entry, &Values::default()).expect("a line")).expect("the log is open");
+        log.close().await;
+        drop(queued);
+        let mut reader = JournalReader::open(directory.path(), 0).expect("a reader");
+        let mut entries = Vec::new();
+        while let Next::Line(line) = reader.next_line().expect("a line") {
+            entries.push(line.parse_entry().expect("an entry").event);
         }
-    }
-}
-
-/// The thread that writes the journal.
-struct Writer {
-    config: AuditConfig,
-    shared: Arc<Shared>,
-    journal: Journal,
-    /// The open intents and the indexes of their entries.
-    open: HashMap<String, u64>,
-    /// Lines that nobody waits for: decisions without an intent, and those that could not be written when their answer was
-    /// sent, each of which has an open intent.
-    waiting: Vec<Line>,
-    syncs: Sender<SyncJob>,
-    sizes: SyncSender<u64>,
-    /// The size up to which checkpoints are written and published.
-    done: Arc<AtomicU64>,
-    last_checkpoint: Instant,
-    last_sync: Instant,
-    last_dropped: Instant,
-    /// When a new file of the journal could not be begun.
-    rotation_failed: Option<Instant>,
-    /// Held as long as the log is open.
-    _lock: std::fs::File,
-}
-
-impl Writer {
-    fn run(mut self) {
-        loop {
-            let (commands, is_closed) = self.receive();
-            let mut closing = Vec::new();
-            self.write_commands(commands, &mut closing);
-            self.write_waiting();
-            self.maintain();
-            if is_closed || !closing.is_empty() {
-                let closed = self.close();
-                for reply in closing {
-                    let _ =
-                        reply.send(closed.as_ref().copied().map_err(|error| AuditError::NotWritten(error.to_string())));
-                }
-                return;
-            }
-        }
-    }
-
-    /// Waits for commands, or for the next tick.
-    fn receive(&mut self) -> (Vec<Command>, bool) {
-        let mut queue = self.shared.lock();
-        if queue.commands.is_empty() && !queue.is_closed {
-            queue.is_waiting = true;
-            let waited = self.shared.wake.wait_timeout(queue, TICK);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            queue.is_waiting = false;
-        }
-        let commands = std::mem::take(&mut queue.commands);
-        self.waiting.append(&mut queue.waiting);
-        if commands.iter().any(|command| matches!(command, Command::Close(_))) {
-            queue.is_closed = true;
-        }
-        (commands, queue.is_closed)
-    }
-
-    /// Writes what requests wait for, and replies.
-    fn write_commands(&mut self, commands: Vec<Command>, closing: &mut Vec<Reply>) {
-        let (mut bytes, mut lines) = (Vec::new(), Vec::new());
-        let (mut synced, mut written) = (Vec::new(), Vec::new());
-        for command in commands {
-            let line = match command {
-                Command::Synced(line, reply) => {
-                    synced.push(reply);
-                    line
-                }
-                Command::Written(line, reply) => {
-                    written.push(reply);
-                    line
-                }
-                Command::Close(reply) => {
-                    closing.push(reply);
-                    continue;
-                }
-            };
-            bytes.extend_from_slice(line.text.as_bytes());
-            lines.push(line);
-        }
-        if lines.is_empty() {
-            return;
-        }
-        let result = self.append(&bytes, &lines);
-        if let Err(error) = &result {
-            for reply in written.into_iter().chain(synced) {
-                let _ = reply.send(Err(AuditError::NotWritten(error.to_string())));
-            }
-            return;
-        }
-        for reply in written {
-            let _ = reply.send(Ok(()));
-        }
-        if !synced.is_empty() {
-            self.request_sync(synced, None);
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8], lines: &[Line]) -> Result<(), AuditError> {
-        let first = self.journal.next();
-        let result = self.journal.append(bytes, lines.len() as u64);
-        self.shared.report(&result);
-        result?;
-        for (index, line) in (first..).zip(lines) {
-            let Some(request_id) = &line.request_id else { continue };
-            if line.kind == Kind::Intent {
-                self.open.insert(request_id.clone(), index);
-            } else {
-                self.open.remove(request_id);
-            }
-        }
-        Ok(())
-    }
-
-    /// Has everything written to disk, and those notified who wait for it.
-    fn request_sync(&mut self, replies: Vec<Reply>, writer: Option<Sender<Result<(), AuditError>>>) {
-        self.last_sync = Instant::now();
-        match self.journal.sync_request() {
-            // Without that thread, the replies are dropped, which is an error for those who wait.
-            Ok(request) => drop(self.syncs.send(SyncJob { request, replies, writer })),
-            Err(error) => {
-                let result = || Err(AuditError::NotSynced(error.to_string()));
-                for reply in replies {
-                    let _ = reply.send(result());
-                }
-                if let Some(writer) = writer {
-                    let _ = writer.send(result());
-                }
-            }
-        }
-    }
-
-    /// Waits until everything is on disk.
-    fn sync(&mut self) -> Result<(), AuditError> {
-        let (sender, receiver) = mpsc::channel();
-        self.request_sync(Vec::new(), Some(sender));
-        receiver.recv().unwrap_or(Err(AuditError::Closed))
-    }
-
-    /// Writes the lines that nobody waits for. If that fails, they wait: their number is limited.
-    fn write_waiting(&mut self) {
-        let lines = std::mem::take(&mut self.waiting);
-        let bytes: Vec<u8> = lines.iter().flat_map(|line| line.text.as_bytes()).copied().collect();
-        if !lines.is_empty() && self.append(&bytes, &lines).is_err() {
-            self.waiting = lines;
-        }
-    }
-
-    /// Does what is due.
-    fn maintain(&mut self) {
-        if !self.journal.is_synced() && self.last_sync.elapsed() >= SYNC_INTERVAL {
-            self.request_sync(Vec::new(), None);
-        }
-        if self.last_dropped.elapsed() >= DROPPED_INTERVAL {
-            let _ = self.write_dropped();
-        }
-        let is_due =
-            self.journal.length() >= self.config.max_segment_bytes || self.journal.age() >= self.config.max_segment_age;
-        if is_due && self.rotation_failed.is_none_or(|failed| failed.elapsed() >= ROTATION_RETRY_INTERVAL) {
-            self.rotation_failed = match self.rotate() {
-                Ok(()) => {
-                    self.request_checkpoint();
-                    None
-                }
-                Err(error) => {
-                    tracing::error!(%error, "cannot begin a new file of the audit log; the current one grows");
-                    Some(Instant::now())
-                }
-            };
-        }
-        if self.last_checkpoint.elapsed() >= self.config.checkpoint_interval {
-            self.request_checkpoint();
-        }
-    }
-
-    fn write_dropped(&mut self) -> Result<(), AuditError> {
-        self.last_dropped = Instant::now();
-        let count = self.shared.dropped.swap(0, Ordering::Relaxed);
-        if count == 0 {
-            return Ok(());
-        }
-        let entry = Entry { count: Some(count), ..Entry::new(Kind::Dropped) };
-        self.append_own(&[entry]).inspect_err(|_| {
-            self.shared.dropped.fetch_add(count, Ordering::Relaxed);
-        })
-    }
-
-    /// Appends entries without values.
-    fn append_own(&mut self, entries: &[Entry]) -> Result<(), AuditError> {
-        let lines = entries.iter().map(|entry| Line::new(entry, &Values::default())).collect::<Result<Vec<_>, _>>()?;
-        let bytes: Vec<u8> = lines.iter().flat_map(|line| line.text.as_bytes()).copied().collect();
-        self.append(&bytes, &lines)
-    }
-
-    /// Begins a new file of the journal.
-    fn rotate(&mut self) -> Result<(), AuditError> {
-        self.write_dropped()?;
-        let oldest_open_intent = self.open.values().min().copied();
-        let line = Line::new(&Entry { oldest_open_intent, ..Entry::new(Kind::Rotated) }, &Values::default())?;
-        self.sync()?;
-        self.journal.rotate(line.text.as_bytes())?;
-        self.shared.refusal_bytes.store(self.shared.max_refusal_bytes, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Requests a checkpoint of what is in the journal, if it has grown.
-    fn request_checkpoint(&mut self) {
-        self.last_checkpoint = Instant::now();
-        let size = self.journal.next();
-        if size > self.done.load(Ordering::Relaxed) && self.sync().is_ok() {
-            // If the other thread is busy, the next interval requests a later one.
-            let _ = self.sizes.try_send(size);
-        }
-    }
-
-    fn close(&mut self) -> Result<(), AuditError> {
-        self.write_dropped()?;
-        self.append_own(&[Entry::new(Kind::Stopped)])?;
-        self.sync()?;
-        self.journal.finish()?;
-        // The other thread writes a checkpoint of this size before it ends.
-        let _ = self.sizes.send(self.journal.next());
-        Ok(())
+        assert_eq!(entries, [Kind::Started, Kind::Intent, Kind::Stopped]);
     }
 }

@@ -7,22 +7,28 @@
 //! |---|---|
 //! | what an entry contains and redacts | `event.rs` |
 //! | the intent before a delete, the decision after it | `request.rs` |
-//! | the queue and the thread that writes | `log.rs` |
+//! | the queue of lines, writing and syncing | `log.rs`, `queued_line.rs`, `appender.rs` |
+//! | what no request waits for | `maintenance.rs`, `refusals.rs` |
 //! | the files of the journal | `journal.rs` |
 //! | the Merkle tree, its files, signed checkpoints | `tree.rs`, `tiles.rs`, `note.rs`, `publisher.rs` |
 //! | the start after a crash | `start.rs`, `recovery.rs` |
 //! | the commands | `verify.rs`, `receipt.rs`, `forget.rs` |
 
+mod appender;
 mod config;
 mod error;
 mod event;
 mod forget;
 mod journal;
+mod json;
 mod log;
+mod maintenance;
 mod note;
 mod publisher;
+mod queued_line;
 mod receipt;
 mod recovery;
+mod refusals;
 mod request;
 mod start;
 mod tiles;

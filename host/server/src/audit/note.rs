@@ -1,7 +1,6 @@
 //! Signed notes (C2SP `signed-note`) and checkpoints (C2SP `tlog-checkpoint`) with Ed25519 keys.
 
 use super::tree::{Hash, sha256};
-use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -124,7 +123,7 @@ impl SigningKey {
     /// [`NoteError::InvalidName`]; [`NoteError::NoRandomBytes`].
     pub fn generate(name: &str) -> Result<(String, Self), NoteError> {
         let mut seed = [0; 32];
-        rand::fill(&mut seed).map_err(|_| NoteError::NoRandomBytes)?;
+        getrandom::fill(&mut seed).map_err(|_| NoteError::NoRandomBytes)?;
         let key = Self::from_seed(name, &seed)?;
         let secret = BASE64.encode([&[ED25519_ALGORITHM], seed.as_slice()].concat());
         Ok((format!("{PRIVATE_KEY_PREFIX}{}+{}+{secret}\n", key.public.name, hex(&key.public.id())), key))
@@ -249,12 +248,23 @@ fn validate_name(name: &str) -> Result<String, NoteError> {
 
 /// Lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.extend([byte >> 4, byte & 15].iter().filter_map(|digit| DIGITS.get(usize::from(*digit))));
+    let mut digits = vec![0; bytes.len() * 2];
+    write_hex(bytes, &mut digits);
+    String::from_utf8(digits).unwrap_or_default()
+}
+
+/// The hexadecimal digits of these bytes. `N` is twice their number.
+pub(super) fn hex_digits<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut digits = [0; N];
+    write_hex(bytes, &mut digits);
+    digits
+}
+
+fn write_hex(bytes: &[u8], digits: &mut [u8]) {
+    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
+    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    text
 }
 
 #[cfg(test)]
@@ -300,5 +310,42 @@ mod tests {
             assert_eq!(SigningKey::generate(name).err(), Some(NoteError::InvalidName(name.to_owned())));
         }
         assert!(SigningKey::parse("PRIVATE+KEY+a+00000000+AA==").is_err());
+    }
+
+    #[test]
+    fn private_key_prints_its_public_key_only() {
+        let (text, key) = SigningKey::generate("example.com/log").expect("a key");
+        assert_eq!(format!("{key:?}"), format!("SigningKey({})", key.public_key()));
+        // Base64 has `+` too, so only the first four of them separate the key's parts.
+        let seed = text.trim_end().splitn(5, '+').nth(4).expect("the seed");
+        assert!(!format!("{key:?}").contains(seed));
+    }
+
+    #[test]
+    fn checkpoint_of_another_log_is_refused() {
+        let (_, key) = SigningKey::generate("example.com/log").expect("a key");
+        let checkpoint = Checkpoint { origin: "example.com/other".to_owned(), size: 1, root: [7; 32] };
+        let opened = Checkpoint::open(&checkpoint.sign(&key), &[key.public_key().clone()]);
+        let (found, expected) = ("example.com/other".to_owned(), "example.com/log".to_owned());
+        assert_eq!(opened, Err(NoteError::OtherOrigin { found, expected }));
+    }
+
+    #[test]
+    fn checkpoint_has_one_form() {
+        let root = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+        let size = |origin: &str, size: &str| {
+            Checkpoint::parse(&format!("{origin}\n{size}\n{root}\n")).map(|checkpoint| checkpoint.size)
+        };
+        assert_eq!([size("o", "0"), size("o", "10"), size("o", "7")], [Some(0), Some(10), Some(7)]);
+        for other in ["+1", "+", "01", "00", "-1", "", "x"] {
+            assert_eq!(size("o", other), None, "{other}");
+        }
+        assert_eq!(size("", "10"), None);
+    }
+
+    #[test]
+    fn keys_are_equal_if_their_public_keys_are() {
+        let [(text, key), (_, other)] = [(); 2].map(|()| SigningKey::generate("example.com/log").expect("a key"));
+        assert!(SigningKey::parse(&text).expect("the key") == key && key != other);
     }
 }

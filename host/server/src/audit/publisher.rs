@@ -235,11 +235,12 @@ fn run_command(program: &str, arguments: &[String], input: &str) -> Result<(), S
         // A checkpoint fits into the buffer of a pipe. A command that does not read it fails or not, as it likes.
         let _ = stdin.write_all(input.as_bytes());
     }
-    wait(&mut child).map_err(|error| error.to_string())?
+    wait(&mut child, PUBLISH_TIMEOUT).map_err(|error| error.to_string())?
 }
 
-fn wait(child: &mut Child) -> io::Result<Result<(), String>> {
-    let end = Instant::now() + PUBLISH_TIMEOUT;
+/// Waits for the end of a process, and kills it after the timeout.
+fn wait(child: &mut Child, timeout: Duration) -> io::Result<Result<(), String>> {
+    let end = Instant::now() + timeout;
     loop {
         match child.try_wait()? {
             Some(status) if status.success() => return Ok(Ok(())),
@@ -247,9 +248,34 @@ fn wait(child: &mut Child) -> io::Result<Result<(), String>> {
             None if Instant::now() >= end => {
                 child.kill()?;
                 child.wait()?;
-                return Ok(Err(format!("it did not end within {} s", PUBLISH_TIMEOUT.as_secs())));
+                return Ok(Err(format!("it did not end within {timeout:?}")));
             }
             None => thread::sleep(Duration::from_millis(20)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wait;
+    use std::process::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn command_succeeds_if_its_exit_status_says_so() {
+        let run = |program| {
+            let mut child = Command::new(program).spawn().expect("it starts");
+            wait(&mut child, Duration::from_secs(60)).expect("it ends")
+        };
+        assert_eq!(run("true"), Ok(()));
+        assert!(run("false").is_err_and(|error| error.contains('1')));
+    }
+
+    #[test]
+    fn command_that_does_not_end_is_killed() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("it starts");
+        let ended = wait(&mut child, Duration::from_millis(50)).expect("it is killed");
+        assert_eq!(ended, Err("it did not end within 50ms".to_owned()));
+        assert!(child.try_wait().expect("a status").is_some());
     }
 }

@@ -9,6 +9,7 @@ use super::tree::{Hash, inclusion_proof, leaf_hash, root_from_proof};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -18,6 +19,9 @@ const PROOF: &str = "c2sp.org/tlog-proof@v1";
 
 /// The value of `format` in a receipt.
 const FORMAT: &str = "delete-learning-receipt@v1";
+
+/// Maximum number of ids that an error lists.
+const MAX_LISTED_IDS: usize = 8;
 
 /// A receipt, as its file has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +73,9 @@ pub enum ReceiptError {
         "the log has no decision on the request {0}; the id of a request is in the header `x-request-id` of its answer"
     )]
     UnknownRequest(String),
+    /// Several requests have this id of a proxy; some of their ids in the log.
+    #[error("several requests have this id; name one of them: {0}")]
+    SeveralRequests(String),
     /// The intent of the request is open.
     #[error("the intent of the request {0} is open: it is in progress, or a start of the server closes it")]
     Open(String),
@@ -175,14 +182,16 @@ impl Receipt {
     }
 }
 
-/// Finds the last decision on a request. Returns its index, its bytes and its values.
+/// Finds the last decision on a request, whose id can be that of a proxy alone (`REQUEST_ID` or `REQUEST_ID/…`). Returns its
+/// index, its bytes and its values.
 fn find(
     directory: &Path,
     request_id: &str,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(u64, String, Values), ReceiptError> {
     let mut reader = JournalReader::open(directory, 0)?;
-    let (mut found, mut is_open) = (None, false);
+    let (mut found, mut is_open, mut ids) = (None, false, BTreeSet::new());
+    let is_wanted = |id: &str| id.strip_prefix(request_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     loop {
         let line = match reader.next_line()? {
             Next::Line(line) => line,
@@ -195,8 +204,9 @@ fn find(
         // Parsing every entry takes most of the time.
         let is_candidate = line.entry.windows(request_id.len().max(1)).any(|bytes| bytes == request_id.as_bytes());
         let Some(entry) = line.parse_entry().ok().filter(|_| is_candidate) else { continue };
-        if entry.request_id.as_deref() != Some(request_id) {
-            continue;
+        let Some(id) = entry.request_id.as_deref().filter(|id| is_wanted(id)) else { continue };
+        if ids.len() <= MAX_LISTED_IDS {
+            ids.insert(id.to_owned());
         }
         is_open = entry.event == Kind::Intent;
         if !is_open {
@@ -205,6 +215,7 @@ fn find(
         }
     }
     match found {
+        Some(_) if ids.len() > 1 => Err(ReceiptError::SeveralRequests(Vec::from_iter(ids).join(", "))),
         Some(found) => Ok(found),
         None if is_open => Err(ReceiptError::Open(request_id.to_owned())),
         None => Err(ReceiptError::UnknownRequest(request_id.to_owned())),
@@ -234,5 +245,29 @@ impl Values {
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ReceiptError, find};
+    use crate::audit::event::{Entry, Kind, Line, Values};
+    use std::fs;
+
+    #[test]
+    fn request_whose_intent_is_open_has_no_decision_yet() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let line = |event, request: &str| {
+            let entry = Entry { request_id: Some(request.to_owned()), ..Entry::new(event) };
+            Line::new(&entry, &Values::default()).expect("a line").text
+        };
+        let journal = [line(Kind::Intent, "open"), line(Kind::Intent, "done"), line(Kind::Decision, "done")].concat();
+        fs::create_dir(directory.path().join("journal")).expect("a directory");
+        fs::write(directory.path().join("journal/00000000000000000000.log"), journal).expect("a journal");
+        let find = |request| find(directory.path(), request, &mut |_| ()).map(|(index, ..)| index);
+        assert!(matches!(find("done"), Ok(2)));
+        assert!(matches!(find("open"), Err(ReceiptError::Open(_))));
+        assert!(matches!(find("unknown"), Err(ReceiptError::UnknownRequest(_))));
+        assert!(matches!(find("ope"), Err(ReceiptError::UnknownRequest(_))), "a part of an id");
     }
 }

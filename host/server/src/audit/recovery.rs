@@ -46,7 +46,7 @@ async fn close(log: &AuditLog, intent: &OpenIntent, store: Option<&Arc<dyn Learn
         if let Some(outcome) = find(intent, store).await {
             let line = Line::new(&interrupted(intent, outcome), &intent.values);
             let Ok(line) = line else { return };
-            if log.write_synced(line).await.is_ok() {
+            if log.write(line).await.is_ok() {
                 tracing::warn!(
                     request_id = intent.request_id,
                     record = outcome,
@@ -83,4 +83,47 @@ fn interrupted(intent: &OpenIntent, outcome: &str) -> Entry {
     let now = Entry::new(Kind::Interrupted);
     let outcome = Some(outcome.to_owned());
     Entry { event: now.event, time: now.time, outcome, ..intent.entry.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Kind, OpenIntent, find};
+    use crate::audit::Salted;
+    use crate::audit::event::Values;
+    use delete_learning::storage::MemoryStore;
+    use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
+    use std::future::ready;
+    use std::sync::Arc;
+
+    /// A storage whose every call fails.
+    struct Fails(StorageErrorKind);
+
+    impl LearningStore for Fails {
+        fn find(&self, _: String) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
+            Box::pin(ready(Err(StorageError::new(self.0, "fails"))))
+        }
+
+        fn delete(&self, _: String, _: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
+            Box::pin(ready(Err(StorageError::new(self.0, "fails"))))
+        }
+
+        fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+            Box::pin(ready(Err(StorageError::new(self.0, "fails"))))
+        }
+    }
+
+    #[tokio::test]
+    async fn intent_stays_open_only_as_long_as_its_database_is_unavailable() {
+        let learning_id = Some(Salted { salt: "00".repeat(16), value: "note".to_owned() });
+        let values = Values { learning_id, ..Values::default() };
+        let mut intent = OpenIntent { index: 0, request_id: "r".to_owned(), entry: Entry::new(Kind::Intent), values };
+        let store = |kind| -> Arc<dyn LearningStore> { Arc::new(Fails(kind)) };
+        assert_eq!(find(&intent, Some(&store(StorageErrorKind::Unavailable))).await, None);
+        assert_eq!(find(&intent, Some(&store(StorageErrorKind::Internal))).await, Some("unknown"));
+        let memory: Arc<dyn LearningStore> = Arc::new(MemoryStore::default());
+        assert_eq!(find(&intent, Some(&memory)).await, Some("absent"));
+        assert_eq!(find(&intent, None).await, Some("unknown"), "its database is not configured any more");
+        intent.values.learning_id = None;
+        assert_eq!(find(&intent, Some(&memory)).await, Some("unknown"), "its learning id was erased");
+    }
 }

@@ -3,11 +3,12 @@
 //!
 //! One event with the target `audit` for every decision. It never contains a token, a key or the content of a record.
 
-use delete_learning::{
-    Caller, ComponentReport, Condition, Credential, Decision, Digest, HostCall, IdentityError, StorageError,
-};
+use delete_learning::{Caller, ComponentReport, Credential, Decision, Digest, HostCall, IdentityError};
 use std::net::IpAddr;
 use std::time::Duration;
+
+/// Memory that is reserved for the calls of a request, in bytes: enough for one delete.
+const CALLS_CAPACITY: usize = 64;
 
 /// An audit event.
 pub struct Event<'a> {
@@ -92,9 +93,11 @@ impl Event<'_> {
     /// Writes the event.
     pub fn write(&self) {
         let decision = self.decision;
-        let calls = describe_calls(&decision.calls);
-        let guard = |guard: &ComponentReport| format!("{}: [{}]", guard.name, describe_calls(&guard.calls));
-        let guards = decision.guards.iter().map(guard).collect::<Vec<_>>().join("; ");
+        let mut text = String::with_capacity(CALLS_CAPACITY);
+        write_calls(&mut text, &decision.calls);
+        let calls_length = text.len();
+        write_guards(&mut text, &decision.guards);
+        let (calls, guards) = text.split_at_checked(calls_length).unwrap_or_default();
         let digests = decision.digests.as_ref();
         let guard_digests = digests.map(|digests| describe_guards(&digests.guards)).filter(|text| !text.is_empty());
         let policy_error = decision.error.as_ref().map(ToString::to_string);
@@ -113,8 +116,8 @@ impl Event<'_> {
             status = decision.answer.as_ref().err().map_or(204, |rejection| rejection.status),
             rule = decision.rule(),
             record = decision.record.as_str(),
-            storage = (!calls.is_empty()).then_some(calls.as_str()),
-            guards = (!guards.is_empty()).then_some(guards.as_str()),
+            storage = (!calls.is_empty()).then_some(calls),
+            guards = (!guards.is_empty()).then_some(guards),
             denied_by = decision.denied_by(),
             policy_sha256 = digests.map(|digests| tracing::field::display(digests.policy)),
             guards_sha256 = guard_digests,
@@ -130,29 +133,39 @@ pub fn describe_guards(guards: &[(String, Digest)]) -> String {
     guards.iter().map(|(name, digest)| format!("{name}={digest}")).collect::<Vec<_>>().join(" ")
 }
 
-fn describe_calls(calls: &[HostCall]) -> String {
-    calls.iter().filter_map(describe_call).collect::<Vec<_>>().join("; ")
+/// Writes the calls of each guard that ran.
+fn write_guards(text: &mut String, guards: &[ComponentReport]) {
+    for (index, guard) in guards.iter().enumerate() {
+        text.push_str(if index == 0 { "" } else { "; " });
+        text.push_str(&guard.name);
+        text.push_str(": [");
+        write_calls(text, &guard.calls);
+        text.push(']');
+    }
 }
 
-/// Describes a delete, or another call that failed.
-fn describe_call(call: &HostCall) -> Option<String> {
-    let failure = |error: &StorageError| format!("{}, {}", error.kind.as_str(), error.message);
-    match call {
-        HostCall::Current | HostCall::Locate(Ok(())) | HostCall::Find(Ok(())) => None,
-        HostCall::Locate(Err(error)) => Some(format!("locate: {}", failure(error))),
-        HostCall::Find(Err(error)) => Some(format!("find: {}", failure(error))),
-        HostCall::Delete { condition, result } => {
-            let function = match condition {
-                Condition::Any => "delete",
-                Condition::OwnedBy(_) => "delete-if-owned-by",
-                Condition::Unchanged(_) => "delete-if-unchanged",
-            };
-            let result = match result {
-                None => "no result".to_owned(),
-                Some(Err(error)) => failure(error),
-                Some(Ok(outcome)) => outcome.as_str().to_owned(),
-            };
-            Some(format!("{function}: {result}"))
+/// Writes the deletes, and the other calls that failed.
+fn write_calls(text: &mut String, calls: &[HostCall]) {
+    let mut separator = "";
+    for call in calls {
+        let (function, result) = match call {
+            HostCall::Current | HostCall::Locate(Ok(())) | HostCall::Find(Ok(())) => continue,
+            HostCall::Locate(Err(error)) => ("locate", Some(Err(error))),
+            HostCall::Find(Err(error)) => ("find", Some(Err(error))),
+            HostCall::Delete { condition, result } => (condition.function(), result.as_ref().map(Result::as_ref)),
+        };
+        for part in [separator, function, ": "] {
+            text.push_str(part);
         }
+        match result {
+            None => text.push_str("no result"),
+            Some(Ok(outcome)) => text.push_str(outcome.as_str()),
+            Some(Err(error)) => {
+                for part in [error.kind.as_str(), ", ", &error.message] {
+                    text.push_str(part);
+                }
+            }
+        }
+        separator = "; ";
     }
 }

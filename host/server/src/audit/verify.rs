@@ -417,6 +417,28 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Where the first changed entry is, as far as checkpoints prove it. Journal, bundles and tiles that were changed alike
+    /// agree with each other, so that nothing else in the directory does.
+    fn locate_change(&self) -> String {
+        let own = (self.checkpoint.size, self.checkpoint.root);
+        let stored = self.stored.iter().map(|stored| (stored.checkpoint.size, stored.checkpoint.root));
+        let mut checkpoints: Vec<(u64, Hash)> = stored.chain([own]).collect();
+        checkpoints.sort_unstable_by_key(|(size, _)| *size);
+        let is_contained = |(size, root): &(u64, Hash)| self.roots.get(size) == Some(root);
+        let contained = checkpoints.iter().take_while(|checkpoint| is_contained(checkpoint)).last();
+        let first = contained.map_or(0, |(size, _)| *size);
+        let last = checkpoints.iter().find(|checkpoint| !is_contained(checkpoint)).map_or(own.0, |(size, _)| *size);
+        if first == 0 {
+            let earlier =
+                if self.stored.is_empty() { "checkpoints that were stored elsewhere" } else { "earlier checkpoints" };
+            return format!(
+                "the first changed entry is before entry {last} and cannot be located, because all files of the log agree with each \
+                 other: {earlier} narrow it (--checkpoint FILE)"
+            );
+        }
+        format!("the first changed entry is between entry {first} and entry {}", last.saturating_sub(1))
+    }
+
     /// Compares the roots of the entries with the checkpoints.
     fn conclude(mut self) -> Result<Report, Finding> {
         let (size, root) = (self.checkpoint.size, self.checkpoint.root);
@@ -438,7 +460,8 @@ impl<'a> Verifier<'a> {
                     "journal and tiles have different entries, and neither lead to its root".to_owned()
                 } else {
                     format!(
-                        "the {size} entries do not lead to its root: it was replaced, or every copy of an entry was changed alike"
+                        "the {size} entries do not lead to its root: it was replaced, or every copy of an entry was changed alike; {}",
+                        self.locate_change()
                     )
                 };
                 return Err(Finding { entry, file: CHECKPOINT.into(), problem });
@@ -458,7 +481,11 @@ impl<'a> Verifier<'a> {
                     (Some(self.tree.size()), problem)
                 }
                 Some(root) if *root != checkpoint.root => {
-                    let problem = format!("the first {} entries of the log are not those that it has", checkpoint.size);
+                    let problem = format!(
+                        "the first {} entries of the log are not those that it has; {}",
+                        checkpoint.size,
+                        self.locate_change()
+                    );
                     (None, problem)
                 }
                 Some(_) if checkpoint.size > size => {

@@ -2,8 +2,10 @@
 
 use super::service_accounts::{ServiceAccounts, TOKEN_PREFIX};
 use super::{Authorization, JwtVerifier, SecurityKey};
+use crate::telemetry::metrics::CacheMetrics;
 use delete_learning::{Caller, Credential, IdentityError, IdentityErrorKind};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// How a deployment authenticates its callers.
 pub enum AuthMode {
@@ -59,6 +61,17 @@ impl Authenticator {
             }
             AuthMode::SecurityKey(_) | AuthMode::None => Ok(self.caller(expected, None, Vec::new())),
         }
+    }
+
+    /// The caches of verified credentials.
+    #[must_use]
+    pub fn caches(&self) -> Vec<(Credential, Arc<CacheMetrics>)> {
+        let tokens = match &self.mode {
+            AuthMode::Jwt(verifier) => Some((Credential::Jwt, verifier.token_cache.metrics())),
+            AuthMode::None | AuthMode::SecurityKey(_) => None,
+        };
+        let accounts = self.service_accounts.as_ref().map(|accounts| (Credential::ServiceAccount, accounts.metrics()));
+        tokens.into_iter().chain(accounts).collect()
     }
 
     async fn authenticate_service_account(&self, token: &str, client: IpAddr) -> Result<Caller, IdentityError> {

@@ -1,9 +1,9 @@
 //! How a deployment weighs scopes and ownership.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What authenticated callers can do. The keys of `[authorization]` in the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Authorization {
     /// Whether a token needs a scope.

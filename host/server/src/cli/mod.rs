@@ -2,13 +2,19 @@
 
 mod audit;
 mod check;
+mod check_config;
 mod demo;
+mod generate;
+mod health;
 mod new;
 mod serve;
 mod signal;
+mod systemd;
 
 use check::{CheckArguments, EXIT_CODES};
-use clap::{Parser, Subcommand};
+use check_config::CheckConfigFormat;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,7 +29,7 @@ type CommandResult = Result<ExitCode, Box<dyn Error>>;
 /// policy: a WebAssembly component that can only identify the caller, and read or delete the one record that the request
 /// names.
 #[derive(Parser)]
-#[command(version, after_help = "Start with `delete-learning demo`.")]
+#[command(name = "delete-learning", version, after_help = "Start with `delete-learning demo`.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -66,12 +72,51 @@ enum Command {
     /// Serves the endpoint until Ctrl-C or SIGTERM
     ///
     /// Prints `listening on http://ADDRESS` once it accepts connections. The log goes to standard error. An invalid
-    /// configuration is refused with file, key and reason. SIGHUP loads the policy and the guards of the configuration again.
+    /// configuration is refused with file, line, key and reason. SIGHUP reads the configuration again, and loads its policy and its
+    /// guards.
     #[command(after_long_help = EXAMPLE)]
     Serve {
-        /// The configuration, a TOML file
+        /// The configuration, a TOML file. Without it, the configuration is that of the environment
         #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        config: Option<PathBuf>,
+        /// Validates the configuration and prints it, without serving
+        ///
+        /// Prints every key with the value that applies and where it comes from: a line of the file, an environment variable, or
+        /// the default. Secrets are masked. Then does what a start does without changing anything: loads the policy and the guards,
+        /// and reads the keys, the key set and the certificates. Does not connect to the databases or to jwks_url, does not listen,
+        /// and creates nothing. Exits with 0, or with 1 and the error of the start.
+        #[arg(long)]
+        check: bool,
+        /// How --check prints the configuration
+        #[arg(long, value_enum, default_value_t, requires = "check")]
+        format: CheckConfigFormat,
+    },
+    /// Asks a running server for its health, and prints the answer
+    ///
+    /// For a machine without another HTTP client, such as a container. Exits with 0 if the server answers 200 within five
+    /// seconds, and with 1 otherwise.
+    Health {
+        /// The URL to ask
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7777/health")]
+        url: String,
+    },
+    /// Prints the completions of this command line for a shell
+    ///
+    /// For bash: `delete-learning completions bash > ~/.local/share/bash-completion/completions/delete-learning`
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Writes the manual pages of this command line
+    #[command(hide = true)]
+    Manual {
+        /// The date of the pages
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: String,
+        /// The directory to write to, which exists
+        #[arg(value_name = "DIRECTORY")]
+        directory: PathBuf,
     },
 }
 
@@ -88,8 +133,15 @@ const EXAMPLE: &str = r#"The smallest FILE:
   algorithm = "HS256"                 # default RS256
   verification_keys = ["a shared secret of at least 32 bytes"]
 
-Secrets can come from the environment instead (OS_SECURITY_KEY, JWT_VERIFICATION_KEY, JWT_JWKS_FILE) or from files
-(security_key_file, verification_key_files). `delete-learning example-config` prints every key."#;
+`delete-learning example-config` prints every key. Each can also be set in the environment, which replaces the file's value:
+DELETE_LEARNING_, then section and key in upper case with two underscores between them, and the index of an element of an array.
+
+  DELETE_LEARNING_SERVER__LISTEN=0.0.0.0:7777
+  DELETE_LEARNING_DATABASES__0__URL=sqlite:agno.db
+  DELETE_LEARNING_AUTH__JWT__AUDIENCE='["my-os", "other-os"]'     # or …__AUDIENCE__0=my-os
+
+Each secret can also be in a file, which a second key names (security_key_file, verification_key_files, url_file,
+password_file). OS_SECURITY_KEY, JWT_VERIFICATION_KEY, JWT_JWKS_FILE and JWT_JWKS are read too, as by an AgentOS."#;
 
 /// Runs the command of the process's arguments.
 pub(crate) fn run() -> ExitCode {
@@ -104,7 +156,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Audit(command) => audit::run(command),
         Command::ExampleConfig => example_config(),
         Command::New { name, guard } => new::new(&name, if guard { new::Kind::Guard } else { new::Kind::Policy }),
-        Command::Serve { config } => runtime.block_on(serve::serve(&config)),
+        Command::Serve { config, check: true, format } => check_config::check_config(config.as_deref(), format),
+        Command::Serve { config, check: false, .. } => runtime.block_on(serve::serve(config.as_deref())),
+        Command::Health { url } => health::health(&url),
+        Command::Completions { shell } => generate::completions(Arguments::command(), shell),
+        Command::Manual { date, directory } => generate::manual(Arguments::command(), &date, &directory),
     };
     // The shutdown timeout has passed for what still runs; a thread that hangs on a disk must not keep the process alive.
     runtime.shutdown_background();

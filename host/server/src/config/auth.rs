@@ -3,7 +3,8 @@
 use super::databases::{DatabaseConfig, is_name};
 use super::error::ConfigError;
 use super::file::Names;
-use super::{Environment, Source, file};
+use super::secret::MASK;
+use super::{Derived, Environment, Origin, Source, file, nearest};
 use crate::auth::{Algorithm, ClaimRules, JwksUrl, SecurityKey, VerificationKey};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,17 +65,23 @@ pub(super) fn validate(
     auth: file::Auth,
     databases: &[DatabaseConfig],
     source: &Source,
-    environment: Environment<'_>,
+    environment: &Environment,
     warnings: &mut Vec<String>,
+    derived: &mut Derived,
 ) -> Result<AuthConfig, ConfigError> {
-    let service_accounts = validate_service_accounts(auth.service_accounts.as_ref(), auth.mode, databases, source)?;
-    let mode = match auth.mode {
+    let mode = auth
+        .mode
+        .ok_or_else(|| source.error("auth.mode", "is missing; set it to \"jwt\", \"security-key\" or \"none\""))?;
+    let service_accounts = validate_service_accounts(auth.service_accounts.as_ref(), mode, databases, source)?;
+    let mode = match mode {
         file::Mode::None => {
             warnings.push("auth.mode is \"none\": everybody who reaches this address can delete every learning".into());
             AuthModeConfig::None
         }
-        file::Mode::SecurityKey => AuthModeConfig::SecurityKey(validate_security_key(&auth, source, environment)?),
-        file::Mode::Jwt => AuthModeConfig::Jwt(Box::new(validate_jwt(auth.jwt, source, environment)?)),
+        file::Mode::SecurityKey => {
+            AuthModeConfig::SecurityKey(validate_security_key(&auth, source, environment, derived)?)
+        }
+        file::Mode::Jwt => AuthModeConfig::Jwt(Box::new(validate_jwt(auth.jwt, source, environment, derived)?)),
     };
     Ok(AuthConfig { mode, service_accounts })
 }
@@ -103,33 +110,43 @@ fn validate_service_accounts(
 fn validate_security_key(
     auth: &file::Auth,
     source: &Source,
-    environment: Environment<'_>,
+    environment: &Environment,
+    derived: &mut Derived,
 ) -> Result<SecurityKey, ConfigError> {
     const KEY: &str = "auth.security_key";
-    let key = match (&auth.security_key, &auth.security_key_file) {
-        (Some(_), Some(_)) => return Err(source.error(KEY, "give either security_key or security_key_file")),
-        (Some(key), None) => key.expose().to_owned(),
-        (None, Some(path)) => source.read_secret("auth.security_key_file", path)?,
-        (None, None) => environment("OS_SECURITY_KEY")
-            .ok_or_else(|| source.error(KEY, "is missing; set it, security_key_file or OS_SECURITY_KEY"))?,
+    let configured = source.secret(KEY, auth.security_key.as_ref(), auth.security_key_file.as_deref())?;
+    let (name, key) = match configured {
+        Some(configured) => configured,
+        None => {
+            let key = environment
+                .get("OS_SECURITY_KEY")
+                .ok_or_else(|| source.error(KEY, "is missing; set it, security_key_file or OS_SECURITY_KEY"))?;
+            derived.insert(KEY.to_owned(), (MASK.into(), Origin::Variable("OS_SECURITY_KEY".to_owned())));
+            ("OS_SECURITY_KEY".to_owned(), key)
+        }
     };
-    SecurityKey::new(&key).map_err(|error| source.error(KEY, error.to_string()))
+    SecurityKey::new(&key).map_err(|error| source.error(name, error.to_string()))
 }
 
-fn validate_jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -> Result<JwtConfig, ConfigError> {
+fn validate_jwt(
+    jwt: file::Jwt,
+    source: &Source,
+    environment: &Environment,
+    derived: &mut Derived,
+) -> Result<JwtConfig, ConfigError> {
     let algorithm = Algorithm::by_name(&jwt.algorithm).ok_or_else(|| {
-        let names = Algorithm::ALL.map(Algorithm::name).join(", ");
-        source.error("auth.jwt.algorithm", format!("must be one of {names}"))
+        let reason = nearest::not_a_choice(&jwt.algorithm, &Algorithm::ALL.map(Algorithm::name));
+        source.error("auth.jwt.algorithm", reason)
     })?;
     let audiences = jwt.audience.clone().map_or_else(Vec::new, Names::into_vec);
     let has_no_audience = jwt.audience.is_some() && audiences.is_empty();
     if has_no_audience || audiences.iter().any(String::is_empty) || jwt.issuer.as_deref() == Some("") {
         return Err(source.error("auth.jwt", "audience and issuer must not be empty; leave them out to ask for none"));
     }
-    let keys = verification_keys(&jwt, algorithm, source, environment)?;
-    let jwks = jwks_source(&jwt, source, environment)?;
+    let keys = verification_keys(&jwt, algorithm, source, environment, derived)?;
+    let jwks = jwks_source(&jwt, source, environment, derived)?;
     if keys.is_empty() && jwks.is_none() {
-        let reason = "is missing; set it, verification_key_files, jwks_file, jwks_url, JWT_VERIFICATION_KEY, JWT_JWKS_FILE \
+        let reason = "is missing; set it, verification_key_files, jwks_file, jwks_url, jwks_url_file, JWT_VERIFICATION_KEY, JWT_JWKS_FILE \
                       or JWT_JWKS";
         return Err(source.error("auth.jwt.verification_keys", reason));
     }
@@ -148,20 +165,27 @@ fn validate_jwt(jwt: file::Jwt, source: &Source, environment: Environment<'_>) -
 fn jwks_source(
     jwt: &file::Jwt,
     source: &Source,
-    environment: Environment<'_>,
+    environment: &Environment,
+    derived: &mut Derived,
 ) -> Result<Option<(&'static str, JwksSource)>, ConfigError> {
+    const FILE: &str = "auth.jwt.jwks_file";
     const URL: &str = "auth.jwt.jwks_url";
-    let variable = |name| environment(name).filter(|value: &String| !value.trim().is_empty());
-    Ok(match (&jwt.jwks_file, &jwt.jwks_url) {
-        (Some(_), Some(_)) => return Err(source.error(URL, "give either jwks_file or jwks_url")),
-        (Some(path), None) => Some(("auth.jwt.jwks_file", JwksSource::File(source.path(path)))),
-        (None, Some(url)) => {
+    let variable = |name| environment.get(name).filter(|value: &String| !value.trim().is_empty());
+    let url = source.secret(URL, jwt.jwks_url.as_ref(), jwt.jwks_url_file.as_deref())?;
+    Ok(match (&jwt.jwks_file, url) {
+        (Some(_), Some((key, _))) => return Err(source.error(key, "give either jwks_file or jwks_url")),
+        (Some(path), None) => Some((FILE, JwksSource::File(source.path(path)))),
+        (None, Some((key, url))) => {
             let reason = "must be an https:// URL without user and password";
-            let url = JwksUrl::parse(url.expose()).ok_or_else(|| source.error(URL, reason))?;
+            let url = JwksUrl::parse(&url).ok_or_else(|| source.error(key, reason))?;
             Some((URL, JwksSource::Url(url)))
         }
         (None, None) => match variable("JWT_JWKS_FILE") {
-            Some(path) => Some(("JWT_JWKS_FILE", JwksSource::File(source.path(&path)))),
+            Some(path) => {
+                let origin = Origin::Variable("JWT_JWKS_FILE".to_owned());
+                derived.insert(FILE.to_owned(), (path.as_str().into(), origin));
+                Some(("JWT_JWKS_FILE", JwksSource::File(source.path(&path))))
+            }
             None => variable("JWT_JWKS").map(|document| ("JWT_JWKS", JwksSource::Document(document))),
         },
     })
@@ -172,7 +196,8 @@ fn verification_keys(
     jwt: &file::Jwt,
     algorithm: Algorithm,
     source: &Source,
-    environment: Environment<'_>,
+    environment: &Environment,
+    derived: &mut Derived,
 ) -> Result<Vec<VerificationKey>, ConfigError> {
     let mut texts = Vec::new();
     for (index, key) in jwt.verification_keys.expose().enumerate() {
@@ -184,8 +209,10 @@ fn verification_keys(
         texts.push((key, text));
     }
     if texts.is_empty()
-        && let Some(text) = environment("JWT_VERIFICATION_KEY").filter(|text| !text.is_empty())
+        && let Some(text) = environment.get("JWT_VERIFICATION_KEY").filter(|text| !text.is_empty())
     {
+        let origin = Origin::Variable("JWT_VERIFICATION_KEY".to_owned());
+        derived.insert("auth.jwt.verification_keys".to_owned(), (vec![MASK].into(), origin));
         texts.push(("JWT_VERIFICATION_KEY".to_owned(), text));
     }
     let parse = |(key, text): &(String, String)| {

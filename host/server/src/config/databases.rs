@@ -1,7 +1,7 @@
 //! Validates the databases.
 
 use super::error::ConfigError;
-use super::{Environment, Source, file};
+use super::{Derived, Environment, Origin, Source, file, masked};
 use crate::storage::LearningsTable;
 use crate::storage::postgres::{PostgresTarget, PostgresUrl, UrlContext};
 use std::collections::HashSet;
@@ -40,8 +40,9 @@ impl DatabaseConfig {
 pub(super) fn validate(
     databases: Vec<file::Database>,
     source: &Source,
-    environment: Environment<'_>,
+    environment: &Environment,
     warnings: &mut Vec<String>,
+    derived: &mut Derived,
 ) -> Result<Vec<DatabaseConfig>, ConfigError> {
     if databases.is_empty() {
         return Err(source.error("databases", "there must be at least one [[databases]]"));
@@ -56,7 +57,7 @@ pub(super) fn validate(
         if database.max_in_flight == 0 {
             return Err(error("max_in_flight", "must be at least 1".to_owned()));
         }
-        let table = database.table.unwrap_or_else(|| "agno_learnings".to_owned());
+        let table = database.table;
         if !is_name(&table) {
             return Err(error("table", "must be the name of a table".to_owned()));
         }
@@ -64,15 +65,25 @@ pub(super) fn validate(
             let reason = format!("another database has the id {:?} and the table {table:?} already", database.id);
             return Err(error("id", reason));
         }
-        let url = database.url.expose();
-        let url = if PostgresUrl::has_scheme(url) {
+        let key = format!("databases[{index}].url");
+        let (url_key, url) = source
+            .secret(&key, database.url.as_ref(), database.url_file.as_deref())?
+            .ok_or_else(|| source.error(&key, "is missing; set it or url_file"))?;
+        if let Some(path) = &database.url_file {
+            let origin = Origin::Derived(format!("file {}", source.path(path).display()));
+            derived.insert(key, (masked::mask_database_url(&url).into(), origin));
+        }
+        let url_error = |reason: String| source.error(&url_key, reason);
+        let url = if PostgresUrl::has_scheme(&url) {
             let password = database.password_file.as_deref().map(|path| {
                 let key = format!("databases[{index}].password_file");
                 let password = source.read_secret(&key, path)?;
                 if password.is_empty() { Err(source.error(key, "must contain a password")) } else { Ok(password) }
             });
-            let context = UrlContext { directory: &source.directory, environment, password: password.transpose()? };
-            let url = PostgresUrl::parse(url, &context).map_err(|reason| error("url", reason.to_string()))?;
+            let variable = |name: &str| environment.get(name);
+            let context =
+                UrlContext { directory: &source.directory, environment: &variable, password: password.transpose()? };
+            let url = PostgresUrl::parse(&url, &context).map_err(|reason| url_error(reason.to_string()))?;
             warnings.extend(url.warnings.iter().map(|warning| format!("database {:?}: {warning}", database.id)));
             if url.is_unverified() {
                 warnings.push(format!(
@@ -80,14 +91,20 @@ pub(super) fn validate(
                     database.id
                 ));
             }
-            let schema = database.schema.unwrap_or_else(|| "ai".to_owned());
+            let schema = database.schema.unwrap_or_else(|| {
+                derived.insert(format!("databases[{index}].schema"), ("ai".into(), Origin::Default));
+                "ai".to_owned()
+            });
             if !is_name(&schema) {
                 return Err(error("schema", "must be the name of a schema".to_owned()));
             }
-            let transaction_pooling = database.transaction_pooling.unwrap_or_default();
+            let transaction_pooling = database.transaction_pooling.unwrap_or_else(|| {
+                derived.insert(format!("databases[{index}].transaction_pooling"), (false.into(), Origin::Default));
+                false
+            });
             DatabaseUrl::Postgres(Box::new(PostgresTarget { url, schema, transaction_pooling }))
         } else {
-            let path = sqlite_path(url).map_err(|reason| error("url", reason))?;
+            let path = sqlite_path(&url).map_err(url_error)?;
             for (key, is_given) in [
                 ("schema", database.schema.is_some()),
                 ("password_file", database.password_file.is_some()),
@@ -157,7 +174,12 @@ fn validate_sqlite_parameter(name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::sqlite_path;
+    use super::{is_name, sqlite_path};
+
+    #[test]
+    fn name_of_a_table_is_not_empty_and_has_no_zero_byte() {
+        assert!(is_name("agno_learnings") && is_name(" ") && !is_name("") && !is_name("a\0b"));
+    }
 
     #[test]
     fn sqlite_url_has_a_short_form_and_the_form_of_sqlalchemy() {
@@ -195,6 +217,7 @@ mod tests {
         for name in ["mode", "uri", "cache", "vfs", "nolock", "immutable", "factory"] {
             let error = sqlite_path(&format!("sqlite:///a.db?timeout=5&{name}=1")).expect_err(name);
             assert!(error.contains(name) && error.contains("remove"), "{error}");
+            assert_eq!(error.contains("unknown"), name == "factory", "{error}");
         }
         let error = sqlite_path("sqlite:///a.db?not a name=1").expect_err("it is not a name");
         assert!(!error.contains("not a name"), "{error}");

@@ -1,13 +1,13 @@
 //! Errors of a configuration.
 
-use std::path::PathBuf;
+use super::origin::Origin;
 
-/// A configuration that is wrong: in which file, at which key, and why.
+/// A configuration that is wrong: at which key, where its value comes from, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {key}: {reason}", file.display())]
+#[error("{}{key}{}: {reason}", origin.before_key(), origin.after_key())]
 pub struct ConfigError {
-    /// The file.
-    pub file: PathBuf,
+    /// Where the wrong value comes from.
+    pub origin: Origin,
     /// The key, such as `auth.jwt.algorithm`.
     pub key: String,
     /// The reason and what to do. It never contains a secret.

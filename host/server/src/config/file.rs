@@ -1,17 +1,20 @@
-//! The configuration file as TOML. Every key of it is defined here or in a section's own type.
+//! The keys of the configuration and the types of their values. Every key is a field here or in a section's own type, and
+//! nothing else is needed for it: `schema.rs` finds it, so it can be set in the file and in the environment,
+//! and `serve --check` shows it. A type of a section implements `Serialize` therefore, and its secrets mask themselves.
 
+use super::masked;
 use super::secret::{Secret, Secrets};
 use crate::auth::{Authorization, ClaimPath, ClaimRules};
 use crate::http::HttpConfig;
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::sqlite::SqliteOptions;
-use crate::telemetry::LogConfig;
+use crate::telemetry::{LogConfig, MetricsConfig};
 use delete_learning::Limits;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     #[serde(default)]
@@ -28,17 +31,20 @@ pub(super) struct File {
     pub(super) sqlite: SqliteOptions,
     #[serde(default)]
     pub(super) postgres: PostgresOptions,
+    #[serde(default)]
     pub(super) auth: Auth,
     #[serde(default)]
     pub(super) authorization: Authorization,
     #[serde(default)]
     pub(super) cache: Cache,
     pub(super) audit: Option<Audit>,
+    pub(super) metrics: Option<MetricsConfig>,
+    pub(super) traces: Option<Traces>,
     #[serde(default)]
     pub(super) log: LogConfig,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Policy {
     pub(super) component: Option<String>,
@@ -49,7 +55,7 @@ pub(super) struct Policy {
 }
 
 /// When policy and guards are loaded again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Reload {
     #[default]
@@ -57,7 +63,7 @@ pub(super) enum Reload {
     Watch,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Guard {
     pub(super) name: String,
@@ -69,7 +75,7 @@ pub(super) struct Guard {
     pub(super) settings: toml::Table,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Cache {
     pub(super) enabled: bool,
@@ -82,7 +88,7 @@ impl Default for Cache {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Audit {
     pub(super) directory: String,
@@ -101,13 +107,26 @@ pub(super) struct Audit {
     pub(super) publish_command: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Traces {
+    pub(super) endpoint: String,
+    pub(super) headers: Option<Secret>,
+    pub(super) headers_file: Option<String>,
+    #[serde(default = "default_sample_ratio")]
+    pub(super) sample_ratio: f64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Database {
     pub(super) id: String,
-    pub(super) url: Secret,
+    #[serde(serialize_with = "masked::database_url")]
+    pub(super) url: Option<Secret>,
+    pub(super) url_file: Option<String>,
     pub(super) password_file: Option<String>,
-    pub(super) table: Option<String>,
+    #[serde(default = "default_table")]
+    pub(super) table: String,
     pub(super) schema: Option<String>,
     #[serde(default)]
     pub(super) create: bool,
@@ -116,10 +135,10 @@ pub(super) struct Database {
     pub(super) max_in_flight: usize,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Auth {
-    pub(super) mode: Mode,
+    pub(super) mode: Option<Mode>,
     pub(super) security_key: Option<Secret>,
     pub(super) security_key_file: Option<String>,
     #[serde(default)]
@@ -127,7 +146,7 @@ pub(super) struct Auth {
     pub(super) service_accounts: Option<ServiceAccounts>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Mode {
     Jwt,
@@ -135,14 +154,16 @@ pub(super) enum Mode {
     None,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Jwt {
     pub(super) algorithm: String,
     pub(super) verification_keys: Secrets,
     pub(super) verification_key_files: Vec<String>,
     pub(super) jwks_file: Option<String>,
+    #[serde(serialize_with = "masked::jwks_url")]
     pub(super) jwks_url: Option<Secret>,
+    pub(super) jwks_url_file: Option<String>,
     pub(super) audience: Option<Names>,
     pub(super) audience_claim: ClaimPath,
     pub(super) issuer: Option<String>,
@@ -161,6 +182,7 @@ impl Default for Jwt {
             verification_key_files: Vec::new(),
             jwks_file: None,
             jwks_url: None,
+            jwks_url_file: None,
             audience: None,
             audience_claim: claims.audience_claim,
             issuer: None,
@@ -172,7 +194,7 @@ impl Default for Jwt {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceAccounts {
     pub(super) database: String,
@@ -183,7 +205,7 @@ pub(super) struct ServiceAccounts {
 }
 
 /// A name, or an array of names.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged, expecting = "must be a name, or an array of names")]
 pub(super) enum Names {
     One(String),
@@ -197,6 +219,10 @@ impl Names {
             Self::Many(names) => names,
         }
     }
+}
+
+fn default_table() -> String {
+    "agno_learnings".to_owned()
 }
 
 const fn default_max_in_flight() -> usize {
@@ -219,6 +245,10 @@ const fn default_max_refusal_bytes() -> u64 {
     16 * 1024 * 1024
 }
 
+const fn default_sample_ratio() -> f64 {
+    1.0
+}
+
 fn default_accounts_table() -> String {
     "agno_service_accounts".to_owned()
 }
@@ -227,17 +257,11 @@ const fn default_cache_seconds() -> u64 {
     30
 }
 
-/// Parses the file. The error is the key and the reason; it contains no line of the file, which can contain a secret.
-pub(super) fn parse(text: &str) -> Result<File, (String, String)> {
-    let line = |error: &toml::de::Error| match error.span() {
-        Some(span) => format!("line {}", text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1),
-        None => "file".to_owned(),
-    };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| (line(&error), error.message().to_owned()))?;
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+/// Gives the values their types. The error is the path of the key and the reason.
+pub(super) fn typed(table: toml::Table) -> Result<File, (String, String)> {
+    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
-        let error = error.into_inner();
-        let key = if path == "." { line(&error) } else { format!("{path} ({})", line(&error)) };
-        (key, error.message().to_owned())
+        let key = if path == "." { "file".to_owned() } else { path };
+        (key, error.into_inner().message().to_owned())
     })
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 pub struct OtherSections(toml::Table);
 
 impl OtherSections {
-    /// Parses a valid configuration file.
-    pub(super) fn parse(text: &str) -> Self {
-        let mut sections: toml::Table = text.parse().unwrap_or_default();
+    /// Takes them from the values of a configuration.
+    pub(super) fn new(table: &toml::Table) -> Self {
+        let mut sections = table.clone();
         sections.retain(|name, _| !matches!(name, "policy" | "guards"));
         Self(sections)
     }
@@ -29,9 +29,9 @@ mod tests {
 
     #[test]
     fn differences_name_changed_added_and_removed_sections() {
-        let old =
-            OtherSections::parse("policy.reload = \"watch\"\nauth.mode = \"none\"\nlog.format = \"json\"\n[sqlite]");
-        let new = OtherSections::parse("[[guards]]\n[auth]\nmode = \"jwt\"\n[log]\nformat = \"json\"\n[cache]");
+        let parse = |text: &str| OtherSections::new(&text.parse().unwrap());
+        let old = parse("policy.reload = \"watch\"\nauth.mode = \"none\"\nlog.format = \"json\"\n[sqlite]");
+        let new = parse("[[guards]]\n[auth]\nmode = \"jwt\"\n[log]\nformat = \"json\"\n[cache]");
         let differences: Vec<String> = old.differences(&new).into_iter().collect();
         assert_eq!(differences, ["auth", "cache", "sqlite"]);
         assert!(old.differences(&old.clone()).is_empty());

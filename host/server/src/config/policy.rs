@@ -1,6 +1,7 @@
 //! `[policy]` and `[[guards]]`.
 
 use super::error::ConfigError;
+use super::origin::Origin;
 use super::{Source, file};
 use delete_learning::{Access, Digest, Limits};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,11 @@ impl PolicyConfig {
     /// Creates an error about a key of this configuration.
     pub(crate) fn error(&self, key: impl Into<String>, reason: impl Into<String>) -> ConfigError {
         self.source.error(key, reason)
+    }
+
+    /// Where a key is set.
+    pub(crate) fn origin(&self, key: &str) -> Origin {
+        self.source.origin(key)
     }
 
     /// The name of the policy in messages.

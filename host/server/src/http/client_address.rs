@@ -7,19 +7,28 @@
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The addresses and networks of trusted proxies.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct TrustedProxies(Vec<TrustedNetwork>);
 
 /// The network of a trusted proxy.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 struct TrustedNetwork(IpNet);
+
+impl Serialize for TrustedNetwork {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.prefix_len() == self.0.max_prefix_len() {
+            return serializer.collect_str(&self.0.addr());
+        }
+        serializer.collect_str(&self.0)
+    }
+}
 
 impl TryFrom<String> for TrustedNetwork {
     type Error = String;
@@ -44,7 +53,9 @@ impl TryFrom<String> for TrustedNetwork {
 }
 
 impl TrustedProxies {
-    fn contain(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of a trusted proxy.
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.0.contains(&address))
     }
 

@@ -135,3 +135,72 @@ impl AsyncWrite for Connection {
         linger.poll(&mut this.stream, context).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Linger, RequestState};
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use std::time::Duration;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// The two ends of a connection: that of the client and that of the server.
+    async fn connect() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+        (client, listener.accept().await.expect("a connection").0)
+    }
+
+    /// Sends bytes, and returns whether a connection that may discard this many has ended its lingering close then.
+    async fn ends(sent: &[&[u8]], remaining_bytes: usize) -> bool {
+        let (client, mut stream) = connect().await;
+        let mut linger = Linger { deadline: Box::pin(tokio::time::sleep(Duration::from_secs(60))), remaining_bytes };
+        let mut has_ended = false;
+        for bytes in sent {
+            assert_eq!(client.try_write(bytes).expect("sent"), bytes.len());
+            stream.readable().await.expect("bytes");
+            has_ended = poll_fn(|context| Poll::Ready(linger.poll(&mut stream, context).is_ready())).await;
+        }
+        has_ended
+    }
+
+    #[tokio::test]
+    async fn lingering_close_discards_as_many_bytes_as_it_may() {
+        assert!(!ends(&[b"abc"], 3).await);
+        assert!(ends(&[b"abcde"], 3).await);
+        assert!(!ends(&[b"ab", b"c"], 3).await);
+        assert!(ends(&[b"ab", b"cd"], 3).await);
+    }
+
+    #[tokio::test]
+    async fn lingering_close_ends_when_the_client_closes_the_connection() {
+        let (client, stream) = connect().await;
+        client.try_write(b"DELETE /learnings/a HTTP/1.1").expect("sent");
+        let mut connection = Box::pin(Connection::new(stream, RequestState::default(), Duration::from_secs(60)));
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|context| connection.as_mut().poll_read(context, &mut buffer)).await.expect("bytes");
+        let is_pending = poll_fn(|context| Poll::Ready(connection.as_mut().poll_shutdown(context).is_pending())).await;
+        assert!(is_pending, "the client may still be sending");
+        drop(client);
+        let closed = poll_fn(|context| connection.as_mut().poll_shutdown(context));
+        tokio::time::timeout(Duration::from_secs(20), closed).await.expect("it ends at once").expect("closed");
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_unchanged_in_both_directions() {
+        let (client, stream) = connect().await;
+        let mut connection = Box::pin(Connection::new(stream, RequestState::default(), Duration::from_secs(1)));
+        let write = |context: &mut std::task::Context<'_>| connection.as_mut().poll_write(context, b"abc");
+        assert_eq!(poll_fn(write).await.expect("written"), 3);
+        client.readable().await.expect("bytes");
+        let mut bytes = [0; 8];
+        assert_eq!(client.try_read(&mut bytes).expect("bytes"), 3);
+        assert_eq!(&bytes[..3], b"abc");
+        client.try_write(b"xy").expect("written");
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|context| connection.as_mut().poll_read(context, &mut buffer)).await.expect("bytes");
+        assert_eq!(buffer.filled(), b"xy");
+    }
+}

@@ -83,6 +83,7 @@ mod tests {
             ("DELETE /learnings/a%23b HTTP/1.1\r\nx: #\r\ny: HTTP/1.1\r\n\r\n", false),
             ("DELETE /learnings/a HTTP/1.1\r\nauthorization: Bearer a#b\r\nx: a#b HTTP/1.1\r\n\r\n", false),
             ("DELETE / HTTP/1.1\r\nx: y\r\n\r\n{\"reason\": \"see #12 HTTP/1.1\"}\nfix #12 in HTTP/1.1\n", false),
+            ("GET /a b#c HTTP/1.1\r\n", false),
             ("#\n# HTTP\n# HTTP/2\nHTTP/1.1 #\n #\n HTTP/1.1\nGET /# HTTP/2.0\n", false),
         ] {
             for chunk_size in 1..=text.len() {

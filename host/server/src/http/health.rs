@@ -22,6 +22,9 @@ struct Health {
     /// `ok`; `degraded` if some databases fail; `unavailable` if all do.
     status: &'static str,
     databases: Counts,
+    /// `failing` if the audit log cannot be written, so that deletions are refused. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_log: Option<&'static str>,
     /// Absent if something else than a component decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<PolicyHealth>,
@@ -59,12 +62,12 @@ struct Counts {
     failing: usize,
 }
 
-/// Checks every database, each for at most `timeout`. Responds 503 if all fail.
-pub(super) async fn respond(databases: &Databases, timeout: Duration, policy: Option<PolicyStatus>) -> Response<Body> {
+/// Checks every database, each for at most `timeout`, all at the same time. Returns whether each responds.
+pub(super) async fn check_databases(databases: &Databases, timeout: Duration) -> Vec<bool> {
     let mut checks = tokio::task::JoinSet::new();
-    for database in databases.0.iter().cloned() {
+    for (index, database) in databases.0.iter().cloned().enumerate() {
         checks.spawn(async move {
-            match tokio::time::timeout(timeout, database.store.check()).await {
+            let is_ok = match tokio::time::timeout(timeout, database.store.check()).await {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) => {
                     tracing::warn!(db_id = database.id, error = error.message, "health check failed");
@@ -74,20 +77,36 @@ pub(super) async fn respond(databases: &Databases, timeout: Duration, policy: Op
                     tracing::warn!(db_id = database.id, "health check timed out");
                     false
                 }
-            }
+            };
+            (index, is_ok)
         });
     }
-    let mut counts = Counts::default();
+    let mut results = vec![false; databases.0.len()];
     while let Some(check) = checks.join_next().await {
-        match check {
-            Ok(true) => counts.ok += 1,
-            Ok(false) | Err(_) => counts.failing += 1,
+        if let Ok((index, is_ok)) = check
+            && let Some(result) = results.get_mut(index)
+        {
+            *result = is_ok;
         }
     }
+    results
+}
+
+/// Checks every database, each for at most `timeout`. Responds 503 if all fail.
+pub(super) async fn respond(
+    databases: &Databases,
+    timeout: Duration,
+    policy: Option<PolicyStatus>,
+    is_audit_failing: bool,
+) -> Response<Body> {
+    let results = check_databases(databases, timeout).await;
+    let ok = results.iter().filter(|is_ok| **is_ok).count();
+    let counts = Counts { ok, failing: results.len() - ok };
     let (code, status) = match counts {
         Counts { failing: 0, .. } => (StatusCode::OK, "ok"),
         Counts { ok: 0, .. } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         _ => (StatusCode::OK, "degraded"),
     };
-    response::json(code, &Health { status, databases: counts, policy: policy.map(Into::into) })
+    let audit_log = is_audit_failing.then_some("failing");
+    response::json(code, &Health { status, databases: counts, audit_log, policy: policy.map(Into::into) })
 }

@@ -78,7 +78,7 @@ mod tests {
         }
         for host in [
             "a b", "a/b", "a?b", "a#b", "a@b", "http://a", "a:b", "a:80:80", "a:-1", "a:65536", "::1", "[::1",
-            "[::1]x", "[a]", "[::1]:x", "a%", "a%2", "a%zz", "a,\tb", "a\"b", "a<b", "a\\b", "bücher",
+            "[::1]x", "[a]", "[::1]:x", "a%", "a%2", "a%zz", "a%4g", "a%g4", "a,\tb", "a\"b", "a<b", "a\\b", "bücher",
         ] {
             assert!(!is_host(host.as_bytes()), "{host}");
         }

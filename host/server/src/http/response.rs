@@ -1,5 +1,6 @@
 //! Responses: 204 without a body, and JSON for everything else.
 
+use super::request_id::REQUEST_ID;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -17,9 +18,6 @@ struct Error<'a> {
     detail: &'a str,
     error_code: &'a str,
 }
-
-/// The header with the id of the request.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Seconds until a client should retry a request that was answered 503.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -55,6 +53,13 @@ pub(super) fn document(body: Bytes) -> Response<Body> {
     with_json(StatusCode::OK, body)
 }
 
+/// 200 with a text of this type.
+pub(super) fn text(text: String, content_type: &'static str) -> Response<Body> {
+    let mut response = with_status(StatusCode::OK, text.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
 /// 400.
 pub(super) fn bad_request(detail: &str) -> Response<Body> {
     error(StatusCode::BAD_REQUEST, detail, "BAD_REQUEST")
@@ -86,7 +91,7 @@ pub(super) fn set_connection_close(response: &mut Response<Body>) {
 /// Sets the id of the request.
 pub(super) fn set_request_id(response: &mut Response<Body>, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
     }
 }
 

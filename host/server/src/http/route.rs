@@ -7,6 +7,10 @@ pub(super) enum Route<'a> {
     Learning(&'a str),
     /// `/health`.
     Health,
+    /// `/livez`.
+    Live,
+    /// `/readyz`.
+    Ready,
     /// `/openapi.json`.
     OpenApi,
     /// Any other path.
@@ -19,6 +23,8 @@ impl<'a> Route<'a> {
             Some(id) if !id.is_empty() && !id.contains('/') => Self::Learning(id),
             _ => match path {
                 "/health" => Self::Health,
+                "/livez" => Self::Live,
+                "/readyz" => Self::Ready,
                 "/openapi.json" => Self::OpenApi,
                 _ => Self::NotFound,
             },
@@ -40,6 +46,8 @@ mod tests {
             assert_eq!(Route::from_path(path), Route::NotFound, "{path}");
         }
         assert_eq!(Route::from_path("/health"), Route::Health);
+        assert_eq!(Route::from_path("/livez"), Route::Live);
+        assert_eq!(Route::from_path("/readyz"), Route::Ready);
         assert_eq!(Route::from_path("/openapi.json"), Route::OpenApi);
     }
 }

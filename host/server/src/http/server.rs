@@ -2,7 +2,9 @@
 
 use super::config::HttpConfig;
 use super::connection::{Connection, RequestState};
+use super::metrics_server::MetricsListener;
 use super::service::Service;
+use crate::telemetry::metrics::{InUse, Sources};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Pause after a connection could not be accepted, for example because the process has no free file descriptor.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -28,6 +31,11 @@ pub struct Server {
     address: SocketAddr,
     service: Arc<Service>,
     config: HttpConfig,
+    /// One permit for each connection that can be served.
+    permits: Arc<Semaphore>,
+    /// One task for each connection that is served.
+    tasks: TaskTracker,
+    metrics: Option<(MetricsListener, Arc<Sources>)>,
 }
 
 impl Server {
@@ -37,8 +45,30 @@ impl Server {
     /// The error of the operating system if the address cannot be bound.
     pub async fn bind(service: Service, config: HttpConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
+        Self::new(service, config, listener)
+    }
+
+    /// Serves on a socket that is bound already, in place of the configured address.
+    ///
+    /// # Errors
+    /// The error of the operating system if the socket cannot be used.
+    pub fn on_socket(service: Service, config: HttpConfig, socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Self::new(service, config, TcpListener::from_std(socket)?)
+    }
+
+    fn new(service: Service, config: HttpConfig, listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, service: Arc::new(service), config })
+        let permits = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        Ok(Self {
+            listener,
+            address,
+            service: Arc::new(service),
+            config,
+            permits,
+            tasks: TaskTracker::new(),
+            metrics: None,
+        })
     }
 
     /// The address that the server is bound to.
@@ -47,9 +77,38 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` completes. Then it accepts no more connections, and returns when the requests in flight
-    /// have been answered or `shutdown_timeout_ms` has passed.
+    /// Serves the metrics on a second address, until the server ends.
+    #[must_use]
+    pub fn with_metrics(self, listener: MetricsListener, sources: Sources) -> Self {
+        Self { metrics: Some((listener, Arc::new(sources))), ..self }
+    }
+
+    /// The address of the metrics, if they are served.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(listener, _)| listener.address())
+    }
+
+    /// Returns a function that reads how many connections are served.
+    pub fn connections(&self) -> impl Fn() -> InUse + Send + Sync + 'static {
+        let (tasks, max) = (self.tasks.clone(), self.config.max_connections);
+        move || InUse { used: tasks.len(), max }
+    }
+
+    /// Serves until `shutdown` completes. From then on it reports that it is not ready. After `shutdown_delay_ms` it accepts
+    /// no more connections, and it returns when the requests in flight have been answered or `shutdown_timeout_ms` has
+    /// passed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        // Until this function returns.
+        let _metrics = self.metrics.map(|(listener, sources)| {
+            AbortOnDropHandle::new(tokio::spawn(listener.run(Arc::clone(&self.service), sources)))
+        });
+        let (service, shutdown_delay) = (Arc::clone(&self.service), self.config.shutdown_delay());
+        let shutdown = async move {
+            shutdown.await;
+            service.monitor().set_stopping();
+            tokio::time::sleep(shutdown_delay).await;
+        };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.config.header_read_timeout())
@@ -59,7 +118,7 @@ impl Server {
             .max_header_size(self.config.max_header_bytes)
             .max_buf_size(self.config.max_header_bytes);
         let connections = GracefulShutdown::new();
-        let permits = Arc::new(Semaphore::new(self.config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let permits = self.permits;
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             // The permit comes first, so that a connection without one stays in the listener's queue.
@@ -89,10 +148,15 @@ impl Server {
                 async move { Ok::<_, Infallible>(service.handle(request, peer.ip(), request_state).await) }
             });
             let connection = connections.watch(http.serve_connection(TokioIo::new(stream), handler));
-            tokio::spawn(async move {
-                // The client disconnected or does not speak HTTP; hyper has answered what it could.
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "connection ended");
+            self.tasks.spawn(async move {
+                match connection.await {
+                    Ok(()) => {}
+                    // hyper has answered it.
+                    Err(error) if error.is_parse() => {
+                        tracing::info!(target: "request", client = %peer.ip(), %error, "not a valid HTTP request");
+                    }
+                    // The client disconnected.
+                    Err(error) => tracing::debug!(%error, "connection ended"),
                 }
                 drop(permit);
             });

@@ -28,3 +28,21 @@ impl Isolated {
         !self.0.is_empty() && self.0.get(id).is_some_and(|since| since.elapsed() < ISOLATION_TIME)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ISOLATION_TIME, Instant, Isolated};
+
+    #[test]
+    fn record_is_isolated_for_a_while_after_its_last_failure() {
+        let mut isolated = Isolated::default();
+        assert!(!isolated.contains("a"));
+        isolated.insert("a");
+        assert!(isolated.contains("a") && !isolated.contains("b"));
+        let before = Instant::now().checked_sub(ISOLATION_TIME).expect("the machine runs for longer");
+        isolated.0.insert("a".to_owned(), before);
+        assert!(!isolated.contains("a"));
+        isolated.insert("a");
+        assert!(isolated.contains("a"));
+    }
+}

@@ -20,7 +20,8 @@ use valgrind::{TOOLS, Tool};
 ///
 /// One decision resolves the record, runs the policy in a fresh instance and deletes the record, with storage and
 /// identity in memory. One request is a DELETE with a JWT to the server on SQLite: everything that the process does for
-/// it except in the kernel. A guarded request is one with the guard legal-hold. Needs valgrind. Exits with 1 if a count is more than 5 % above the recorded one.
+/// it except in the kernel. An audited request is one with an audit log, a guarded request one with the guard legal-hold.
+/// Needs valgrind. Exits with 1 if a count is more than 5 % above the recorded one.
 ///
 /// The counts depend on the compiler, so they are recorded for each version of rustc. If there are none for this
 /// version, they are compared with the last recorded ones with a tolerance of 15 %.
@@ -43,8 +44,12 @@ struct Arguments {
 /// Returns what a program does with this many repetitions, including the start.
 type Count = fn(&Path, &Tool, u32) -> Result<Vec<u64>>;
 
-const PROGRAMS: [(&str, Count); 3] =
-    [("decision", decision::count), ("request", request::count), ("guarded-request", request::count_guarded)];
+const PROGRAMS: [(&str, Count); 4] = [
+    ("decision", decision::count),
+    ("request", request::count),
+    ("audited-request", request::count_audited),
+    ("guarded-request", request::count_guarded),
+];
 const FEW: u32 = 200;
 const MANY: u32 = 1_200;
 

@@ -7,7 +7,7 @@ use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,9 +34,25 @@ const LEGAL_HOLD: &str = concat!(
     "/../../../guest/examples/legal-hold/component/legal-hold.wasm\"\n",
 );
 
+/// The configuration of an audit log, whose key is created beside it.
+const AUDIT_LOG: &str = "[audit]\ndirectory = \"audit\"\nsigning_key_file = \"audit.key\"\n";
+
 /// Counts what the server does with this many requests, including the start.
 pub fn count(directory: &Path, tool: &Tool, requests: u32) -> Result<Vec<u64>> {
     count_with(directory, tool, requests, "")
+}
+
+/// The same with an audit log.
+pub fn count_audited(directory: &Path, tool: &Tool, requests: u32) -> Result<Vec<u64>> {
+    let (key, log) = (directory.join("audit.key"), directory.join("audit"));
+    if !key.exists() {
+        let keygen = ["audit", "keygen", "--origin", "example.com/counts"];
+        ensure!(Command::new(server()?).args(keygen).arg(&key).output()?.status.success(), "audit keygen failed");
+    }
+    if log.exists() {
+        fs::remove_dir_all(&log)?;
+    }
+    count_with(directory, tool, requests, AUDIT_LOG)
 }
 
 /// The same with the guard legal-hold.
@@ -44,7 +60,7 @@ pub fn count_guarded(directory: &Path, tool: &Tool, requests: u32) -> Result<Vec
     count_with(directory, tool, requests, LEGAL_HOLD)
 }
 
-fn count_with(directory: &Path, tool: &Tool, requests: u32, guards: &str) -> Result<Vec<u64>> {
+fn count_with(directory: &Path, tool: &Tool, requests: u32, settings: &str) -> Result<Vec<u64>> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let (config, database) = (directory.join("server.toml"), directory.join("learnings.db"));
     for end in ["", "-wal", "-shm"] {
@@ -54,17 +70,22 @@ fn count_with(directory: &Path, tool: &Tool, requests: u32, guards: &str) -> Res
         "server.listen = \"{address}\"\ncache.directory = \"cache\"\n\
          [[databases]]\nid = \"main\"\nurl = \"sqlite:learnings.db\"\ncreate = true\n\
          [auth]\nmode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"{SECRET}\"]\n\
-         [sandbox]\nmax_concurrent_instances = 2\n{guards}",
+         [sandbox]\nmax_concurrent_instances = 2\n{settings}",
     );
     fs::write(&config, text)?;
-    let server = env::current_exe()?.with_file_name("delete-learning");
-    ensure!(server.is_file(), "{} does not exist; tests/bench/build builds it", server.display());
     let arguments = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-    let mut child = tool.start(directory, &server, &arguments)?;
+    let mut child = tool.start(directory, &server()?, &arguments)?;
     let sent = send(&mut child, address, &database, requests);
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
     let counts = tool.finish(directory, child);
     sent.and(counts)
+}
+
+/// The program of the server, which is built beside this one.
+fn server() -> Result<PathBuf> {
+    let server = env::current_exe()?.with_file_name("delete-learning");
+    ensure!(server.is_file(), "{} does not exist; tests/bench/build builds it", server.display());
+    Ok(server)
 }
 
 /// Sends the requests, each for a record of its own.

@@ -1,5 +1,6 @@
 //! Errors: a key or a key set that cannot be used, and a token that is refused.
 
+use crate::http_client::NoRootCertificates;
 use delete_learning::{Credential, IdentityError, IdentityErrorKind};
 use std::io;
 use std::path::PathBuf;
@@ -99,10 +100,8 @@ pub enum JwksError {
     #[error("cannot start a thread for the key set: {0}")]
     Thread(#[source] io::Error),
     /// This machine has no trusted certificate authority.
-    #[error(
-        "this machine trusts no certificate authority, so the key set cannot be fetched; SSL_CERT_FILE can name a file"
-    )]
-    NoRootCertificates,
+    #[error("the key set cannot be fetched")]
+    NoRootCertificates(#[from] NoRootCertificates),
 }
 
 /// Returns an [`IdentityErrorKind::Invalid`] error with this reason. The reason must not contain a part of the token.

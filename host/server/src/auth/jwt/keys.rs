@@ -96,3 +96,32 @@ fn restore_lines(text: &str) -> String {
     let body: Vec<&str> = body.split_ascii_whitespace().collect();
     format!("-----{begin}-----\n{}\n-----{end}\n", body.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Algorithm, VerificationKey};
+
+    fn refusal(algorithm: Algorithm, text: &str) -> String {
+        VerificationKey::from_text(algorithm, text).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn pem_of_another_kind_is_refused_with_its_reason() {
+        let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        for label in ["PRIVATE KEY", "EC PRIVATE KEY"] {
+            assert!(refusal(Algorithm::ES256, &pem(label)).contains("must stay with the token issuer"), "{label}");
+        }
+        for label in ["CERTIFICATE", "PRIVATE KEYS"] {
+            assert!(refusal(Algorithm::ES256, &pem(label)).contains("another label"), "{label}");
+        }
+        assert!(refusal(Algorithm::ES256, "AAAA").contains("not PEM"));
+    }
+
+    #[test]
+    fn secret_has_at_least_the_bytes_of_its_hash() {
+        for (algorithm, bytes) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
+            assert_eq!(refusal(algorithm, &"x".repeat(bytes)), "", "{algorithm:?}");
+            assert!(!refusal(algorithm, &"x".repeat(bytes - 1)).is_empty(), "{algorithm:?}");
+        }
+    }
+}

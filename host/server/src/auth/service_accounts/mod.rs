@@ -4,6 +4,7 @@ mod concurrency_limiter;
 mod failure_limiter;
 
 use super::digest::token_hash;
+use crate::telemetry::metrics::CacheMetrics;
 use concurrency_limiter::ConcurrencyLimiter;
 use delete_learning::{BoxFuture, Credential, IdentityError, IdentityErrorKind};
 use failure_limiter::FailureLimiter;
@@ -62,6 +63,7 @@ pub struct ServiceAccounts {
     cache: Mutex<Cache>,
     failures: FailureLimiter,
     lookups: ConcurrencyLimiter,
+    metrics: Arc<CacheMetrics>,
 }
 
 /// Cached accounts. Both caches are bounded and evict the least recently used entry. Only a valid token adds an
@@ -103,7 +105,8 @@ impl ServiceAccounts {
     fn with_timing(store: Arc<dyn AccountStore>, cache_ttl: Duration, timing: Timing) -> Self {
         let cache = Cache { accounts: LruCache::new(CACHE_CAPACITY), recorded_uses: LruCache::new(CACHE_CAPACITY) };
         let failures = FailureLimiter::new(timing.failure_window);
-        Self { store, cache_ttl, timing, cache: Mutex::new(cache), failures, lookups: ConcurrencyLimiter::new() }
+        let (lookups, metrics) = (ConcurrencyLimiter::new(), Arc::default());
+        Self { store, cache_ttl, timing, cache: Mutex::new(cache), failures, lookups, metrics }
     }
 
     /// Returns the account of a token.
@@ -114,12 +117,20 @@ impl ServiceAccounts {
     /// never rate limited; one that is not cached can be `unavailable` if the queue of its client is full.
     pub async fn verify(&self, token: &str, client: IpAddr) -> Result<Account, IdentityError> {
         let token_hash = token_hash(token);
-        let account = match self.cached(&token_hash) {
+        let cached = self.cached(&token_hash);
+        self.metrics.record(cached.is_some());
+        let account = match cached {
             Some(account) => account,
             None => self.verify_at_store(token_hash, client).await?,
         };
         self.record_use(&account);
         Ok(account)
+    }
+
+    /// The requests to the cache of accounts.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<CacheMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Every token is looked up, even if its client is rate limited, so that a valid token is never refused. The lookups

@@ -1,8 +1,8 @@
 //! What is checked: a component, or the policy and the guards of a configuration.
 
 use delete_learning::{Access, Description, Digest, Limits, LoadError, ReadError, World, describe, read};
-use delete_learning_server::Config;
 use delete_learning_server::config::GuardConfig;
+use delete_learning_server::{Config, Environment};
 use serde::Serialize;
 use std::error::Error;
 use std::fs;
@@ -60,7 +60,7 @@ impl Subject {
             let part = component.map(|file| Part::read(file, &limits, Access::default(), None, None)).transpose()?;
             return Ok(Self::new(limits, None, part));
         };
-        let config = Config::read(file, &|name| std::env::var(name).ok())?;
+        let config = Config::read(file, &Environment::of_process())?;
         match component {
             Some(component) => Self::of_component(component, file, &config),
             None => Self::of_config(&config),

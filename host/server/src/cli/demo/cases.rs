@@ -19,15 +19,15 @@ pub(super) struct Act {
     /// The sections of the configuration that only this server has.
     pub(super) configuration: &'static str,
     /// The records at the start, in the database `main`.
-    records: &'static [Record],
+    pub(super) records: &'static [Record],
     /// The requests.
     pub(super) cases: &'static [Case],
     /// The ids of the records that nobody could delete.
-    left: &'static [&'static str],
+    pub(super) left: &'static [&'static str],
 }
 
 /// A record at the start of an act.
-struct Record {
+pub(super) struct Record {
     id: &'static str,
     learning_type: &'static str,
     owner: Option<&'static str>,

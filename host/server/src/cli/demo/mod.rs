@@ -9,7 +9,7 @@ use super::CommandResult;
 use super::signal::shutdown_signal;
 use cases::{ACTS, Act, Expected, SECRET_BYTES};
 use client::Client;
-use delete_learning_server::{Config, app};
+use delete_learning_server::{Config, Environment, app};
 use rules::Rules;
 use std::error::Error;
 use std::fs;
@@ -29,14 +29,17 @@ pub(crate) async fn demo() -> CommandResult {
     let directory = TempDir::with_prefix("delete-learning-demo-")?;
     let interrupted = shutdown_signal()?;
     tokio::select! {
-        result = show(directory.path(), &rules) => result,
+        is_documented = show(&ACTS, directory.path(), &rules) => {
+            Ok(if is_documented? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         () = interrupted => Err("interrupted".into()),
     }
 }
 
-async fn show(directory: &Path, rules: &Rules) -> CommandResult {
+/// Shows the acts one after the other, and returns whether all is as documented.
+async fn show(acts: &[&Act], directory: &Path, rules: &Rules) -> Result<bool, Box<dyn Error>> {
     let mut is_documented = true;
-    for (number, act) in ACTS.into_iter().enumerate() {
+    for (number, act) in acts.iter().enumerate() {
         let directory = directory.join(number.to_string());
         fs::create_dir(&directory)?;
         fs::write(directory.join("legal-hold.wasm"), LEGAL_HOLD)?;
@@ -46,7 +49,7 @@ async fn show(directory: &Path, rules: &Rules) -> CommandResult {
         }
         is_documented &= show_act(act, &directory, rules).await?;
     }
-    Ok(if is_documented { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(is_documented)
 }
 
 /// Runs a server in this directory, sends the requests of the act, and returns whether all is as documented.
@@ -55,7 +58,7 @@ async fn show_act(act: &Act, directory: &Path, rules: &Rules) -> Result<bool, Bo
     let config = directory.join("delete-learning.toml");
     fs::write(&config, configuration(&secret, act.configuration))?;
 
-    let server = app::bind(Config::read(&config, &|_| None)?).await?;
+    let server = app::bind(Config::read(&config, &Environment::default())?).await?;
     cases::fill(act, &directory.join("main.db"))?;
     let address = server.address();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -119,6 +122,43 @@ verification_keys = ["{secret}"]
 /// A random secret in hexadecimal.
 fn random_secret() -> Result<String, Box<dyn Error>> {
     let mut bytes = [0; SECRET_BYTES];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "cannot get random bytes")?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cases::{Act, CallerOf, Case, Expected};
+    use super::{Rules, show};
+    use tokio::runtime::Builder;
+
+    const EMPTY: Act = Act { title: "no record", configuration: "", records: &[], cases: &[], left: &[] };
+    const RIGHT_ANSWER: Act = absent(&[answer(Expected::Error(404, "Learning not found", "NOT_FOUND"))]);
+    const WRONG_ANSWERS: [Act; 4] = [
+        absent(&[answer(Expected::Deleted)]),
+        absent(&[answer(Expected::Error(403, "Learning not found", "NOT_FOUND"))]),
+        absent(&[answer(Expected::Error(404, "Learning", "NOT_FOUND"))]),
+        absent(&[answer(Expected::Error(404, "Learning not found", "FORBIDDEN"))]),
+    ];
+    const WRONG_RECORDS: Act = Act { left: &["absent"], ..EMPTY };
+
+    const fn answer(expected: Expected) -> Case {
+        Case { target: "/learnings/absent?db_id=main", caller: CallerOf::Admin, expected }
+    }
+
+    const fn absent(cases: &'static [Case]) -> Act {
+        Act { cases, ..EMPTY }
+    }
+
+    #[test]
+    fn answer_or_record_that_is_not_documented_is_noticed_in_every_act() {
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let wrong = WRONG_ANSWERS.iter().chain([&WRONG_RECORDS]);
+        let wrong = wrong.flat_map(|wrong| [[wrong, &RIGHT_ANSWER], [&RIGHT_ANSWER, wrong]]);
+        for (acts, expected) in wrong.map(|acts| (acts, false)).chain([([&RIGHT_ANSWER, &EMPTY], true)]) {
+            let directory = tempfile::tempdir().expect("a directory");
+            let shown = runtime.block_on(show(&acts, directory.path(), &Rules::default()));
+            assert_eq!(shown.expect("a server"), expected);
+        }
+    }
 }

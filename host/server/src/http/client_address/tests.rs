@@ -155,6 +155,16 @@ fn invalid_network_is_refused_with_what_to_write() {
     }
 }
 
+#[test]
+fn port_is_a_number_or_an_obfuscated_name() {
+    for port in ["", ":1", ":65535", ":_", ":_hidden", ":_a.b-c_9", ":x", ":65536", ":_a!", ":_!", ":+1", ":-1"] {
+        let is_valid = ["", ":1", ":65535", ":_hidden", ":_a.b-c_9"].contains(&port);
+        for address in ["203.0.113.9", "[2001:db8::1]"] {
+            assert_eq!(parse_node(format!("{address}{port}").as_bytes()).is_some(), is_valid, "{address}{port}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

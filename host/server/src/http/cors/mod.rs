@@ -14,7 +14,7 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Response, StatusCode};
 pub use origin::AllowedOrigin;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The origins that an AgentOS allows by default: those of Agno's control plane.
 const DEFAULT_ORIGINS: [&str; 6] = [
@@ -43,12 +43,12 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// The origins whose pages can use the API. The section `[server.cors]` of the configuration. Without origins, responses
 /// have no CORS headers.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "CorsSection")]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "CorsSection", into = "CorsSection")]
 pub struct CorsConfig(Vec<AllowedOrigin>);
 
 /// The keys of the section.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct CorsSection {
     allowed_origins: Vec<AllowedOrigin>,
@@ -57,6 +57,12 @@ struct CorsSection {
 impl From<CorsSection> for CorsConfig {
     fn from(section: CorsSection) -> Self {
         Self(section.allowed_origins)
+    }
+}
+
+impl From<CorsConfig> for CorsSection {
+    fn from(config: CorsConfig) -> Self {
+        Self { allowed_origins: config.0 }
     }
 }
 
@@ -153,5 +159,24 @@ impl CorsHeaders {
         };
         response.headers_mut().insert(VARY, HeaderValue::from_static(PREFLIGHT_VARY));
         Some(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AllowedOrigin, CorsConfig};
+
+    #[test]
+    fn only_a_list_with_a_wildcard_allows_every_origin() {
+        let allows = |origins| CorsConfig(origins).allows_every_origin();
+        assert!(!CorsConfig::default().allows_every_origin() && !allows(Vec::new()));
+        assert!(allows(vec![AllowedOrigin::Any]));
+    }
+
+    #[test]
+    fn origins_are_written_as_they_are_read() {
+        let written = serde_json::json!({ "allowed_origins": ["https://a.example", "https://*.b.example"] });
+        let config: CorsConfig = serde_json::from_value(written.clone()).expect("origins");
+        assert_eq!(serde_json::to_value(config).expect("JSON"), written);
     }
 }

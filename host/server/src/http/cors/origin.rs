@@ -1,6 +1,6 @@
 //! Origins of the configuration: exact, or patterns.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An origin that is allowed, or a pattern for several.
@@ -23,6 +23,18 @@ pub struct OriginPattern {
     labels: Vec<String>,
     /// A colon and the port, or nothing.
     port: String,
+}
+
+impl Serialize for AllowedOrigin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => serializer.serialize_str("*"),
+            Self::Exact(origin) => serializer.serialize_str(origin),
+            Self::Pattern(OriginPattern { scheme, labels, port }) => {
+                serializer.collect_str(&format_args!("{scheme}{}{port}", labels.join(".")))
+            }
+        }
+    }
 }
 
 impl TryFrom<String> for AllowedOrigin {
@@ -177,6 +189,7 @@ mod tests {
             "http://localhost:3000",
             "http://127.0.0.1:8080",
             "http://[::1]:3000",
+            "http://[::ffff:7f00:1]:3000",
             "https://xn--bcher-kva.example",
             "chrome-extension://abcdefghijklmnop",
             "https://a_b.example",
@@ -207,6 +220,7 @@ mod tests {
             ("https://me@os.agno.com", "write \"https://os.agno.com\""),
             ("HTTP://*.Example.com:80/", "write \"http://*.example.com\""),
             ("http://[::0:1]", "write the host as [::1]"),
+            ("https://[fe80::]:443", "write \"https://[fe80::]\""),
             ("http://[::1", "IPv6"),
             ("http://127.1", "IPv4"),
             ("http://host:0", "port"),

@@ -140,7 +140,7 @@ impl Connector {
 /// Returns a random number, or zero if there is none: then the first host is first.
 fn random() -> usize {
     let mut bytes = [0; size_of::<usize>()];
-    let filled = aws_lc_rs::rand::fill(&mut bytes);
+    let filled = getrandom::fill(&mut bytes);
     filled.map_or(0, |()| usize::from_ne_bytes(bytes))
 }
 
@@ -268,5 +268,17 @@ impl Connection {
 
     fn is_reusable(&self) -> bool {
         !self.client.is_closed() && !self.discarded.load(Ordering::SeqCst) && !self.is_unreplicated()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::random;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn hosts_are_selected_at_random() {
+        let selected: BTreeSet<usize> = (0..100).map(|_| random() % 3).collect();
+        assert_eq!(selected, [0, 1, 2].into(), "by chance once in 10^17 runs");
     }
 }

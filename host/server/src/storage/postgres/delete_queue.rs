@@ -9,7 +9,8 @@ use super::error::QueryError;
 use super::options::PostgresOptions;
 use super::table::Table;
 use crate::storage::isolated::{ISOLATION_TIME, Isolated};
-use delete_learning::{Condition, Outcome, StorageError};
+use delete_learning::storage::{Deletion, Intent, wait_for_intents};
+use delete_learning::{Condition, StorageError};
 use std::collections::{HashSet, VecDeque};
 use std::mem::discriminant;
 use std::pin::pin;
@@ -32,10 +33,17 @@ const MAX_BATCH_SIZE: usize = 64;
 /// A delete that waits for a lane.
 struct Waiting {
     number: u64,
-    id: String,
-    condition: Condition,
+    delete: Delete,
     way: Way,
-    reply: oneshot::Sender<Result<Outcome, StorageError>>,
+    reply: oneshot::Sender<Result<Deletion, StorageError>>,
+}
+
+/// A delete to execute.
+pub(super) struct Delete {
+    pub(super) id: String,
+    pub(super) condition: Condition,
+    /// What must be on disk before the record is deleted.
+    pub(super) intent: Option<Arc<dyn Intent>>,
 }
 
 /// How a delete is executed.
@@ -63,9 +71,9 @@ struct Queue {
 /// What becomes of a delete when it arrives.
 enum Entered {
     /// It has a lane.
-    Lane(String, Condition),
+    Lane(Delete),
     /// It waits, with this number.
-    Waiting(u64, oneshot::Receiver<Result<Outcome, StorageError>>),
+    Waiting(u64, oneshot::Receiver<Result<Deletion, StorageError>>),
 }
 
 struct Shared {
@@ -93,13 +101,14 @@ impl DeleteQueue {
         Self(Arc::new(Shared { table, acquire_timeout: options.acquire_timeout(), queue: Mutex::new(queue) }))
     }
 
-    pub(super) async fn delete(&self, id: String, condition: Condition) -> Result<Outcome, StorageError> {
-        let entered = self.0.queue().enter(&self.0.table, id, condition);
+    pub(super) async fn delete(&self, delete: Delete) -> Result<Deletion, StorageError> {
+        let entered = self.0.queue().enter(&self.0.table, delete);
         let (number, mut result) = match entered {
             Entered::Waiting(number, result) => (number, result),
-            Entered::Lane(id, condition) => {
+            Entered::Lane(delete) => {
+                self.0.table.metrics().record_batch(1);
                 // In the task of the request, so that a request that no longer waits cancels its statement.
-                return Lane(Arc::clone(&self.0)).run(self.0.table.delete(&id, &condition)).await.0;
+                return Lane(Arc::clone(&self.0)).run(self.0.delete(&delete)).await.0;
             }
         };
         loop {
@@ -110,6 +119,7 @@ impl DeleteQueue {
                 // It is executed at the moment, which has its own timeouts.
                 Err(_) if !self.0.queue().remove(number) => {}
                 Err(_) => {
+                    self.0.table.record_timeout();
                     let error = QueryError::PoolTimeout(self.0.acquire_timeout);
                     return Err(self.0.table.storage_error(&error, true));
                 }
@@ -120,15 +130,15 @@ impl DeleteQueue {
 
 impl Queue {
     /// Takes a free lane for a delete, or makes the delete wait for one.
-    fn enter(&mut self, table: &Table, id: String, condition: Condition) -> Entered {
+    fn enter(&mut self, table: &Table, delete: Delete) -> Entered {
         if self.used_lanes < self.lanes(table) {
             self.used_lanes += 1;
-            return Entered::Lane(id, condition);
+            return Entered::Lane(delete);
         }
         let (reply, result) = oneshot::channel();
         let number = self.next_number;
         self.next_number += 1;
-        self.waiting.push_back(Waiting { number, id, condition, way: Way::Any, reply });
+        self.waiting.push_back(Waiting { number, delete, way: Way::Any, reply });
         Entered::Waiting(number, result)
     }
 
@@ -148,13 +158,14 @@ impl Queue {
             return vec![first];
         }
         let (mut taken, mut skipped) = (vec![first], Vec::new());
-        let mut ids: HashSet<String> = taken.iter().map(|first| first.id.clone()).collect();
+        let mut ids: HashSet<String> = taken.iter().map(|first| first.delete.id.clone()).collect();
         while taken.len() < MAX_BATCH_SIZE
             && let Some(next) = self.waiting.pop_front()
         {
-            let is_same_kind =
-                taken.first().is_some_and(|first| discriminant(&first.condition) == discriminant(&next.condition));
-            if is_same_kind && self.can_batch(&next, table) && ids.insert(next.id.clone()) {
+            let is_same_kind = taken
+                .first()
+                .is_some_and(|first| discriminant(&first.delete.condition) == discriminant(&next.delete.condition));
+            if is_same_kind && self.can_batch(&next, table) && ids.insert(next.delete.id.clone()) {
                 taken.push(next);
             } else {
                 skipped.push(next);
@@ -176,8 +187,8 @@ impl Queue {
     fn can_batch(&mut self, waiting: &Waiting, table: &Table) -> bool {
         waiting.way == Way::Any
             && self.has_batches(table)
-            && table.can_batch(&waiting.id, &waiting.condition)
-            && !self.isolated.contains(&waiting.id)
+            && table.can_batch(&waiting.delete.id, &waiting.delete.condition)
+            && !self.isolated.contains(&waiting.delete.id)
     }
 }
 
@@ -188,6 +199,7 @@ impl Shared {
     }
 
     async fn execute(self: Arc<Self>, mut taken: Vec<Waiting>) {
+        self.table.metrics().record_batch(taken.len());
         if taken.len() > 1 {
             self.execute_batch(taken).await;
         } else if let Some(waiting) = taken.pop() {
@@ -195,41 +207,46 @@ impl Shared {
         }
     }
 
+    /// Executes a delete with a statement of its own.
+    async fn delete(&self, delete: &Delete) -> Result<Deletion, StorageError> {
+        wait_for_intents(delete.intent.iter().cloned().collect()).await?;
+        self.table.delete(&delete.id, &delete.condition).await
+    }
+
     async fn execute_alone(&self, waiting: Waiting) {
-        let Waiting { id, condition, way, mut reply, .. } = waiting;
+        let Waiting { delete, way, mut reply, .. } = waiting;
         let result = tokio::select! {
-            result = self.table.delete(&id, &condition) => result,
+            result = self.delete(&delete) => result,
             // Dropping the delete cancels its statement.
             () = reply.closed() => return,
         };
         if way == Way::Suspect && result.is_err() {
-            self.queue().isolated.insert(&id);
+            self.queue().isolated.insert(&delete.id);
         }
         let _ = reply.send(result);
     }
 
     async fn execute_batch(self: &Arc<Self>, taken: Vec<Waiting>) {
+        let intents = taken.iter().filter_map(|waiting| waiting.delete.intent.clone()).collect();
+        if let Err(error) = wait_for_intents(intents).await {
+            return reply_to_all(taken, &error);
+        }
         let deletes: Vec<(&str, &Condition)> =
-            taken.iter().map(|waiting| (waiting.id.as_str(), &waiting.condition)).collect();
+            taken.iter().map(|Waiting { delete, .. }| (delete.id.as_str(), &delete.condition)).collect();
         let result = self.table.delete_batch(&deletes).await;
         match result {
             Ok(result) => {
                 let mut undecided = Vec::new();
-                for (waiting, outcome) in taken.into_iter().zip(result.outcomes) {
-                    match outcome {
-                        Some(outcome) => drop(waiting.reply.send(Ok(outcome))),
+                for (waiting, deletion) in taken.into_iter().zip(result.deletions) {
+                    match deletion {
+                        Some(deletion) => drop(waiting.reply.send(Ok(deletion))),
                         None => undecided.push(waiting),
                     }
                 }
                 self.execute_each(undecided, Way::Alone, result.has_triggers);
             }
             // It says nothing about the records, or the statement can have deleted them.
-            Err(error) if !error.is_of_statement() => {
-                let error = self.table.storage_error(&error, true);
-                for waiting in taken {
-                    let _ = waiting.reply.send(Err(error.clone()));
-                }
-            }
+            Err(error) if !error.is_of_statement() => reply_to_all(taken, &self.table.storage_error(&error, true)),
             Err(error) => {
                 tracing::debug!(%error, deletes = taken.len(), "a batch failed; its deletes are executed one by one");
                 self.execute_each(taken, Way::Suspect, error.is_of_every_batch());
@@ -255,6 +272,12 @@ impl Shared {
         for _ in 0..lanes {
             drop(Lane(Arc::clone(self)));
         }
+    }
+}
+
+fn reply_to_all(deletes: Vec<Waiting>, error: &StorageError) {
+    for waiting in deletes {
+        let _ = waiting.reply.send(Err(error.clone()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::UrlError;
 use super::parameters::{Parameters, decode};
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// PostgreSQL's port.
@@ -52,6 +53,17 @@ impl Host {
     /// The name of the host in a password file.
     pub(super) fn name_in_password_file(&self) -> &str {
         if self.is_socket() && DEFAULT_HOSTS.contains(&self.name.as_str()) { "localhost" } else { &self.name }
+    }
+}
+
+/// The name or the address, and the port.
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port, .. } = self;
+        if name.contains(':') && !self.is_socket() {
+            return write!(formatter, "[{name}]:{port}");
+        }
+        write!(formatter, "{name}:{port}")
     }
 }
 

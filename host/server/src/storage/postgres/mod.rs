@@ -12,6 +12,7 @@ mod connection;
 mod delete_queue;
 mod error;
 mod hosts;
+mod metrics;
 mod options;
 mod parameters;
 mod password_file;
@@ -29,8 +30,10 @@ pub use options::PostgresOptions;
 pub use url::{PostgresUrl, UrlContext};
 
 use super::LearningsTable;
+use crate::telemetry::metrics::Operation;
+use delete_learning::storage::{Deletion, Intent};
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
-use delete_queue::DeleteQueue;
+use delete_queue::{Delete, DeleteQueue};
 use std::sync::Arc;
 use table::Table;
 use tokio::sync::Semaphore;
@@ -46,11 +49,22 @@ pub struct PostgresTarget {
     pub transaction_pooling: bool,
 }
 
+impl PostgresTarget {
+    /// Checks the files of certificates and keys, without a connection.
+    ///
+    /// # Errors
+    /// [`TlsError`] if one of them cannot be used.
+    pub fn check_files(&self, options: &PostgresOptions) -> Result<(), TlsError> {
+        connection::Connector::new(self, options).map(drop)
+    }
+}
+
 /// The table of learnings in a PostgreSQL database.
 pub struct PostgresStore {
     table: Arc<Table>,
     deletes: DeleteQueue,
     permits: Semaphore,
+    max_in_flight: usize,
 }
 
 impl PostgresStore {
@@ -74,25 +88,40 @@ impl PostgresStore {
             }
             Err(error) => return Err(PostgresError::Refused(error.message)),
         }
+        let max_in_flight = max_in_flight.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             deletes: DeleteQueue::new(Arc::clone(&table), options),
             table,
-            permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)),
+            permits: Semaphore::new(max_in_flight),
+            max_in_flight,
         })
     }
 }
 
 impl LearningStore for PostgresStore {
     fn find(&self, id: String) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(async move { self.table.find(&id).await })
+        Box::pin(self.table.metrics().measure(Operation::Find, async move { self.table.find(&id).await }))
     }
 
     fn delete(&self, id: String, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        Box::pin(self.deletes.delete(id, condition))
+        Box::pin(async move {
+            let deleted = self.deletes.delete(Delete { id, condition, intent: None });
+            self.table.metrics().measure(Operation::Delete, deleted).await.map(|deletion| deletion.outcome)
+        })
+    }
+
+    fn delete_with_intent(
+        &self,
+        id: String,
+        condition: Condition,
+        intent: Arc<dyn Intent>,
+    ) -> BoxFuture<'_, Result<Deletion, StorageError>> {
+        let deleted = self.deletes.delete(Delete { id, condition, intent: Some(intent) });
+        Box::pin(self.table.metrics().measure(Operation::Delete, deleted))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
-        Box::pin(self.table.check())
+        Box::pin(self.table.metrics().measure(Operation::Check, self.table.check()))
     }
 
     fn permits(&self) -> Option<&Semaphore> {

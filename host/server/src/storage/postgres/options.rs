@@ -1,10 +1,10 @@
 //! The options of PostgreSQL databases.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Options of every PostgreSQL database. The keys of `[postgres]` in the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresOptions {
     /// Maximum number of connections to each database.
@@ -61,5 +61,31 @@ impl PostgresOptions {
     /// statement, nothing was deleted for certain.
     pub(super) fn response_timeout(&self) -> Duration {
         self.statement_timeout() + self.statement_timeout() / 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, PostgresOptions};
+
+    #[test]
+    fn option_that_is_zero_is_named() {
+        let valid = PostgresOptions::default;
+        assert_eq!(valid().too_small(), None);
+        for (options, key) in [
+            (PostgresOptions { max_connections: 0, ..valid() }, "max_connections"),
+            (PostgresOptions { connect_timeout_ms: 0, ..valid() }, "connect_timeout_ms"),
+            (PostgresOptions { statement_timeout_ms: 0, ..valid() }, "statement_timeout_ms"),
+        ] {
+            assert_eq!(options.too_small(), Some((key, 1)));
+        }
+    }
+
+    #[test]
+    fn statement_is_abandoned_a_quarter_after_its_timeout() {
+        let (acquire_timeout_ms, statement_timeout_ms) = (10, 1000);
+        let options = PostgresOptions { acquire_timeout_ms, statement_timeout_ms, ..PostgresOptions::default() };
+        assert_eq!(options.response_timeout(), Duration::from_millis(1250));
+        assert_eq!(options.max_request_ms(100), 10 + 100 + 1250);
     }
 }

@@ -141,6 +141,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     refused("oauth_scope", None, OAUTH),
 ];
 
+/// Whether the values of this parameter are secrets.
+pub(super) fn is_secret(name: &str) -> bool {
+    ["password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"].contains(&name)
+}
+
 /// The longest unknown name that an error repeats.
 const MAX_NAME_BYTES: usize = 40;
 

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Connector, Query};
 use super::error::QueryError;
 use super::options::PostgresOptions;
+use crate::telemetry::metrics::{PoolMetrics, PoolState};
 use deadpool::Runtime;
 use deadpool::managed::{self, BuildError, Object, PoolError, Timeouts};
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub(super) struct Pool {
     pool: managed::Pool<Connector>,
     acquire_timeout: Duration,
     response_timeout: Duration,
+    metrics: PoolMetrics,
 }
 
 impl Pool {
@@ -24,7 +26,8 @@ impl Pool {
         options: &PostgresOptions,
     ) -> Result<Self, BuildError> {
         let pool = managed::Pool::builder(connector).max_size(max_connections).runtime(Runtime::Tokio1).build()?;
-        Ok(Self { pool, acquire_timeout: options.acquire_timeout(), response_timeout: options.response_timeout() })
+        let (acquire_timeout, response_timeout) = (options.acquire_timeout(), options.response_timeout());
+        Ok(Self { pool, acquire_timeout, response_timeout, metrics: PoolMetrics::default() })
     }
 
     /// Runs a query. If the result does not arrive, or the caller stops waiting, the connection is discarded, so that the
@@ -53,13 +56,36 @@ impl Pool {
         self.acquire().await?.run(Instant::now() + self.response_timeout, work).await
     }
 
+    /// The connections, for the metrics.
+    pub(super) fn state(&self) -> PoolState<'_> {
+        let status = self.pool.status();
+        PoolState {
+            used: status.size.saturating_sub(status.available),
+            idle: status.available,
+            max: status.max_size,
+            waiting: status.waiting,
+            metrics: &self.metrics,
+        }
+    }
+
+    /// Counts a request that got no connection within the timeout.
+    pub(super) fn record_timeout(&self) {
+        self.metrics.record_timeout();
+    }
+
     async fn acquire(&self) -> Result<PendingQuery<'_>, QueryError> {
         let timeouts = Timeouts { wait: Some(self.acquire_timeout), create: None, recycle: None };
-        match self.pool.timeout_get(&timeouts).await {
+        let start = Instant::now();
+        let acquired = self.pool.timeout_get(&timeouts).await;
+        self.metrics.record_acquire(start.elapsed());
+        match acquired {
             Ok(connection) => Ok(PendingQuery { pool: self, connection, is_complete: true }),
             Err(PoolError::Backend(error)) => Err(QueryError::Connect(error)),
             // The pool is never closed and has no hooks, so only the timeout is left.
-            Err(_) => Err(QueryError::PoolTimeout(self.acquire_timeout)),
+            Err(_) => {
+                self.record_timeout();
+                Err(QueryError::PoolTimeout(self.acquire_timeout))
+            }
         }
     }
 }

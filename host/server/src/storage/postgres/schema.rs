@@ -68,6 +68,8 @@ pub(super) struct Usable {
     pub(super) can_lock: bool,
     /// Whether the database stores every text without NUL.
     pub(super) is_utf8: bool,
+    /// Whether the user can read the type of a learning, which deleting does not need.
+    pub(super) can_read_type: bool,
 }
 
 /// Checks the table. If it does not exist, creates it and its schema, provided that this is configured.
@@ -183,7 +185,8 @@ async fn check_privileges(
         SELECT current_user::text, has_table_privilege(c.oid, 'SELECT'),
                has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'DELETE'),
                has_column_privilege(c.oid, 'learning_id', 'SELECT'), has_column_privilege(c.oid, 'user_id', 'SELECT'),
-               has_any_column_privilege(c.oid, 'UPDATE'), current_setting('server_encoding', true) = 'UTF8'
+               has_any_column_privilege(c.oid, 'UPDATE'), current_setting('server_encoding', true) = 'UTF8',
+               has_column_privilege(c.oid, 'learning_type', 'SELECT')
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
     const NEEDED: [&str; 4] = ["USAGE on its schema", "DELETE", "SELECT (learning_id)", "SELECT (user_id)"];
     let row = connection.query_once(PRIVILEGES, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await?;
@@ -193,11 +196,12 @@ async fn check_privileges(
             return Ok(Err(Defect::MissingPrivilege { user: row.try_get(0)?, privilege }));
         }
     }
-    let [can_lock, is_utf8] = [6, 7].map(|index| row.try_get::<_, Option<bool>>(index));
+    let [can_lock, is_utf8, can_read_type] = [6, 7, 8].map(|index| row.try_get::<_, Option<bool>>(index));
     Ok(Ok(Usable {
         can_read_xmin: row.try_get(1)?,
         can_lock: can_lock?.unwrap_or_default(),
         is_utf8: is_utf8?.unwrap_or_default(),
+        can_read_type: can_read_type?.unwrap_or_default(),
     }))
 }
 

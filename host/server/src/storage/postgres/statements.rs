@@ -13,10 +13,14 @@
 //! condition held and which was not deleted is left to the statement of one delete, which waits and knows vetoes: it was
 //! locked or changed, row-level security retained it, or the table has triggers for deletes. Foreign keys that refer to the
 //! table are such triggers too: their actions can fail, and wait for other rows. With triggers the statement locks nothing.
+//!
+//! Every statement that deletes returns the owner and the type of what it deleted, for the audit log. It reads them only in
+//! UTF-8 databases: of others, PostgreSQL cannot convert every text, and the delete would fail.
 
 use super::connection::Query;
 use super::schema::Usable;
 use crate::storage::columns::{COLUMNS, ColumnType, quote};
+use delete_learning::storage::{DeletedRecord, Deletion};
 use delete_learning::{Condition, Learning, Outcome};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -51,8 +55,8 @@ pub(super) struct Delete {
 
 /// The result of a batch.
 pub(super) struct BatchResult {
-    /// The outcome of each delete in the order of the batch; `None` if the statement of one delete must determine it.
-    pub(super) outcomes: Vec<Option<Outcome>>,
+    /// The result of each delete in the order of the batch; `None` if the statement of one delete must determine it.
+    pub(super) deletions: Vec<Option<Deletion>>,
     /// Whether the table has triggers for deletes. Then nothing was deleted.
     pub(super) has_triggers: bool,
 }
@@ -60,7 +64,9 @@ pub(super) struct BatchResult {
 /// The result of a delete.
 pub(super) struct DeleteResult {
     pub(super) state: State,
-    /// The transaction that wrote the row that the statement saw.
+    /// What the record had, if the statement deleted it.
+    pub(super) record: Option<DeletedRecord>,
+    /// The transaction that wrote the row that the statement saw and did not delete.
     pub(super) xmin: Option<String>,
     /// The transaction of the statement, if it wrote something.
     pub(super) transaction: Option<String>,
@@ -94,6 +100,7 @@ impl Statements {
         };
         let unchanged = |operand: &str| format!("{revision} = {operand}");
         let change = |operand: &str| format!("WHEN {} THEN 'holds' ELSE 'changed'", unchanged(operand));
+        let recorded = Recorded::new(usable);
         let (always, holds) = (|_: &str| "true".to_owned(), |_: &str| "WHEN true THEN 'holds'".to_owned());
         let has_id = has_id("$1");
         Self {
@@ -102,11 +109,12 @@ impl Statements {
                 (true, false) => Batched::Ascii,
                 (true, true) => Batched::All,
             },
-            delete: Delete::new(["delete", "delete-batch", "state"], &table, xmin, always, holds, 1),
+            delete: Delete::new(["delete", "delete-batch", "state"], &table, xmin, &recorded, always, holds, 1),
             delete_owned: Delete::new(
                 ["delete-owned", "delete-owned-batch", "state-owned"],
                 &table,
                 xmin,
+                &recorded,
                 owned,
                 owner,
                 2,
@@ -115,6 +123,7 @@ impl Statements {
                 ["delete-unchanged", "delete-unchanged-batch", "state-unchanged"],
                 &table,
                 xmin,
+                &recorded,
                 unchanged,
                 change,
                 2,
@@ -174,6 +183,22 @@ fn has_id(id: &str) -> String {
     format!("learning_id = {id} AND learning_id = {id} COLLATE \"C\"")
 }
 
+/// The expressions of what is recorded of a deleted record: the owner and the type.
+struct Recorded {
+    owner: &'static str,
+    learning_type: &'static str,
+}
+
+impl Recorded {
+    const fn new(usable: Usable) -> Self {
+        const NOTHING: &str = "NULL::text";
+        Self {
+            owner: if usable.is_utf8 { "user_id::text" } else { NOTHING },
+            learning_type: if usable.is_utf8 && usable.can_read_type { "learning_type::text" } else { NOTHING },
+        }
+    }
+}
+
 impl Delete {
     /// `condition` returns the condition with an operand, `cases` the state of a row in relation to it. The statements have
     /// this number of parameters: the id, and the operand if there is one.
@@ -181,6 +206,7 @@ impl Delete {
         names: [&'static str; 3],
         table: &str,
         xmin: &str,
+        recorded: &Recorded,
         condition: impl Fn(&str) -> String,
         cases: impl Fn(&str) -> String,
         parameters: usize,
@@ -191,23 +217,34 @@ impl Delete {
             _ => (&[Type::TEXT, Type::TEXT], &[Type::TEXT_ARRAY, Type::TEXT_ARRAY]),
         };
         let (has_id, holds, state_cases) = (has_id("$1"), condition("$2"), cases("$2"));
+        let Recorded { owner, learning_type } = recorded;
         let triggers = format!("pg_trigger WHERE tgrelid = '{}'::regclass", table.replace('\'', "''"));
         Self {
             delete: Query {
                 name: delete,
                 sql: format!(
-                    "WITH deleted AS (DELETE FROM {table} WHERE {has_id} AND {holds} RETURNING learning_id)
+                    "WITH deleted AS (DELETE FROM {table} WHERE {has_id} AND {holds}
+                                      RETURNING {owner} AS owner, {learning_type} AS learning_type)
                      SELECT CASE WHEN EXISTS (SELECT 1 FROM deleted) THEN 'deleted'
                                  ELSE (SELECT CASE {state_cases} END FROM {table} WHERE {has_id}) END,
-                            (SELECT {xmin} FROM {table} WHERE {has_id}),
+                            CASE WHEN NOT EXISTS (SELECT 1 FROM deleted)
+                                 THEN (SELECT {xmin} FROM {table} WHERE {has_id}) END,
                             (txid_current_if_assigned() % 4294967296)::text,
-                            EXISTS (SELECT 1 FROM {triggers} AND NOT tgisinternal)"
+                            EXISTS (SELECT 1 FROM {triggers} AND NOT tgisinternal),
+                            (SELECT owner FROM deleted), (SELECT learning_type FROM deleted)"
                 ),
                 types,
             },
             batch: Query {
                 name: batch,
-                sql: batch_sql(table, &triggers, &condition("item.operand"), &cases("item.operand"), parameters),
+                sql: batch_sql(
+                    table,
+                    recorded,
+                    &triggers,
+                    &condition("item.operand"),
+                    &cases("item.operand"),
+                    parameters,
+                ),
                 types: arrays,
             },
             state: Query {
@@ -227,7 +264,15 @@ impl Delete {
 /// `WITH ORDINALITY` too (<https://www.cockroachlabs.com/docs/stable/functions-and-operators>,
 /// <https://www.cockroachlabs.com/docs/stable/table-expressions>; YugabyteDB has PostgreSQL's own functions). It reads neither
 /// `xmin` nor `ctid`. If a database refuses it, its deletes are executed one by one.
-fn batch_sql(table: &str, triggers: &str, condition: &str, cases: &str, parameters: usize) -> String {
+fn batch_sql(
+    table: &str,
+    recorded: &Recorded,
+    triggers: &str,
+    condition: &str,
+    cases: &str,
+    parameters: usize,
+) -> String {
+    let Recorded { owner, learning_type } = recorded;
     let (arrays, columns) = match parameters {
         1 => ("$1::text[]", "id, position"),
         _ => ("$1::text[], $2::text[]", "id, operand, position"),
@@ -244,10 +289,10 @@ fn batch_sql(table: &str, triggers: &str, condition: &str, cases: &str, paramete
               deleted AS (DELETE FROM {table} AS learning USING locked
                           WHERE learning.learning_id = locked.learning_id
                                 AND learning.learning_id = locked.learning_id COLLATE \"C\"
-                          RETURNING learning.learning_id)
+                          RETURNING learning.learning_id, {owner} AS owner, {learning_type} AS learning_type)
          SELECT CASE WHEN deleted.learning_id IS NOT NULL THEN 'deleted'
                      ELSE (SELECT CASE {cases} END FROM {table} AS learning WHERE {has_id}) END,
-                {has_triggers}
+                {has_triggers}, deleted.owner, deleted.learning_type
          FROM item LEFT JOIN deleted ON deleted.learning_id = item.id COLLATE \"C\"
          ORDER BY item.position"
     )
@@ -269,8 +314,10 @@ fn as_text(name: &str, column_type: ColumnType) -> String {
 /// Reads the result of a delete; `None` if no delete returns it.
 pub(super) fn delete_result(rows: &[Row]) -> Option<DeleteResult> {
     let row = rows.first()?;
+    let state = state(row.try_get(0).ok()?)?;
     Some(DeleteResult {
-        state: state(row.try_get(0).ok()?)?,
+        record: deleted_record(&state, row, 4),
+        state,
         xmin: row.try_get(1).ok()?,
         transaction: row.try_get(2).ok()?,
         has_triggers: row.try_get(3).ok()?,
@@ -279,13 +326,24 @@ pub(super) fn delete_result(rows: &[Row]) -> Option<DeleteResult> {
 
 /// Reads the result of a batch of this length; `None` if no batch returns it.
 pub(super) fn batch_result(rows: &[Row], length: usize) -> Option<BatchResult> {
-    let outcome = |row: &Row| match state(row.try_get(0).ok()?)? {
-        State::Outcome(outcome) => Some(Some(outcome)),
-        State::ConditionHolds => Some(None),
+    let deletion = |row: &Row| {
+        let state = state(row.try_get(0).ok()?)?;
+        let record = deleted_record(&state, row, 2);
+        match state {
+            State::Outcome(outcome) => Some(Some(Deletion { outcome, record })),
+            State::ConditionHolds => Some(None),
+        }
     };
-    let outcomes: Vec<Option<Outcome>> = rows.iter().map(outcome).collect::<Option<_>>()?;
+    let deletions: Vec<Option<Deletion>> = rows.iter().map(deletion).collect::<Option<_>>()?;
     let has_triggers = rows.first()?.try_get(1).ok()?;
-    (outcomes.len() == length).then_some(BatchResult { outcomes, has_triggers })
+    (deletions.len() == length).then_some(BatchResult { deletions, has_triggers })
+}
+
+/// Reads what a deleted record had, from these columns on. A value that cannot be read changes nothing about the deletion.
+fn deleted_record(state: &State, row: &Row, first: usize) -> Option<DeletedRecord> {
+    let text = |index: usize| row.try_get::<_, Option<String>>(index).ok().flatten();
+    matches!(state, State::Outcome(Outcome::Deleted))
+        .then(|| DeletedRecord { owner: text(first), learning_type: text(first + 1) })
 }
 
 /// Reads the state of a record after a delete, and the transaction that wrote it; `None` if no query returns it.

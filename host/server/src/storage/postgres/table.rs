@@ -8,6 +8,8 @@ use super::pool::Pool;
 use super::schema::{self, Defect};
 use super::statements::{self, BatchResult, Delete, State, Statements, operand};
 use crate::storage::LearningsTable;
+use crate::telemetry::metrics::{PoolState, StorageMetrics};
+use delete_learning::storage::Deletion;
 use delete_learning::{Condition, Learning, Outcome, StorageError, StorageErrorKind};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -21,7 +23,7 @@ const MAX_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The result of one try to delete.
 enum Attempt {
-    Finished(Outcome),
+    Finished(Deletion),
     /// Another transaction changed the record meanwhile. Nothing was deleted.
     Conflict,
     /// The condition holds, and a trigger, a rule or row-level security retained the record.
@@ -37,6 +39,7 @@ pub(super) struct Table {
     table: LearningsTable,
     /// Time after which a conflict is not retried.
     retry_timeout: Duration,
+    metrics: StorageMetrics,
 }
 
 impl Table {
@@ -52,7 +55,21 @@ impl Table {
             schema: target.schema.clone(),
             table: table.clone(),
             retry_timeout: options.statement_timeout(),
+            metrics: StorageMetrics::new("postgresql"),
         })
+    }
+
+    pub(super) const fn metrics(&self) -> &StorageMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn pool_state(&self) -> PoolState<'_> {
+        self.pool.state()
+    }
+
+    /// Counts a delete that waited too long for a connection before it came to the pool.
+    pub(super) fn record_timeout(&self) {
+        self.pool.record_timeout();
     }
 
     /// Finds or creates the table, once, and returns the statements on it.
@@ -76,7 +93,7 @@ impl Table {
     }
 
     /// Deletes a record with a statement of its own.
-    pub(super) async fn delete(&self, id: &str, condition: &Condition) -> Result<Outcome, StorageError> {
+    pub(super) async fn delete(&self, id: &str, condition: &Condition) -> Result<Deletion, StorageError> {
         let delete = self.statements().await?.for_condition(condition);
         let mut delay = MIN_RETRY_DELAY;
         let start = Instant::now();
@@ -86,7 +103,7 @@ impl Table {
                 break;
             }
             match self.delete_once(delete, id, condition).await? {
-                Attempt::Finished(outcome) => return Ok(outcome),
+                Attempt::Finished(deletion) => return Ok(deletion),
                 Attempt::Vetoed => {
                     let message = format!("vetoed: PostgreSQL, {}, retained the record", self.qualified());
                     return Err(StorageError::new(StorageErrorKind::Internal, message));
@@ -112,14 +129,14 @@ impl Table {
         let deleted = match rows {
             Ok(rows) => statements::delete_result(&rows).ok_or(QueryError::UnexpectedResult),
             // No id is such a text either.
-            Err(error) if error.is_unstorable_text() => return Ok(Attempt::Finished(Outcome::Absent)),
+            Err(error) if error.is_unstorable_text() => return Ok(Attempt::Finished(Outcome::Absent.into())),
             Err(error) if error.is_conflict() => return Ok(Attempt::Conflict),
             Err(error) => Err(error),
         };
         let deleted = deleted.map_err(|error| self.storage_error(&error, true))?;
         let is_deleted = match deleted.state {
             State::Outcome(Outcome::Deleted) if deleted.has_triggers => true,
-            State::Outcome(outcome) => return Ok(Attempt::Finished(outcome)),
+            State::Outcome(outcome) => return Ok(Attempt::Finished(Deletion { outcome, record: deleted.record })),
             State::ConditionHolds => false,
         };
         let after = self.query(state, id, operand).await;
@@ -129,12 +146,13 @@ impl Table {
             // The delete is committed; whether a trigger retained the record is unknown.
             if is_deleted { StorageError { kind: StorageErrorKind::OutcomeUnknown, ..error } } else { error }
         })?;
+        let deletion = Deletion { outcome: Outcome::Deleted, record: deleted.record };
         Ok(match state {
-            State::Outcome(Outcome::Absent) if is_deleted => Attempt::Finished(Outcome::Deleted),
+            State::Outcome(Outcome::Absent) if is_deleted => Attempt::Finished(deletion),
             // Another transaction can have inserted the record again; only the delete's own transaction is a veto.
-            _ if is_deleted && xmin != deleted.transaction => Attempt::Finished(Outcome::Deleted),
+            _ if is_deleted && xmin != deleted.transaction => Attempt::Finished(deletion),
             _ if is_deleted => Attempt::Vetoed,
-            State::Outcome(outcome) => Attempt::Finished(outcome),
+            State::Outcome(outcome) => Attempt::Finished(outcome.into()),
             State::ConditionHolds if xmin == deleted.xmin || xmin == deleted.transaction => Attempt::Vetoed,
             State::ConditionHolds => Attempt::Conflict,
         })
@@ -162,16 +180,20 @@ impl Table {
     pub(super) async fn delete_batch(&self, deletes: &[(&str, &Condition)]) -> Result<BatchResult, QueryError> {
         // Only a table that was checked has batches.
         let Some((statements, (_, condition))) = self.statements.get().zip(deletes.first()) else {
-            return Ok(BatchResult { outcomes: deletes.iter().map(|_| None).collect(), has_triggers: false });
+            return Ok(BatchResult { deletions: deletes.iter().map(|_| None).collect(), has_triggers: false });
         };
         let batch = &statements.for_condition(condition).batch;
         let (ids, operands): (Vec<&str>, Vec<Option<&str>>) =
             deletes.iter().map(|(id, condition)| (*id, operand(condition))).unzip();
         let rows = match condition {
-            Condition::Any => self.pool.query(batch, &[&ids]).await?,
-            Condition::OwnedBy(_) | Condition::Unchanged(_) => self.pool.query(batch, &[&ids, &operands]).await?,
+            Condition::Any => self.pool.query(batch, &[&ids]).await,
+            Condition::OwnedBy(_) | Condition::Unchanged(_) => self.pool.query(batch, &[&ids, &operands]).await,
         };
-        statements::batch_result(&rows, deletes.len()).ok_or(QueryError::UnexpectedResult)
+        if let Err(QueryError::PoolTimeout(_)) = rows {
+            // The pool counted the statement as one request.
+            (1..deletes.len()).for_each(|_| self.pool.record_timeout());
+        }
+        statements::batch_result(&rows?, deletes.len()).ok_or(QueryError::UnexpectedResult)
     }
 
     pub(super) async fn find(&self, id: &str) -> Result<Option<Learning>, StorageError> {

@@ -3,7 +3,7 @@
 use super::error::{Origin, UrlError};
 use super::hosts::{Host, Hosts, split_authority};
 use super::options::PostgresOptions;
-use super::parameters::{Parameters, Value, decode};
+use super::parameters::{self, Parameters, Value, decode};
 use super::password_file::{PasswordFile, Unusable};
 use super::tls_settings::{CertificateCheck, TlsSettings};
 use std::path::Path;
@@ -24,6 +24,7 @@ pub struct PostgresUrl {
     /// The timeout of the URL for a connection to one host.
     connect_timeout: Option<Duration>,
     is_unverified: bool,
+    host_names: Vec<String>,
     /// What to log at startup.
     pub warnings: Vec<String>,
 }
@@ -92,6 +93,36 @@ impl PostgresUrl {
         Self::from_parameters(&parameters, context)
     }
 
+    /// Returns the URL with a mask in place of each of its secrets, or `None` if it cannot be parsed.
+    #[must_use]
+    pub fn mask(url: &str, mask: &str) -> Option<String> {
+        let scheme = SCHEMES.into_iter().find(|scheme| url.starts_with(scheme))?;
+        let names_driver = scheme.contains('+');
+        let Parts { user, password, hosts, database, query } =
+            Parts::split(url.strip_prefix(scheme)?, names_driver).ok()?;
+        // A password that is not percent-encoded can extend into the parts after it, up to an '@'.
+        if database.contains('@') || Parameters::parse(query, names_driver).is_err() {
+            return None;
+        }
+        let colon = if password.is_empty() { String::new() } else { format!(":{mask}") };
+        let at = if user.is_empty() && password.is_empty() { "" } else { "@" };
+        let slash = if database.is_empty() { "" } else { "/" };
+        let mut masked = format!("{scheme}{user}{colon}{at}{hosts}{slash}{database}");
+        for (index, pair) in query.split('&').filter(|pair| !pair.is_empty()).enumerate() {
+            let (name, value) = pair.split_once('=')?;
+            let is_secret = value.contains('@') || parameters::is_secret(&decode(name).ok()?);
+            let separator = if index == 0 { '?' } else { '&' };
+            masked += &format!("{separator}{name}={}", if is_secret { mask } else { value });
+        }
+        Some(masked)
+    }
+
+    /// The hosts with their ports, for messages.
+    #[must_use]
+    pub fn host_names(&self) -> String {
+        self.host_names.join(", ")
+    }
+
     fn from_parameters(parameters: &Parameters, context: &UrlContext<'_>) -> Result<Self, UrlError> {
         let home = (context.environment)("HOME").filter(|home| !home.is_empty());
         let home = home.as_deref().map(Path::new);
@@ -139,6 +170,7 @@ impl PostgresUrl {
             tls,
             connect_timeout: seconds(parameters, "connect_timeout")?,
             is_unverified,
+            host_names: hosts.list.iter().map(ToString::to_string).collect(),
             warnings,
         })
     }

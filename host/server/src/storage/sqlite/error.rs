@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be opened for writing, or is not a database.
-    #[error("cannot open {}: {source}", path.display())]
+    #[error("cannot open {}: {source}{}", path.display(), open_advice(source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -100,6 +100,17 @@ pub enum OpenError {
     },
 }
 
+/// What to do about a file that cannot be opened.
+fn open_advice(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "; the user of this process must be able to write to the file and its directory"
+        }
+        Some(ErrorCode::NotADatabase) => "; name the SQLite file of the AgentOS",
+        _ => "",
+    }
+}
+
 impl OpenError {
     /// Whether the file can be opened later, because another process has locked it now.
     pub(super) fn is_busy(&self) -> bool {
@@ -152,4 +163,32 @@ pub(super) fn vetoed(file: &DatabaseFile) -> StorageError {
 /// Creates an error about this file.
 pub(super) fn message(file: &DatabaseFile, kind: StorageErrorKind, reason: &str) -> StorageError {
     StorageError::new(kind, format!("SQLite, {}: {reason}", file.path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DatabaseFile, OpenError, StorageErrorKind};
+    use crate::storage::sqlite::SqliteOptions;
+    use rusqlite::ffi;
+    use std::path::Path;
+
+    #[test]
+    fn kind_of_an_error_to_open_says_whether_a_retry_can_help() {
+        let (path, table) = (Path::new("/a.db"), "t".to_owned());
+        let file = DatabaseFile::new(path, &table, &SqliteOptions::default());
+        let source = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        let uncompilable =
+            |code| OpenError::Uncompilable { path: path.into(), table: table.clone(), source: source(code) };
+        let missing = OpenError::TableMissing { path: path.into(), table: table.clone(), tables: Vec::new() };
+        for (error, kind) in [
+            (missing, StorageErrorKind::UnknownTable),
+            (uncompilable(ffi::SQLITE_BUSY), StorageErrorKind::Unavailable),
+            (uncompilable(ffi::SQLITE_LOCKED), StorageErrorKind::Unavailable),
+            (uncompilable(ffi::SQLITE_ERROR), StorageErrorKind::Internal),
+            (OpenError::NotUnique { path: path.into(), table: table.clone() }, StorageErrorKind::Internal),
+        ] {
+            let text = error.to_string();
+            assert_eq!(error.into_storage_error(&file).kind, kind, "{text}");
+        }
+    }
 }

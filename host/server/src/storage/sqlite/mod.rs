@@ -1,7 +1,7 @@
 //! Learnings in an SQLite file that other processes can have open.
 //!
-//! One thread owns the connection that writes, one the connection that reads, and one checkpoints the WAL; the threads of
-//! the async runtime never wait for a disk. Deletes that arrive during a transaction share the next one (group commit):
+//! One thread owns the connection that writes, one the connection that reads, one checkpoints the WAL, and one waits for
+//! intents; the threads of the async runtime never wait for a disk. Deletes that arrive during a transaction share the next one (group commit):
 //! concurrent requests share one sync, and no request waits for others to arrive.
 
 mod accounts;
@@ -9,6 +9,8 @@ mod checkpoint;
 mod connection;
 mod error;
 mod file;
+mod intents;
+mod metrics;
 mod options;
 mod reader;
 mod schema;
@@ -21,22 +23,32 @@ pub use error::OpenError;
 pub use options::SqliteOptions;
 
 use super::LearningsTable;
+use crate::telemetry::metrics::{Operation, StorageMetrics};
 use checkpoint::Checkpointer;
+use connection::ReopeningConnection;
+use delete_learning::storage::{Deletion, Intent};
 use delete_learning::{BoxFuture, Condition, Learning, LearningStore, Outcome, StorageError, StorageErrorKind};
 use file::DatabaseFile;
+use intents::NextSync;
 use reader::Read;
 use schema::Schema;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use wal::WalState;
-use writer::Write;
+use writer::{Write, Writer};
 
 /// The table of learnings in an SQLite file.
 pub struct SqliteStore {
     writes: mpsc::Sender<Write>,
+    /// Deletes whose intents must be on disk first.
+    intents: mpsc::Sender<Write>,
     reads: mpsc::Sender<Read>,
     permits: Semaphore,
+    max_in_flight: usize,
+    metrics: Arc<StorageMetrics>,
+    wal: Arc<WalState>,
+    wal_path: PathBuf,
 }
 
 /// Where a thread sends its result. The receiver may have been dropped.
@@ -73,12 +85,21 @@ impl SqliteStore {
         spawn(&file, "sqlite-checkpoint", move |file| checkpoint::run(&file, &shared_wal, &requests))?;
         let (writes, queue) = mpsc::channel(QUEUE_LENGTH);
         let (max_batch_size, shared_schema) = (options.max_batch_size, Arc::clone(&schema));
+        let metrics = Arc::new(StorageMetrics::new("sqlite"));
+        let (shared_wal, shared_metrics) = (Arc::clone(&wal), Arc::clone(&metrics));
+        let (next_sync, permits) = NextSync::new();
         spawn(&file, "sqlite-write", move |file| {
-            writer::run(&file, &shared_schema, &wal, checkpointer, queue, max_batch_size);
+            let connection = ReopeningConnection::for_writer(&file, &shared_schema, &shared_wal);
+            Writer::new(connection, checkpointer, next_sync, &shared_metrics).run(queue, max_batch_size);
         })?;
+        let (intents, queue) = mpsc::channel(QUEUE_LENGTH);
+        let ready = writes.clone();
+        spawn(&file, "sqlite-intents", move |_| intents::run(queue, &permits, &ready, max_batch_size))?;
         let (reads, queue) = mpsc::channel(QUEUE_LENGTH);
         spawn(&file, "sqlite-read", move |file| reader::run(&file, &schema, queue))?;
-        Ok(Self { writes, reads, permits: Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)) })
+        let max_in_flight = max_in_flight.min(Semaphore::MAX_PERMITS);
+        let (permits, wal_path) = (Semaphore::new(max_in_flight), metrics::wal_path(path));
+        Ok(Self { writes, intents, reads, permits, max_in_flight, metrics, wal, wal_path })
     }
 }
 
@@ -108,15 +129,32 @@ async fn request<J, T>(
 
 impl LearningStore for SqliteStore {
     fn find(&self, id: String) -> BoxFuture<'_, Result<Option<Learning>, StorageError>> {
-        Box::pin(request(&self.reads, |reply| Read::Find { id, reply }, StorageErrorKind::Internal))
+        let found = request(&self.reads, |reply| Read::Find { id, reply }, StorageErrorKind::Internal);
+        Box::pin(self.metrics.measure(Operation::Find, found))
     }
 
     fn delete(&self, id: String, condition: Condition) -> BoxFuture<'_, Result<Outcome, StorageError>> {
-        Box::pin(request(&self.writes, |reply| Write { id, condition, reply }, StorageErrorKind::OutcomeUnknown))
+        Box::pin(async move {
+            let write = |reply| Write { id, condition, intent: None, reply };
+            let deleted = request(&self.writes, write, StorageErrorKind::OutcomeUnknown);
+            self.metrics.measure(Operation::Delete, deleted).await.map(|deletion| deletion.outcome)
+        })
+    }
+
+    fn delete_with_intent(
+        &self,
+        id: String,
+        condition: Condition,
+        intent: Arc<dyn Intent>,
+    ) -> BoxFuture<'_, Result<Deletion, StorageError>> {
+        let write = |reply| Write { id, condition, intent: Some(intent), reply };
+        let deleted = request(&self.intents, write, StorageErrorKind::OutcomeUnknown);
+        Box::pin(self.metrics.measure(Operation::Delete, deleted))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), StorageError>> {
-        Box::pin(request(&self.reads, |reply| Read::Check { reply }, StorageErrorKind::Internal))
+        let checked = request(&self.reads, |reply| Read::Check { reply }, StorageErrorKind::Internal);
+        Box::pin(self.metrics.measure(Operation::Check, checked))
     }
 
     fn permits(&self) -> Option<&Semaphore> {

@@ -1,10 +1,10 @@
 //! The options of SQLite databases.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Options of every SQLite database. The keys of `[sqlite]` in the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SqliteOptions {
     /// Milliseconds to wait for a lock of another process before answering 503.
@@ -46,5 +46,28 @@ impl SqliteOptions {
     #[must_use]
     pub const fn busy_timeout(&self) -> Duration {
         Duration::from_millis(self.busy_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SqliteOptions;
+
+    #[test]
+    fn smallest_valid_options_are_valid_and_smaller_ones_are_named() {
+        let smallest = || SqliteOptions {
+            max_batch_size: 1,
+            page_cache_bytes: 65_536,
+            wal_checkpoint_bytes: 65_536,
+            ..SqliteOptions::default()
+        };
+        assert_eq!((SqliteOptions::default().too_small(), smallest().too_small()), (None, None));
+        for (options, expected) in [
+            (SqliteOptions { max_batch_size: 0, ..smallest() }, ("max_batch_size", 1)),
+            (SqliteOptions { page_cache_bytes: 65_535, ..smallest() }, ("page_cache_bytes", 65_536)),
+            (SqliteOptions { wal_checkpoint_bytes: 65_535, ..smallest() }, ("wal_checkpoint_bytes", 65_536)),
+        ] {
+            assert_eq!(options.too_small(), Some(expected));
+        }
     }
 }

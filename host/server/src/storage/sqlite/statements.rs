@@ -2,6 +2,7 @@
 
 use crate::storage::columns::{COLUMNS, quote};
 use aws_lc_rs::digest::{Context, SHA256};
+use delete_learning::storage::{DeletedRecord, Deletion};
 use delete_learning::{Condition, Learning, Outcome};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
@@ -11,12 +12,13 @@ pub(super) struct Statements {
     delete: String,
     delete_owned: String,
     owner: String,
+    recorded: String,
     find: String,
 }
 
 /// The result of a delete.
 pub(super) enum DeleteResult {
-    Outcome(Outcome),
+    Deletion(Deletion),
     /// The condition holds, and a trigger retained the record.
     Vetoed,
 }
@@ -31,6 +33,7 @@ impl Statements {
             delete: format!("DELETE FROM {table} WHERE {has_id}"),
             delete_owned: format!("DELETE FROM {table} WHERE {has_id} AND user_id = ?2 COLLATE BINARY"),
             owner: format!("SELECT user_id FROM {table} WHERE {has_id}"),
+            recorded: format!("SELECT user_id, learning_type FROM {table} WHERE {has_id}"),
             find: format!("SELECT {columns} FROM {table} WHERE {has_id}"),
         }
     }
@@ -38,10 +41,14 @@ impl Statements {
     /// Checks that SQLite can compile the statements: it must know the collations and functions that the table, its
     /// indexes and its triggers use.
     pub(super) fn check(&self, connection: &Connection) -> rusqlite::Result<()> {
-        for sql in [&self.delete, &self.delete_owned, &self.owner, &self.find] {
+        for sql in self.all() {
             connection.prepare(sql)?;
         }
         Ok(())
+    }
+
+    fn all(&self) -> [&str; 5] {
+        [&self.delete, &self.delete_owned, &self.owner, &self.recorded, &self.find]
     }
 
     /// Whether the database has triggers, which can retain a record that a statement deleted.
@@ -50,57 +57,72 @@ impl Statements {
         statement.exists([])
     }
 
-    /// Deletes the record if the condition holds, and reports what is true afterwards. It is atomic only in a transaction
-    /// that holds the write lock.
+    /// Deletes the record if the condition holds, and reports what is true afterwards, with what is recorded of the record if
+    /// that is wanted. It is atomic only in a transaction that holds the write lock.
     pub(super) fn delete(
         &self,
         connection: &Connection,
         id: &str,
         condition: &Condition,
+        is_recorded: bool,
         has_triggers: bool,
     ) -> rusqlite::Result<DeleteResult> {
-        let execute = |sql: &str, parameters: &[&dyn ToSql]| connection.prepare_cached(sql)?.execute(parameters);
-        let deleted = match condition {
-            Condition::Any => execute(&self.delete, &[&id])?,
-            Condition::OwnedBy(user) => execute(&self.delete_owned, &[&id, user])?,
-            Condition::Unchanged(expected) => match self.query(connection, id, revision)? {
-                Some(found) if found == *expected => execute(&self.delete, &[&id])?,
-                Some(_) => return Ok(DeleteResult::Outcome(Outcome::Changed)),
-                None => return Ok(DeleteResult::Outcome(Outcome::Absent)),
+        let outcome = |outcome: Outcome| DeleteResult::Deletion(outcome.into());
+        // Read before, because RETURNING takes more time, and because a trigger can change the record first.
+        let record = if is_recorded { query(connection, &self.recorded, id, recorded)? } else { None };
+        let is_deleted = match condition {
+            Condition::Any => execute(connection, &self.delete, &[&id])?,
+            Condition::OwnedBy(user) => execute(connection, &self.delete_owned, &[&id, user])?,
+            Condition::Unchanged(expected) => match query(connection, &self.find, id, revision)? {
+                Some(found) if found == *expected => execute(connection, &self.delete, &[&id])?,
+                Some(_) => return Ok(outcome(Outcome::Changed)),
+                None => return Ok(outcome(Outcome::Absent)),
             },
         };
-        if deleted > 0 && !has_triggers {
-            return Ok(DeleteResult::Outcome(Outcome::Deleted));
+        let record = record.filter(|_| is_deleted);
+        if is_deleted && !has_triggers {
+            return Ok(DeleteResult::Deletion(Deletion { outcome: Outcome::Deleted, record }));
         }
         // The transaction still sees the state that the delete left.
         let mut statement = connection.prepare_cached(&self.owner)?;
         let mut rows = statement.query([id])?;
         let Some(row) = rows.next()? else {
-            return Ok(DeleteResult::Outcome(if deleted > 0 { Outcome::Deleted } else { Outcome::Absent }));
+            let outcome = if is_deleted { Outcome::Deleted } else { Outcome::Absent };
+            return Ok(DeleteResult::Deletion(Deletion { outcome, record }));
         };
         Ok(match (condition, row.get_ref(0)?) {
-            _ if deleted > 0 => DeleteResult::Vetoed,
-            (Condition::OwnedBy(_), ValueRef::Null) => DeleteResult::Outcome(Outcome::Unowned),
+            _ if is_deleted => DeleteResult::Vetoed,
+            (Condition::OwnedBy(_), ValueRef::Null) => outcome(Outcome::Unowned),
             (Condition::OwnedBy(user), owner) if owner != ValueRef::Text(user.as_bytes()) => {
-                DeleteResult::Outcome(Outcome::OwnedByAnother)
+                outcome(Outcome::OwnedByAnother)
             }
             _ => DeleteResult::Vetoed,
         })
     }
 
     pub(super) fn find(&self, connection: &Connection, id: &str) -> rusqlite::Result<Option<Learning>> {
-        self.query(connection, id, learning)
+        query(connection, &self.find, id, learning)
     }
+}
 
-    /// Reads the record with this id.
-    fn query<T>(
-        &self,
-        connection: &Connection,
-        id: &str,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Option<T>> {
-        connection.prepare_cached(&self.find)?.query_row([id], read).optional()
-    }
+/// Executes a delete. Returns whether it deleted the record.
+fn execute(connection: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+    Ok(connection.prepare_cached(sql)?.execute(parameters)? > 0)
+}
+
+/// Reads the record with this id.
+fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    id: &str,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    connection.prepare_cached(sql)?.query_row([id], read).optional()
+}
+
+/// Reads what is recorded of a record.
+fn recorded(row: &Row<'_>) -> rusqlite::Result<DeletedRecord> {
+    Ok(DeletedRecord { owner: text(row, 0)?, learning_type: text(row, 1)? })
 }
 
 /// Reads a row of [`COLUMNS`].
@@ -164,7 +186,7 @@ mod tests {
         let file = DatabaseFile::new(&directory.path().join("a.db"), "t", &SqliteOptions::default());
         let connection = schema::Schema::new(true).open(&file).unwrap();
         let statements = Statements::new("t");
-        for sql in [&statements.delete, &statements.delete_owned, &statements.owner, &statements.find] {
+        for sql in statements.all() {
             let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let parameters = vec!["a"; plan.parameter_count()];
             let step: String = plan.query_row(rusqlite::params_from_iter(parameters), |row| row.get(3)).unwrap();

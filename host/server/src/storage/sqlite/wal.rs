@@ -14,6 +14,8 @@ pub(super) struct WalState {
     /// Size from which the WAL is checkpointed, in bytes and, for the open file, in frames.
     checkpoint_bytes: usize,
     pub(super) checkpoint_frames: AtomicU32,
+    /// Bytes of a page of the open file.
+    page_bytes: AtomicU32,
 }
 
 impl WalState {
@@ -24,12 +26,19 @@ impl WalState {
             needs_final_checkpoint: AtomicBool::new(false),
             checkpoint_bytes,
             checkpoint_frames: AtomicU32::new(1),
+            page_bytes: AtomicU32::new(0),
         })
+    }
+
+    /// Bytes of the frames in the WAL after the writer's last commit, without their headers.
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.frames.load(Ordering::Relaxed)) * u64::from(self.page_bytes.load(Ordering::Relaxed))
     }
 
     /// Observes the commits of this connection, in place of SQLite's automatic checkpoint.
     pub(super) fn observe(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
         let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        self.page_bytes.store(page_bytes, Ordering::Relaxed);
         let frames = u32::try_from(self.checkpoint_bytes / (page_bytes.max(1) as usize)).unwrap_or(u32::MAX);
         self.checkpoint_frames.store(frames.max(1), Ordering::Relaxed);
         let state = Arc::clone(self);

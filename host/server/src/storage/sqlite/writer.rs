@@ -5,11 +5,12 @@ use super::checkpoint::Checkpointer;
 use super::connection::ReopeningConnection;
 use super::error;
 use super::file::DatabaseFile;
-use super::schema::Schema;
+use super::intents::NextSync;
 use super::statements::{DeleteResult, Statements};
-use super::wal::WalState;
 use crate::storage::isolated::Isolated;
-use delete_learning::{Condition, Outcome, StorageError, StorageErrorKind};
+use crate::telemetry::metrics::StorageMetrics;
+use delete_learning::storage::{Deletion, Intent};
+use delete_learning::{Condition, StorageError, StorageErrorKind};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,30 +20,9 @@ use tokio::sync::mpsc;
 pub(super) struct Write {
     pub(super) id: String,
     pub(super) condition: Condition,
-    pub(super) reply: Reply<Outcome>,
-}
-
-/// Executes deletes until the queue is closed, up to `max_batch_size` in one transaction.
-pub(super) fn run(
-    file: &DatabaseFile,
-    schema: &Schema,
-    wal: &Arc<WalState>,
-    checkpointer: Checkpointer,
-    mut queue: mpsc::Receiver<Write>,
-    max_batch_size: usize,
-) {
-    let mut writer = Writer {
-        statements: Statements::new(&file.table),
-        connection: ReopeningConnection::for_writer(file, schema, wal),
-        checkpointer,
-        isolated: Isolated::default(),
-    };
-    let mut batch = Vec::with_capacity(max_batch_size);
-    while queue.blocking_recv_many(&mut batch, max_batch_size) > 0 {
-        // A request that no longer waits was reported as unknown. Not deleting is then the better outcome.
-        batch.retain(|write: &Write| !write.reply.is_closed());
-        writer.execute(&mut batch);
-    }
+    /// What is on disk before the record is deleted, and makes the reply have what is recorded of the record.
+    pub(super) intent: Option<Arc<dyn Intent>>,
+    pub(super) reply: Reply<Deletion>,
 }
 
 /// Why a transaction failed. Nothing in it was committed, unless the error says that the outcome is unknown.
@@ -55,14 +35,37 @@ enum BatchError {
     SomeRecord(StorageError),
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     statements: Statements,
     connection: ReopeningConnection<'a>,
     checkpointer: Checkpointer,
+    next_sync: NextSync,
     isolated: Isolated,
+    metrics: &'a StorageMetrics,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        connection: ReopeningConnection<'a>,
+        checkpointer: Checkpointer,
+        next_sync: NextSync,
+        metrics: &'a StorageMetrics,
+    ) -> Self {
+        let statements = Statements::new(&connection.file.table);
+        Self { statements, connection, checkpointer, next_sync, isolated: Isolated::default(), metrics }
+    }
+
+    /// Executes deletes until the queue is closed, up to `max_batch_size` in one transaction.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Write>, max_batch_size: usize) {
+        let mut batch = Vec::with_capacity(max_batch_size);
+        while queue.blocking_recv_many(&mut batch, max_batch_size) > 0 {
+            // A request that no longer waits was reported as unknown. Not deleting is then the better outcome.
+            batch.retain(|write: &Write| !write.reply.is_closed());
+            self.execute(&mut batch);
+            self.next_sync.end_batch();
+        }
+    }
+
     /// Executes deletes and replies to each. A delete that makes its transaction fail fails alone: the others are
     /// retried without it.
     fn execute(&mut self, batch: &mut Vec<Write>) {
@@ -76,6 +79,7 @@ impl Writer<'_> {
             }
             match self.commit_batch(&writes) {
                 Ok(outcomes) => {
+                    self.metrics.record_batch(writes.len());
                     for (write, outcome) in writes.into_iter().zip(outcomes) {
                         let _ = write.reply.send(outcome);
                     }
@@ -119,7 +123,7 @@ impl Writer<'_> {
     }
 
     /// Executes deletes in one transaction. Returns the outcome of each, all of them durable.
-    fn commit_batch(&mut self, writes: &[Write]) -> Result<Vec<Result<Outcome, StorageError>>, BatchError> {
+    fn commit_batch(&mut self, writes: &[Write]) -> Result<Vec<Result<Deletion, StorageError>>, BatchError> {
         let file = self.connection.file;
         let open = self.connection.get().map_err(BatchError::Whole)?;
         let storage_error = |error: &rusqlite::Error| error::storage_error(file, Some(open), error);
@@ -129,9 +133,10 @@ impl Writer<'_> {
             self.statements.has_triggers(open).map_err(|error| BatchError::Whole(storage_error(&error)))?;
         let mut outcomes = Vec::with_capacity(writes.len());
         for (index, write) in writes.iter().enumerate() {
-            let error = match self.statements.delete(open, &write.id, &write.condition, has_triggers) {
-                Ok(DeleteResult::Outcome(outcome)) => {
-                    outcomes.push(Ok(outcome));
+            let is_recorded = write.intent.is_some();
+            let error = match self.statements.delete(open, &write.id, &write.condition, is_recorded, has_triggers) {
+                Ok(DeleteResult::Deletion(deletion)) => {
+                    outcomes.push(Ok(deletion));
                     continue;
                 }
                 Ok(DeleteResult::Vetoed) => {
@@ -154,6 +159,7 @@ impl Writer<'_> {
             }
             outcomes.push(Err(storage_error));
         }
+        self.next_sync.begin();
         commit(open, file)?;
         if self.connection.is_replaced() {
             let reason = "it was replaced while it was being written; the file in its place can have the record";

@@ -16,13 +16,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads the file and starts a thread that reads it again until the returned value is dropped.
 pub(super) fn watch(path: &Path, algorithm: Algorithm) -> Result<Arc<Current>, JwksError> {
+    let (current, document) = load(path, algorithm)?;
     let path = path.to_owned();
-    let read_error = |source| JwksError::Read { path: path.clone(), source };
-    let document = read(&path).map_err(read_error)?;
-    let current = Arc::new(Current::new(path.display().to_string(), algorithm));
-    current.replace(&document)?;
     let weak = Arc::downgrade(&current);
-    let mut watcher = Watcher { path: path.clone(), last: Ok(document) };
+    let mut watcher = Watcher { path, last: Ok(document) };
     let run = move || {
         loop {
             thread::sleep(POLL_INTERVAL);
@@ -32,6 +29,14 @@ pub(super) fn watch(path: &Path, algorithm: Algorithm) -> Result<Arc<Current>, J
     };
     thread::Builder::new().name("jwks-watch".to_owned()).spawn(run).map_err(JwksError::Thread)?;
     Ok(current)
+}
+
+/// Reads the file. Returns the keys and the contents.
+pub(super) fn load(path: &Path, algorithm: Algorithm) -> Result<(Arc<Current>, Vec<u8>), JwksError> {
+    let document = read(path).map_err(|source| JwksError::Read { path: path.to_owned(), source })?;
+    let current = Arc::new(Current::new(path.display().to_string(), algorithm));
+    current.replace(&document)?;
+    Ok((current, document))
 }
 
 struct Watcher {
@@ -63,4 +68,48 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_BYTES} bytes")));
     }
     Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Current, MAX_BYTES, Watcher, load, read};
+    use crate::auth::jwt::Algorithm;
+    use std::fs;
+    use std::sync::Arc;
+
+    /// The example of RFC 8037, appendix A.2, and one with another key.
+    const KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    #[test]
+    fn set_is_replaced_only_if_the_file_changes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("jwks.json");
+        fs::write(&path, KEY).expect("the file");
+        let (current, document) = load(&path, Algorithm::EdDSA).expect("a set");
+        let mut watcher = Watcher { path: path.clone(), last: Ok(document) };
+        let poll = |watcher: &mut Watcher, current: &Current| {
+            let before = current.keys();
+            watcher.poll(current);
+            !Arc::ptr_eq(&before, &current.keys())
+        };
+        assert!(!poll(&mut watcher, &current), "the same contents");
+        fs::write(&path, KEY.replace("OKP\",", "OKP\", ")).expect("the file");
+        assert!(poll(&mut watcher, &current), "other contents");
+        fs::remove_file(&path).expect("removed");
+        assert!(!poll(&mut watcher, &current) && !poll(&mut watcher, &current), "no file");
+        fs::write(&path, KEY).expect("the file");
+        assert!(poll(&mut watcher, &current), "a file again");
+    }
+
+    #[test]
+    fn file_that_is_too_large_is_not_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("jwks.json");
+        let length = |bytes: u64| {
+            fs::File::create(&path).and_then(|file| file.set_len(bytes)).expect("a file");
+            read(&path).map(|document| document.len() as u64).map_err(|error| error.kind())
+        };
+        assert_eq!(length(MAX_BYTES), Ok(MAX_BYTES));
+        assert_eq!(length(MAX_BYTES + 1), Err(std::io::ErrorKind::FileTooLarge));
+    }
 }

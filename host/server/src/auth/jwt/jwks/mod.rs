@@ -34,6 +34,14 @@ impl Jwks {
         Ok(Self { current: Arc::new(current), fetcher: None })
     }
 
+    /// Reads a file once.
+    ///
+    /// # Errors
+    /// The file cannot be read, or contains no usable key.
+    pub fn read_file(path: &Path, algorithm: Algorithm) -> Result<Self, JwksError> {
+        Ok(Self { current: file::load(path, algorithm)?.0, fetcher: None })
+    }
+
     /// Reads a file and starts a thread that reads it again until the returned value is dropped.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use super::{Current, MAX_BYTES};
 use crate::auth::jwt::error::JwksError;
-use rustls::crypto::aws_lc_rs;
+use crate::http_client::{self, NoRootCertificates};
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 /// The time of a whole fetch, and of the fetch at startup.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -185,22 +184,9 @@ fn max_age(headers: &HeaderMap) -> Duration {
     seconds.map_or(DEFAULT_MAX_AGE, Duration::from_secs).clamp(MIN_MAX_AGE, MAX_MAX_AGE)
 }
 
-/// An HTTP client with the certificate authorities that this machine trusts.
-fn new_agent() -> Result<Agent, JwksError> {
-    let native = rustls_native_certs::load_native_certs();
-    let roots: Vec<Certificate<'static>> =
-        native.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    if roots.is_empty() {
-        return Err(JwksError::NoRootCertificates);
-    }
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-        .build();
-    let config = Agent::config_builder()
+fn new_agent() -> Result<Agent, NoRootCertificates> {
+    let config = http_client::tls_config()?
         .https_only(true)
-        .tls_config(tls)
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -391,3 +391,53 @@ fn errors_contain_no_secret() {
     let error = parse("postgres://u:secret@h/d?unknown=secret").err().map(|error| error.to_string());
     assert!(error.is_some_and(|error| error.contains("unknown")), "the name of a parameter is no secret");
 }
+
+#[test]
+fn values_that_mean_the_default_are_accepted() {
+    let default = parse("postgres://u@a,b/d").expect("a URL");
+    let explicit = parse("postgres://u@a,b/d?load_balance_hosts=disable&sslcertmode=allow").expect("a URL");
+    assert_eq!(explicit.hosts[0].get_load_balance_hosts(), LoadBalanceHosts::Disable);
+    assert_eq!(explicit.tls.client.is_some(), default.tls.client.is_some());
+    for invalid in ["load_balance_hosts=round-robin", "sslcertmode=prefer"] {
+        assert!(parse(&format!("postgres://u@a,b/d?{invalid}")).is_err(), "{invalid}");
+    }
+}
+
+#[test]
+fn masked_url_has_everything_but_its_secrets() {
+    for (url, masked) in [
+        ("postgres://u:hunter2@h:5432/d", Some("postgres://u:***@h:5432/d")),
+        ("postgres://u@h/d", Some("postgres://u@h/d")),
+        ("postgres://:hunter2@h/d", Some("postgres://:***@h/d")),
+        ("postgres://h", Some("postgres://h")),
+        (
+            "postgresql://h/d?&sslmode=require&password=hunter2&&user=u",
+            Some("postgresql://h/d?sslmode=require&password=***&user=u"),
+        ),
+        ("postgres://h/d?application_name=hunter2@h", Some("postgres://h/d?application_name=***")),
+        // A password that is not percent-encoded can be anywhere in these.
+        ("postgres://u:hunter/2@h/d@e", None),
+        ("postgres://h/d?hunter=2", None),
+        ("mysql://u:hunter2@h/d", None),
+    ] {
+        assert_eq!(PostgresUrl::mask(url, "***").as_deref(), masked, "{url}");
+    }
+}
+
+#[test]
+fn server_that_is_no_primary_is_refused_with_advice() {
+    for value in ["read-only", "standby", "prefer-standby"] {
+        let error = parse(&format!("postgres://u@a,b/d?target_session_attrs={value}")).err().expect(value).to_string();
+        assert!(error.contains("only the primary accepts deletes"), "{value}: {error}");
+    }
+    let error = parse("postgres://u@a,b/d?target_session_attrs=x").err().expect("an error").to_string();
+    assert!(error.contains("any, read-write or primary"), "{error}");
+}
+
+#[test]
+fn ssl_can_repeat_sslmode_and_dev_null_is_no_password_file() {
+    assert!(parse("postgres://u@h/d?ssl=require&sslmode=require").is_ok());
+    assert!(parse("postgres://u@h/d?ssl=require&sslmode=disable").is_err());
+    assert!(parse("postgres://u@h/d?passfile=/dev/null").is_ok());
+    assert!(parse("postgres://u@h/d?passfile=/dev").is_err());
+}

@@ -26,19 +26,24 @@ fn invalid_configuration_is_reported_with_its_key() {
     let database = |line: &str| format!("[[databases]]\n{line}\n[auth]\nmode = \"none\"\n");
     let auth = |lines: &str| format!("{DATABASES}[auth]\n{lines}\n");
     let without_auth = |lines: &str| format!("{}{lines}\n", auth("mode = \"none\""));
+    let traces = |endpoint: &str, lines: &str| without_auth(&format!("[traces]\nendpoint = \"{endpoint}\"\n{lines}"));
     for (text, parts) in [
-        (String::new(), vec!["auth", "missing field"]),
+        (String::new(), vec!["databases", "at least one"]),
+        (DATABASES.to_owned(), vec!["auth.mode", "is missing"]),
         (auth(""), vec!["mode"]),
-        (auth("mode = \"open\""), vec!["auth.mode", "unknown variant"]),
+        (auth("mode = \"open\""), vec!["auth.mode (line 6)", "must be one of"]),
         ("[auth]\nmode = \"none\"\n".to_owned(), vec!["databases", "at least one"]),
         (format!("{DATABASES}{}", auth("mode = \"none\"")), vec!["databases[1].id", "\"agno_learnings\" already"]),
-        (database("url = \"sqlite:x.db\""), vec!["databases[0]", "missing field `id`"]),
+        (database("url = \"sqlite:x.db\""), vec!["databases[0] (line 1)", "missing field `id`"]),
         (database("id = \"\"\nurl = \"sqlite:x.db\""), vec!["databases[0].id", "empty"]),
         (database("id = \"a\"\nurl = \"mysql://x\""), vec!["databases[0].url", "sqlite:"]),
         (database("id = \"a\"\nurl = \"sqlite:\""), vec!["databases[0].url", "must name a file"]),
         (database("id = \"a\"\nurl = \"sqlite:nowhere/x.db\""), vec!["databases[0].url", "does not exist"]),
-        (database("id = \"a\"\nurl = \"sqlite:x.db\"\ntabel = \"t\""), vec!["databases[0]", "unknown field `tabel`"]),
-        (without_auth("[sandbox]\nmax_instances = 1"), vec!["sandbox", "unknown field `max_instances`"]),
+        (
+            database("id = \"a\"\nurl = \"sqlite:x.db\"\ntabel = \"t\""),
+            vec!["databases[0].tabel (line 4)", "unknown key; did you mean \"table\"?"],
+        ),
+        (without_auth("[sandbox]\nmax_instances = 1"), vec!["sandbox.max_instances", "unknown key"]),
         (without_auth("[server]\nmax_connections = 0"), vec!["server.max_connections", "at least 1"]),
         (without_auth("[sandbox]\nmax_host_call_bytes = 1"), vec!["sandbox.max_host_call_bytes", "at least 1024"]),
         (without_auth("[sqlite]\nmax_batch_size = 0"), vec!["sqlite.max_batch_size", "at least 1"]),
@@ -51,14 +56,33 @@ fn invalid_configuration_is_reported_with_its_key() {
             without_auth("[sqlite]\nbusy_timeout_ms = 10000"),
             vec!["sqlite.busy_timeout_ms", "sandbox.execution_timeout_ms"],
         ),
-        (without_auth("[wasi]\nenabled = true"), vec!["wasi", "unknown field `wasi`"]),
+        (
+            database("id = \"a\"\nurl = \"postgres://u@h/d\"")
+                .replace("[auth]", "[sandbox]\nexecution_timeout_ms = 5500\n[auth]"),
+            vec!["sandbox.execution_timeout_ms", "must be more than 5500"],
+        ),
+        (
+            without_auth(
+                "[audit]\ndirectory = \"a\"\nsigning_key_file = \"k\"\nmax_segment_bytes = 65536\nmax_refusal_bytes = 65537",
+            ),
+            vec!["audit.max_refusal_bytes", "must not be more than"],
+        ),
+        (
+            without_auth(
+                "[audit]\ndirectory = \"a\"\nsigning_key_file = \"k\"\nmax_segment_bytes = 65536\nmax_refusal_bytes = 65536",
+            ),
+            vec!["audit.signing_key_file", "cannot be read"],
+        ),
+        (without_auth("[wasi]\nenabled = true"), vec!["wasi", "unknown key"]),
+        ("\"\" = 7".to_owned(), vec![": \"\" (line 1)", "unknown key"]),
+        (without_auth("[sandbox]\n\"\" = 7"), vec!["sandbox.\"\" (line", "unknown key"]),
         (
             without_auth("[policy]\ngrants = [\"wasi:clocks/wall-clock@0.2.0\"]"),
             vec!["policy.grants", "policy.component"],
         ),
         (without_auth("[policy]\nsettings = { a = 1 }"), vec!["policy.settings", "policy.component"]),
         (without_auth("[policy]\nsha256 = \"abc\""), vec!["policy.sha256", "64 hexadecimal digits"]),
-        (without_auth("[policy]\nreload = \"always\""), vec!["policy.reload", "`watch`"]),
+        (without_auth("[policy]\nreload = \"always\""), vec!["policy.reload", "\"watch\""]),
         (without_auth("[[guards]]\nname = \"a\""), vec!["guards[0]", "missing field `component`"]),
         (without_auth("[[guards]]\nname = \"A b\"\ncomponent = \"a.wasm\""), vec!["guards[0].name", "a-z"]),
         (
@@ -84,6 +108,11 @@ fn invalid_configuration_is_reported_with_its_key() {
             without_auth("[audit]\ndirectory = \"audit\"\nsigning_key_file = \"a\"\ncheckpoint_interval_seconds = 0"),
             vec!["audit.checkpoint_interval_seconds", "at least 1"],
         ),
+        (traces("http://user:hunter2@a", ""), vec!["traces.endpoint", "http://127.0.0.1:4318"]),
+        (traces("grpc://127.0.0.1:4317", ""), vec!["traces.endpoint", "http://127.0.0.1:4318"]),
+        (traces("http://a", "headers = \"hunter2\""), vec!["traces.headers", "authorization=Bearer TOKEN"]),
+        (traces("http://a", "headers_file = \"h\""), vec!["traces.headers_file", "cannot be read"]),
+        (traces("http://a", "sample_ratio = 1.5"), vec!["traces.sample_ratio", "from 0 to 1"]),
         (without_auth("[log]\nfilter = \"=loud\""), vec!["log.filter", "info"]),
         (without_auth("[authorization]\nadmin_scope = \"\""), vec!["authorization.admin_scope", "empty"]),
         (without_auth("[authorization]\nuser_isolation = \"yes\""), vec!["authorization.user_isolation", "boolean"]),
@@ -98,7 +127,7 @@ fn invalid_configuration_is_reported_with_its_key() {
         (auth("mode = \"jwt\""), vec!["auth.jwt.verification_keys", "JWT_VERIFICATION_KEY"]),
         (auth("mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS1\""), vec!["auth.jwt.algorithm", "HS256", "EdDSA"]),
         (auth("mode = \"jwt\"\n[auth.jwt]\njwks_file = \"j\""), vec!["auth.jwt.jwks_file", "cannot be read"]),
-        (auth("mode = \"jwt\"\n[auth.jwt]\nleeway = 1"), vec!["auth.jwt", "unknown field `leeway`"]),
+        (auth("mode = \"jwt\"\n[auth.jwt]\nleeway = 1"), vec!["auth.jwt.leeway", "did you mean \"leeway_seconds\"?"]),
         (
             auth(
                 "mode = \"jwt\"\n[auth.jwt]\nalgorithm = \"HS256\"\nverification_keys = [\"0123456789012345678901234567890123\"]\n[auth.service_accounts]\ndatabase = \"other\"",

@@ -1,16 +1,17 @@
-//! The log: how events are filtered and written to standard error.
+//! The log: how events are filtered and written to standard error. Of the spans, only those of level `warn` and `error` are on
+//! its lines: they name what a line is about. The others are for traces.
 
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::io;
+use std::str::FromStr;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, fmt};
 
 /// How the log is written. The keys of `[log]` in the configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// The format of a line.
@@ -27,7 +28,7 @@ impl Default for LogConfig {
 }
 
 /// The format of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text.
@@ -47,13 +48,32 @@ impl<'de> Deserialize<'de> for LogFilter {
         let invalid = |_| {
             D::Error::custom(format!("{text:?} is not a filter such as \"info\" or \"warn,delete_learning=debug\""))
         };
-        text.parse().map(Self).map_err(invalid)
+        text.parse().map_err(invalid)
     }
 }
 
-/// Installs the log for the whole process. Call it once, before anything is logged.
-pub fn init(config: LogConfig) {
+impl Serialize for LogFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl FromStr for LogFilter {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse().map(Self)
+    }
+}
+
+/// The part of the process's subscriber that writes the log.
+pub(super) fn layer<S>(config: LogConfig) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
     let targets = config.filter.0.with_target("audit", LevelFilter::INFO);
+    let is_written = filter_fn(|metadata| !metadata.is_span() || *metadata.level() <= LevelFilter::WARN);
+    let filter = targets.and(is_written.with_max_level_hint(LevelFilter::TRACE));
     let layer = match config.format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
         LogFormat::Json => {
@@ -61,7 +81,5 @@ pub fn init(config: LogConfig) {
             json.with_writer(io::stderr).boxed()
         }
     };
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(targets));
-    // It fails only if another subscriber is installed already.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    layer.with_filter(filter)
 }
