@@ -52,12 +52,20 @@ impl Bouncer {
         }
         let server = ServerProcess::start(account, &directory, &program?, &[config.as_os_str() as &OsStr]);
         let bouncer = Self { port, _server: server, _directory: directory };
+        drop(bouncer.connect("postgres"));
+        Some(bouncer)
+    }
+
+    /// Connects as soon as PgBouncer accepts it.
+    fn connect(&self, database: &str) -> postgres::Client {
         let end = Instant::now() + Duration::from_secs(20);
-        while postgres::Client::connect(&bouncer.url("postgres")).is_err() {
-            assert!(Instant::now() < end, "PgBouncer does not answer:\n{}", bouncer._server.log());
+        loop {
+            match postgres::Client::connect(&self.url(database)) {
+                Ok(client) => return client,
+                Err(error) => assert!(Instant::now() < end, "PgBouncer: {error}:\n{}", self._server.log()),
+            }
             thread::sleep(Duration::from_millis(50));
         }
-        Some(bouncer)
     }
 
     pub(super) fn url(&self, database: &str) -> String {
@@ -100,6 +108,29 @@ fn concurrent_deletes_share_two_pgbouncer_connections() {
     assert!(connections <= 2, "{connections}");
     assert_eq!(records.ids().len(), CLIENTS * REQUESTS_PER_CLIENT / 5);
     assert_eq!(host.request("GET", "/health", &[]).status, 200);
+}
+
+/// PgBouncer refuses a connection too many with the code with which it refuses settings.
+#[test]
+fn full_pgbouncer_is_unavailable_until_it_has_room() {
+    let Some(cluster) = Cluster::shared("a full PgBouncer") else { return };
+    let Some(bouncer) = Bouncer::start(cluster, "max_client_conn = 1") else { return };
+    let database = cluster.create_database();
+    let mut records = cluster.connect(&database);
+    records.run(&agno_tables());
+    records.insert(&[("record".to_owned(), Some("alice"))]);
+    let other_client = bouncer.connect(&database);
+    let further_databases = table("main", &bouncer.url(&database)) + "transaction_pooling = true\n";
+    let host = Setup { databases: vec![], further_databases, ..Setup::jwt() }.start();
+    let full = host.delete("/learnings/record", Some(&token("alice")));
+    assert_eq!((full.status, full.header("retry-after")), (503, Some("1")), "{}", host.log());
+    drop(other_client);
+    let end = Instant::now() + Duration::from_secs(20);
+    while host.delete("/learnings/record", Some(&token("alice"))).status != 204 {
+        assert!(Instant::now() < end, "{}", host.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(records.ids().is_empty());
 }
 
 #[test]
