@@ -472,6 +472,33 @@ fn delete_that_gets_no_connection_in_time_is_unavailable_and_counted() {
     }
 }
 
+/// Deletes of one id are never a batch, so each waits for a lane of its own.
+#[test]
+fn deletes_that_wait_for_a_lane_get_no_connection_in_time_together() {
+    const COUNT: usize = 300;
+    let Some(store) = Store::postgres("deletes that wait for a lane") else { return };
+    let client = store.client();
+    let observer = store.client();
+    store.connect().insert(&of_alice(&ids("locked", 1)));
+    let opened = Arc::new(open(&store.url(), false, &PostgresOptions { acquire_timeout_ms: 100, ..connections(1) }));
+    client.run("BEGIN; SELECT 1 FROM ai.agno_learnings WHERE learning_id = 'locked_0' FOR UPDATE");
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| block_on(delete_all(&opened, by_alice(["locked_0"]))));
+        observer.wait_for(
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        );
+        let begin = Instant::now();
+        let results = block_on(delete_all(&opened, by_alice(["absent"; COUNT])));
+        let elapsed = begin.elapsed();
+        assert!(results.iter().all(|result| kind(result) == Err(StorageErrorKind::Unavailable)), "{results:?}");
+        // Each uses its lane for 10 ms, so that 300 of them need 3 s if they wait for each other.
+        assert!(elapsed < Duration::from_millis(1_500), "{elapsed:?}");
+        assert_eq!(acquire_timeouts(&opened), COUNT.to_string());
+        client.run("ROLLBACK");
+        assert_eq!(first.join().expect("results"), [Ok(Outcome::Deleted)]);
+    });
+}
+
 #[test]
 fn time_to_acquire_a_connection_is_measured_for_each_statement() {
     let Some(store) = Store::postgres("the time to acquire a connection") else { return };

@@ -16,9 +16,10 @@ use std::time::Duration;
 const WORKERS: usize = 2;
 /// How long a test may take that runs without a mutant.
 const LONGEST_TEST: Duration = Duration::from_secs(300);
-/// How many tests run in one process, and how long they take in all.
+/// How many tests run in one process, and what part of the time of a mutant they take in all. Tests of one process share what
+/// takes long to start, such as PostgreSQL.
 const CHUNK: usize = 16;
-const CHUNK_MILLISECONDS: u64 = 4_000;
+const CHUNK_PART: u32 = 2;
 /// How many tests of a mutant run even if they take longer in all.
 const AT_LEAST: usize = 2;
 
@@ -219,7 +220,8 @@ pub fn run(directory: &Directory, arguments: &[String]) {
             let limit = if is_likely { 1 } else { CHUNK };
             while chunk.len() < limit
                 && let Some(position) = queue.iter().position(|(_, test)| {
-                    test.name.0 == first.name.0 && milliseconds + test.milliseconds < CHUNK_MILLISECONDS
+                    test.name.0 == first.name.0
+                        && u128::from(milliseconds + test.milliseconds) < (budget / CHUNK_PART).as_millis()
                 })
             {
                 let next = queue.remove(position).expect("a test");
