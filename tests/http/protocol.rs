@@ -143,6 +143,38 @@ fn shutdown_signal_drains_requests_in_flight() {
     }
 }
 
+/// A client or a proxy cannot know that a shutdown begins while it sends a request, on a new connection or one that is idle.
+#[test]
+fn request_that_arrives_just_after_the_shutdown_signal_is_answered() {
+    let mut server = Setup::jwt().start();
+    let mut streams = [(); 2].map(|()| TcpStream::connect(server.address).expect("a connection"));
+    let get = |stream: &mut TcpStream| {
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").expect("the request can be sent");
+    };
+    get(&mut streams[1]);
+    let mut response = String::new();
+    while !response.ends_with('}') {
+        let mut bytes = [0; 1024];
+        let length = streams[1].read(&mut bytes).expect("a response");
+        response += std::str::from_utf8(&bytes[..length]).expect("text");
+    }
+    assert!(!response.contains("connection: close"), "{response}");
+    // The server accepts in this order.
+    assert_eq!(server.request("GET", "/livez", &[]).status, 200);
+    let start = Instant::now();
+    server.signal("TERM");
+    server.wait_for_log(&["shutting down"]);
+    thread::sleep(Duration::from_millis(100));
+    for stream in &mut streams {
+        get(stream);
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("a response");
+        assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("connection: close"), "{response:?}");
+    }
+    assert!(server.wait().success());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 #[test]
 fn disconnect_of_client_does_not_cancel_delete_or_audit() {
     let mut server = Setup::jwt().start();

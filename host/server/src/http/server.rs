@@ -16,10 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Pause after a connection could not be accepted, for example because the process has no free file descriptor.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time from the end of accepting until idle connections are closed. A request that was sent before its client or a proxy could
+/// know of the shutdown arrives in it, is answered, and its connection closed. A proxy answers 502 for a request on a connection
+/// that is closed instead.
+const IDLE_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Maximum number of header lines, more than any client or proxy is known to send. The HTTP library reserves and writes memory
 /// for so many lines at every request: 1024 lines take 4 % of a request's instructions, 4096 lines 12 %.
@@ -95,9 +101,9 @@ impl Server {
         move || InUse { used: tasks.len(), max }
     }
 
-    /// Serves until `shutdown` completes. From then on it reports that it is not ready. After `shutdown_delay_ms` it accepts
-    /// no more connections, and it returns when the requests in flight have been answered or `shutdown_timeout_ms` has
-    /// passed.
+    /// Serves until `shutdown` completes. From then on it reports that it is not ready, and closes each connection after its
+    /// next response. After `shutdown_delay_ms` it accepts no more connections, and half a second later it closes those that are
+    /// idle. It returns when the requests in flight have been answered or `shutdown_timeout_ms` has passed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         // Until this function returns.
         let _metrics = self.metrics.map(|(listener, sources)| {
@@ -107,7 +113,7 @@ impl Server {
         let shutdown = async move {
             shutdown.await;
             service.monitor().set_stopping();
-            tokio::time::sleep(shutdown_delay).await;
+            sleep(shutdown_delay).await;
         };
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -134,7 +140,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
+                    sleep(ACCEPT_RETRY_INTERVAL).await;
                     continue;
                 }
             };
@@ -162,11 +168,15 @@ impl Server {
             });
         }
         drop(self.listener);
+        self.tasks.close();
+        let grace_period = IDLE_GRACE_PERIOD.min(self.config.shutdown_timeout() / 2);
         let drain = async {
+            // Or until there is no connection.
+            let _ = timeout(grace_period, self.tasks.wait()).await;
             connections.shutdown().await;
             self.service.drain().await;
         };
-        if tokio::time::timeout(self.config.shutdown_timeout(), drain).await.is_err() {
+        if timeout(self.config.shutdown_timeout(), drain).await.is_err() {
             let shutdown_timeout_ms = self.config.shutdown_timeout_ms;
             tracing::warn!(shutdown_timeout_ms, "requests were still in flight at the end of the shutdown timeout");
         }
