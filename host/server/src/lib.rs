@@ -23,6 +23,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod config;
+mod hex;
 pub mod http;
 mod http_client;
 pub mod storage;

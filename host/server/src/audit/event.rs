@@ -6,10 +6,10 @@
 
 use super::error::AuditError;
 use super::json;
-use super::note::{hex, hex_digits};
 use super::time;
 use super::trace::CallerSummary;
 use super::tree::{Hash, sha256};
+use crate::hex::{hex, hex_digits};
 use delete_learning::storage::DeletedRecord;
 use delete_learning::{Decision, Digests, HostCall, PolicyError, RecordOutcome, StorageErrorKind, Target};
 use serde::{Deserialize, Serialize};

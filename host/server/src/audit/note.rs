@@ -1,6 +1,7 @@
 //! Signed notes (C2SP `signed-note`) and checkpoints (C2SP `tlog-checkpoint`) with Ed25519 keys.
 
 use super::tree::{Hash, sha256};
+use crate::hex::hex;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -244,27 +245,6 @@ fn validate_name(name: &str) -> Result<String, NoteError> {
         return Err(NoteError::InvalidName(name.to_owned()));
     }
     Ok(name.to_owned())
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut digits = vec![0; bytes.len() * 2];
-    write_hex(bytes, &mut digits);
-    String::from_utf8(digits).unwrap_or_default()
-}
-
-/// The hexadecimal digits of these bytes. `N` is twice their number.
-pub(super) fn hex_digits<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut digits = [0; N];
-    write_hex(bytes, &mut digits);
-    digits
-}
-
-fn write_hex(bytes: &[u8], digits: &mut [u8]) {
-    let digit = |value: u8| if value < 10 { b'0' + value } else { b'a' + value - 10 };
-    for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
-    }
 }
 
 #[cfg(test)]

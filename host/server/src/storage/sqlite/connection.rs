@@ -1,6 +1,6 @@
 //! A connection that is opened when it is needed, and reopened after an error or when the file is replaced.
 
-use super::error;
+use super::error::{self, OpenError};
 use super::file::{DatabaseFile, FileId, file_id};
 use super::schema::Schema;
 use super::wal::WalState;
@@ -54,7 +54,7 @@ impl<'a> ReopeningConnection<'a> {
     fn connect(&self) -> Result<Connection, StorageError> {
         let storage_error = |error| error::storage_error(self.file, None, &error);
         let mut connection = match self.schema {
-            Some(schema) => schema.open(self.file).map_err(|error| error.into_storage_error(self.file))?,
+            Some(schema) => schema.open(self.file).map_err(OpenError::into_storage_error)?,
             None => self.file.connect().map_err(storage_error)?,
         };
         if let Some(wal) = self.wal {

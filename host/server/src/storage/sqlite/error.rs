@@ -120,9 +120,8 @@ impl OpenError {
     }
 
     /// Converts the error of a connection that a request needs.
-    pub(super) fn into_storage_error(self, file: &DatabaseFile) -> StorageError {
+    pub(super) fn into_storage_error(self) -> StorageError {
         match self {
-            Self::Open { source, .. } => storage_error(file, None, &source),
             Self::TableMissing { .. } => StorageError::new(StorageErrorKind::UnknownTable, format!("SQLite, {self}")),
             _ if self.is_busy() => StorageError::new(StorageErrorKind::Unavailable, format!("SQLite, {self}")),
             _ => StorageError::new(StorageErrorKind::Internal, format!("SQLite, {self}")),
@@ -167,15 +166,13 @@ pub(super) fn message(file: &DatabaseFile, kind: StorageErrorKind, reason: &str)
 
 #[cfg(test)]
 mod tests {
-    use super::{DatabaseFile, OpenError, StorageErrorKind};
-    use crate::storage::sqlite::SqliteOptions;
+    use super::{OpenError, StorageErrorKind};
     use rusqlite::ffi;
     use std::path::Path;
 
     #[test]
     fn kind_of_an_error_to_open_says_whether_a_retry_can_help() {
         let (path, table) = (Path::new("/a.db"), "t".to_owned());
-        let file = DatabaseFile::new(path, &table, &SqliteOptions::default());
         let source = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
         let uncompilable =
             |code| OpenError::Uncompilable { path: path.into(), table: table.clone(), source: source(code) };
@@ -188,7 +185,7 @@ mod tests {
             (OpenError::NotUnique { path: path.into(), table: table.clone() }, StorageErrorKind::Internal),
         ] {
             let text = error.to_string();
-            assert_eq!(error.into_storage_error(&file).kind, kind, "{text}");
+            assert_eq!(error.into_storage_error().kind, kind, "{text}");
         }
     }
 }

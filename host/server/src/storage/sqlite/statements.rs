@@ -1,5 +1,6 @@
 //! The SQL statements on the table.
 
+use crate::hex::hex;
 use crate::storage::columns::{COLUMNS, quote};
 use aws_lc_rs::digest::{Context, SHA256};
 use delete_learning::storage::{DeletedRecord, Deletion};
@@ -170,8 +171,7 @@ fn revision(row: &Row<'_>) -> rusqlite::Result<String> {
         context.update(&(bytes.len() as u64).to_be_bytes());
         context.update(bytes);
     }
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
-    Ok(context.finish().as_ref().iter().flat_map(digits).collect())
+    Ok(hex(context.finish().as_ref()))
 }
 
 #[cfg(test)]

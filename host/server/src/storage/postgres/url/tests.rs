@@ -88,6 +88,7 @@ fn hosts_have_the_forms_of_libpq_and_sqlalchemy() {
         "postgres://u@/d?port=1,2",
         "postgres://u@a,b/d?hostaddr=192.0.2.1",
         "postgres://u@a,,b/d",
+        "postgres://u@a%20b/d",
         "postgres://u@a:0/d",
         "postgres://u@a:65536/d",
         "postgres://u@a:+1/d",
@@ -311,7 +312,9 @@ fn home_directory_has_the_default_files() {
     let variables = [("HOME", home.path().to_str().expect("UTF-8"))];
     let require = || parse_in("postgres://u@h/d?sslmode=require", &variables).expect("a URL").tls;
     assert!(require().roots.is_none() && require().client.is_none());
-    for name in ["root.crt", "postgresql.crt", "postgresql.key"] {
+    fs::write(directory.join("postgresql.key"), "").expect("the file is written");
+    assert!(require().client.is_none(), "a key without a certificate");
+    for name in ["root.crt", "postgresql.crt"] {
         fs::write(directory.join(name), "").expect("the file is written");
     }
     let (tls, client) = (require(), require().client.expect("a client certificate"));
