@@ -1,9 +1,11 @@
 //! Deletes that share a statement on PostgreSQL: each has the outcome that it has alone.
 
 use super::store::Store;
+use super::token;
 use super::unchanged::block_on;
 use crate::support::cluster::{Cluster, PASSWORD};
 use crate::support::exposition::{exposition, value};
+use crate::support::optional::is_enabled;
 use delete_learning::{BoxFuture, Condition, LearningStore, Outcome, StorageError, StorageErrorKind};
 use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl, UrlContext};
 use delete_learning_server::storage::{LearningsTable, PostgresStore};
@@ -403,7 +405,7 @@ fn request_that_no_longer_waits_is_not_deleted() {
 fn role_that_cannot_lock_rows_deletes_one_by_one() {
     let Some(store) = Store::postgres("roles without the privilege UPDATE") else { return };
     let mut records = store.connect();
-    let rounds = [ids("never", 150), ids("granted", 150), ids("revoked", 150)];
+    let rounds = [ids("never", 150), ids("granted", 150), ids("revoked", 150), ids("later", 150), ids("last", 150)];
     rounds.iter().for_each(|round| records.insert(&of_alice(round)));
     let url = role(&store, "GRANT SELECT, DELETE ON ai.agno_learnings TO ROLE_NAME");
     let Store::Postgres { database, .. } = &store else { return };
@@ -413,23 +415,35 @@ fn role_that_cannot_lock_rows_deletes_one_by_one() {
     };
     delete(&open(&url, false, &connections(2)), &rounds[0]);
     store.client().run(&format!("GRANT UPDATE (namespace) ON ai.agno_learnings TO batch_{database}"));
-    let opened = open(&url, false, &connections(2));
+    let opened = Arc::new(open(&url, false, &connections(10)));
     delete(&opened, &rounds[1]);
     store.client().run(&format!("REVOKE UPDATE (namespace) ON ai.agno_learnings FROM batch_{database}"));
     delete(&opened, &rounds[2]);
-    assert!(records.ids().is_empty());
+    // Another batch would be refused too.
+    let statements = || metric(&opened, "storage_batch_deletes_count").parse::<u64>().expect("a number");
+    let before = statements();
+    delete(&opened, &rounds[3]);
+    assert_eq!(statements(), before + 150);
+    if is_enabled("FULL_STORAGE_TESTS") {
+        // A batch is tried again.
+        std::thread::sleep(Duration::from_secs(61));
+        let before = statements();
+        delete(&opened, &rounds[4]);
+        assert!(statements() > before + 150);
+    }
+    assert_eq!(records.ids().len(), if is_enabled("FULL_STORAGE_TESTS") { 0 } else { 150 });
 }
 
-/// The value of a metric of the pool.
-fn pool_metric(store: &Arc<PostgresStore>, name: &str) -> String {
+/// The value of a metric of the table.
+fn metric(store: &Arc<PostgresStore>, name: &str) -> String {
     let (db_id, table) = ("main".to_owned(), "agno_learnings".to_owned());
     let database = DatabaseSource { db_id, table, store: Arc::<PostgresStore>::clone(store) };
-    value(&exposition(&Arc::default(), vec![database]), &format!("delete_learning_postgres_{name}{{"))
+    value(&exposition(&Arc::default(), vec![database]), &format!("delete_learning_{name}{{"))
 }
 
 /// The number of requests that got no connection in time.
 fn acquire_timeouts(store: &Arc<PostgresStore>) -> String {
-    pool_metric(store, "acquire_timeouts_total")
+    metric(store, "postgres_acquire_timeouts_total")
 }
 
 #[test]
@@ -500,10 +514,24 @@ fn deletes_that_wait_for_a_lane_get_no_connection_in_time_together() {
 }
 
 #[test]
+fn idle_server_uses_no_processor_time() {
+    for store in Store::all("an idle server") {
+        let server = store.setup().start();
+        let delete = |_| server.delete("/learnings/absent", Some(&token("alice"))).status;
+        let statuses: Vec<u16> = std::thread::scope(|scope| {
+            let requests: Vec<_> = (0..8).map(|index| scope.spawn(move || delete(index))).collect();
+            requests.into_iter().map(|request| request.join().expect("a status")).collect()
+        });
+        assert_eq!(statuses, [404; 8]);
+        server.assert_idle();
+    }
+}
+
+#[test]
 fn time_to_acquire_a_connection_is_measured_for_each_statement() {
     let Some(store) = Store::postgres("the time to acquire a connection") else { return };
     let opened = Arc::new(open(&store.url(), false, &connections(1)));
-    let count = || pool_metric(&opened, "acquire_duration_seconds_count").parse::<u64>().expect("a number");
+    let count = || metric(&opened, "postgres_acquire_duration_seconds_count").parse::<u64>().expect("a number");
     let before = count();
     for _ in 0..3 {
         assert_eq!(block_on(opened.delete("absent".to_owned(), owned_by("alice"))), Ok(Outcome::Absent));

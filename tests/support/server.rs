@@ -180,6 +180,14 @@ pub fn server_command() -> Command {
     command
 }
 
+/// The processor time that a process has used, from `/proc/PID/stat` (proc_pid_stat(5), `utime` and `stime`), in hundredths of
+/// a second, as Linux reports it everywhere. Zero without Linux's `/proc`.
+fn processor_time(process_id: u32) -> u64 {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{process_id}/stat")) else { return 0 };
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+}
+
 /// Returns the resident memory of a process in bytes, by its id or `self`. Returns none without Linux's `/proc`.
 pub fn resident_bytes(process_id: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).ok()?;
@@ -280,6 +288,14 @@ impl TestServer {
 
     pub fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asserts that the server uses no processor time for two seconds. Only on Linux.
+    pub fn assert_idle(&self) {
+        let before = processor_time(self.process_id());
+        thread::sleep(Duration::from_secs(2));
+        let used = processor_time(self.process_id()) - before;
+        assert!(used < 30, "{used} hundredths of a second in two seconds");
     }
 
     pub fn signal(&self, name: &str) {
