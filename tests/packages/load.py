@@ -1,15 +1,16 @@
-"""Sends deletions of absent records without a pause, and counts the answers other than 404 and the requests without one.
+"""Sends deletions of absent records without a pause as long as a file exists. Counts the answers other than 404
+and the requests without one.
 
-    load.py SECONDS TOKEN
+    load.py FILE TOKEN
 """
 
 import http.client
+import os
 import sys
 import threading
 import time
 
-seconds, token = float(sys.argv[1]), sys.argv[2]
-end = time.monotonic() + seconds
+running_file, token = sys.argv[1:]
 lock = threading.Lock()
 sent, failures, slowest = 0, [], 0.0
 
@@ -18,7 +19,7 @@ def send(client):
     global sent, slowest
     connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=30)
     number = 0
-    while time.monotonic() < end:
+    while os.path.exists(running_file):
         number += 1
         start, failure = time.monotonic(), None
         try:
