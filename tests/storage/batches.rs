@@ -29,8 +29,13 @@ fn open(url: &str, transaction_pooling: bool, options: &PostgresOptions) -> Post
 
 fn connections(max_connections: usize) -> PostgresOptions {
     // Longer than a busy machine takes.
-    let (acquire_timeout_ms, statement_timeout_ms) = (20_000, 20_000);
-    PostgresOptions { max_connections, acquire_timeout_ms, statement_timeout_ms, ..PostgresOptions::default() }
+    let timeout_ms = 60_000;
+    PostgresOptions {
+        max_connections,
+        connect_timeout_ms: timeout_ms,
+        acquire_timeout_ms: timeout_ms,
+        statement_timeout_ms: timeout_ms,
+    }
 }
 
 /// Begins all deletes in this order before any can end, and returns their results.
@@ -360,10 +365,10 @@ fn batch_that_times_out_is_executed_one_by_one() {
     if Cluster::shared("batches that time out").is_none() {
         return;
     }
-    let options = PostgresOptions { statement_timeout_ms: 500, ..connections(1) };
+    let options = PostgresOptions { statement_timeout_ms: 2_000, ..connections(1) };
     let (store, results) = delete_batch_while(&options, |store| {
         store.client().wait_for("SELECT count(*) = 1 FROM ai.agno_learnings");
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_millis(2_500));
     });
     for (id, result) in BATCH.iter().zip(&results) {
         let expected = if *id == "slow" { Err(StorageErrorKind::Unavailable) } else { Ok(Outcome::Deleted) };
