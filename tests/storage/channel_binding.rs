@@ -82,3 +82,29 @@ fn man_in_the_middle_cannot_use_the_password() {
     database.assert_serves("TLS to the proxy, prefer", start(&decrypting, preferred));
     database.assert_serves("TLS to the proxy, disable", start(&decrypting, "channel_binding=disable"));
 }
+
+/// The certificate of PostgreSQL is public, and `sslmode=require` accepts every one.
+#[test]
+fn man_in_the_middle_cannot_use_the_certificate_of_another_key() {
+    let Some(database) = TlsDatabase::start("a certificate of another key") else { return };
+    let certificates = &database.certificates;
+    for name in ["server", "attacker"] {
+        certificates.issue(name, "localhost", "authority", EC_256, "sha256");
+    }
+    std::fs::write(certificates.path("mixed.pem"), certificates.read("server.pem")).expect("the certificate");
+    std::fs::write(certificates.path("mixed.key"), certificates.read("attacker.key")).expect("the key");
+    let authority = certificates.path("authority.pem").display().to_string();
+    for (name, is_refused) in [("server", false), ("mixed", true)] {
+        let proxy = TlsProxy::new(certificates, name, database.cluster.port, None);
+        for parameters in ["sslmode=require".to_owned(), format!("sslmode=verify-full&sslrootcert={authority}")] {
+            let what = format!("{name}, {parameters}");
+            let (user, host) = (format!("{USER}:{PASSWORD}"), format!("localhost:{}", proxy.port));
+            let started = database.try_start(&user, &host, &format!("{parameters}&channel_binding=disable"));
+            if is_refused {
+                assert_refused(started, &what, "invalid peer certificate: BadSignature");
+            } else {
+                database.assert_serves(&what, started);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use super::certificates::Certificates;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::io;
 use std::sync::Arc;
@@ -74,9 +75,12 @@ async fn join(
 fn server_config(certificates: &Certificates, name: &str) -> ServerConfig {
     let chain = chain(certificates, name);
     let key = PrivateKeyDer::from_pem_slice(&certificates.read(&format!("{name}.key"))).expect("a key");
-    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let provider = aws_lc_rs::default_provider();
+    // The key can be that of another certificate.
+    let key = CertifiedKey::new(chain, provider.key_provider.load_private_key(key).expect("a supported key"));
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_safe_default_protocol_versions().expect("the versions of TLS");
-    builder.with_no_client_auth().with_single_cert(chain, key).expect("the certificate of the key")
+    builder.with_no_client_auth().with_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
 }
 
 fn client_config(certificates: &Certificates, authority: &str) -> ClientConfig {
