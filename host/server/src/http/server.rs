@@ -22,9 +22,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 /// Pause after a connection could not be accepted, for example because the process has no free file descriptor.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Time from the end of accepting until idle connections are closed. A request that was sent before its client or a proxy could
-/// know of the shutdown arrives in it, is answered, and its connection closed. A proxy answers 502 for a request on a connection
-/// that is closed instead.
+/// Time between the end of accepting and the closing of idle connections. A client or a proxy can have sent a request before it
+/// could know of the shutdown. If its connection were closed at once, a proxy would answer 502.
 const IDLE_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// Maximum number of header lines, more than any client or proxy is known to send. The HTTP library reserves and writes memory

@@ -201,7 +201,6 @@ impl ConnectError {
 impl QueryError {
     fn has_code(&self, codes: &[SqlState]) -> bool {
         match self {
-            Self::NotPrepared(error) => error.has_code(codes),
             Self::Failed(error) => error.code().is_some_and(|code| codes.contains(code)),
             _ => false,
         }
