@@ -17,7 +17,7 @@ pub fn install() -> PathBuf {
     let install = || {
         let root = target_directory().join("installed");
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
-            .args(["install", "--locked", "--path", "guest/builder", "--debug", "--offline", "--root"])
+            .args(["install", "--locked", "--path", "guest/builder", "--debug", "--root"])
             .arg(&root)
             .current_dir(repository_path(""))
             .env("CARGO_TARGET_DIR", target_directory())
