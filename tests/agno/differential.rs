@@ -3,7 +3,7 @@
 use super::run_script;
 use crate::support::database::repository_path;
 use crate::support::optional::agno_python;
-use crate::support::server::Setup;
+use crate::support::server::{LONG_TIMEOUTS, Setup};
 use crate::support::token::SECRET;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -126,7 +126,7 @@ fn agno_responses_match_except_for_listed_differences() {
         [authorization_configurations(), authentication_configurations(keys.path()), claims_configurations()];
     for (setup, mut description) in configurations.into_iter().flatten() {
         let names = setup.databases.clone();
-        let server = setup.start();
+        let server = Setup { settings: setup.settings + LONG_TIMEOUTS, ..setup }.start();
         let file = |name: &str| server.directory.path().join(format!("{name}.db")).display().to_string();
         description["address"] = json!(server.address.to_string());
         description["databases"] = names.iter().map(|name| ((*name).to_owned(), json!(file(name)))).collect();

@@ -164,9 +164,9 @@ fn request_that_arrives_just_after_the_shutdown_signal_is_answered() {
     let start = Instant::now();
     server.signal("TERM");
     server.wait_for_log(&["shutting down"]);
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(Duration::from_millis(50));
+    streams.iter_mut().for_each(get);
     for stream in &mut streams {
-        get(stream);
         let mut response = String::new();
         stream.read_to_string(&mut response).expect("a response");
         assert!(response.starts_with("HTTP/1.1 200 ") && response.contains("connection: close"), "{response:?}");
