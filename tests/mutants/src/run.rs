@@ -16,9 +16,9 @@ use std::time::Duration;
 const WORKERS: usize = 2;
 /// How long a test may take that runs without a mutant.
 const LONGEST_TEST: Duration = Duration::from_secs(300);
-/// How many tests run in one process, and what part of the time of a mutant they take in all. Tests of one process share what
-/// takes long to start, such as PostgreSQL.
-const CHUNK: usize = 16;
+/// How many tests run in the first process of a mutant; each further one runs twice as many. They take at most this part of the
+/// time of a mutant. Tests of one process share what takes long to start, such as PostgreSQL.
+const FIRST_CHUNK: usize = 8;
 const CHUNK_PART: u32 = 2;
 /// How many tests of a mutant run even if they take longer in all.
 const AT_LEAST: usize = 2;
@@ -205,7 +205,7 @@ pub fn run(directory: &Directory, arguments: &[String]) {
             Result { number: mutant.number, caught_by: None, timed_out: false, passed: Vec::new(), incomplete: false };
         let mut spent = Duration::ZERO;
         let log = directory.state.join(format!("log-{worker}"));
-        let mut queue = VecDeque::from(queue);
+        let (mut queue, mut size) = (VecDeque::from(queue), FIRST_CHUNK);
         while let Some((name, first)) = queue.pop_front() {
             let next = Duration::from_millis(first.milliseconds);
             let is_late = spent + next > budget && result.passed.len() >= AT_LEAST;
@@ -217,7 +217,8 @@ pub fn run(directory: &Directory, arguments: &[String]) {
             // Starting a process costs more than most tests do.
             let (mut chunk, mut milliseconds) = (vec![(name, first)], first.milliseconds);
             let is_likely = history.lock().expect("a lock").count(&chunk[0].0, mutant) > 0;
-            let limit = if is_likely { 1 } else { CHUNK };
+            let limit = if is_likely { 1 } else { size };
+            size = if is_likely { size } else { 2 * size };
             while chunk.len() < limit
                 && let Some(position) = queue.iter().position(|(_, test)| {
                     test.name.0 == first.name.0
