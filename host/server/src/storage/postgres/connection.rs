@@ -27,7 +27,7 @@ pub(super) struct Query {
 }
 
 /// A connection that was idle for longer is tested before it is used.
-const IDLE_TEST_AFTER: Duration = Duration::from_secs(30);
+const IDLE_TEST_AFTER: Duration = Duration::from_secs(5);
 
 /// Timeout of a cancel request, whose result nobody waits for.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -152,7 +152,7 @@ impl managed::Manager for Connector {
         let first = if self.is_random { random() } else { self.preferred_host.load(Ordering::Relaxed) };
         let mut errors = Vec::new();
         for step in 0..self.hosts.len() {
-            let index = (first % self.hosts.len() + step) % self.hosts.len();
+            let index = first.wrapping_add(step) % self.hosts.len();
             let Some(host) = self.hosts.get(index) else { continue };
             match tokio::time::timeout(self.connect_timeout, self.connect(host)).await {
                 Ok(Ok(connection)) => {
