@@ -3,6 +3,8 @@
 use super::tls::{TlsDatabase, assert_refused};
 use crate::support::certificates::{EC_256, EC_384, RSA};
 use crate::support::cluster::{PASSWORD, USER};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn client_certificate_authenticates_and_refusals_have_a_reason() {
@@ -84,6 +86,14 @@ fn client_certificate_authenticates_and_refusals_have_a_reason() {
         "a certificate without a key",
         "sslkey",
     );
+    // Its group can read the key of root, and no other.
+    certificates.set_mode("sec1.key", 0o640);
+    let started = start("by_certificate", "client.pem", "sec1.key");
+    if fs::metadata(certificates.path("sec1.key")).expect("a file").uid() == 0 {
+        database.assert_serves("a key of root that its group can read", started);
+    } else {
+        assert_refused(started, "a key that its group can read", "chmod 600");
+    }
     certificates.set_mode("sec1.key", 0o644);
     assert_refused(start("by_certificate", "client.pem", "sec1.key"), "a key that others can read", "chmod 600");
 

@@ -130,7 +130,7 @@ fn file_size_limit_is_answered_500_until_limit_is_raised() {
         let record = host.wait_for_log(&["\"target\":\"audit\"", &format!("\"record_{index}\"")]);
         assert_eq!(record["record"], "unknown", "{record}");
     }
-    assert_logged(&host, "disk I/O error");
+    assert_logged(&host, "disk I/O error (extended code ");
     let limit = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &host.process_id().to_string()]).status();
     assert!(limit.expect("prlimit runs").success());
     for index in &failed {

@@ -6,7 +6,7 @@ use crate::support::cluster::{Cluster, PASSWORD, USER};
 use crate::support::load::{HttpClient, median_and_max};
 use crate::support::postgres::agno_tables;
 use crate::support::proxy::Proxy;
-use crate::support::server::{Setup, assert_health};
+use crate::support::server::{LONG_TIMEOUTS, Setup, assert_health};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -147,4 +147,52 @@ fn hanging_database_delays_its_own_requests_only() {
         // Times vary on a busy machine; waiting for the other database would take hundreds of milliseconds.
         assert!(meanwhile.0 < before.0 * 3 + Duration::from_millis(100), "{name}: {before:?}, {meanwhile:?}");
     }
+}
+
+/// The requests of a database that is locked wait without a sandbox instance, except those that it is given at once.
+#[test]
+fn locked_database_leaves_instances_to_other_databases() {
+    for locked in Store::all("a PostgreSQL database that is locked") {
+        let free = Store::sqlite();
+        locked.connect().insert(&(0..8).map(|index| (format!("r{index}"), Some("alice"))).collect::<Vec<_>>());
+        free.connect().insert(&[("r".to_owned(), Some("alice"))]);
+        let further_databases = locked.table("locked") + "max_in_flight = 2\n" + &free.table("free");
+        let settings = format!("{LONG_TIMEOUTS}sandbox.max_concurrent_instances = 3\n");
+        let server = Setup { databases: vec![], further_databases, settings, ..Setup::jwt() }.start();
+        let mut other = locked.connect();
+        other.begin();
+        other.execute_on_table("UPDATE learnings SET namespace = 'locked'");
+        let delete = |path: &str| HttpClient::new(&server, &token("alice")).delete(path).expect("an answer");
+        thread::scope(|scope| {
+            let waiting: Vec<_> =
+                (0..8).map(|index| scope.spawn(move || delete(&format!("/learnings/r{index}?db_id=locked")))).collect();
+            thread::sleep(Duration::from_secs(1));
+            let reply = delete("/learnings/r?db_id=free");
+            assert!(reply.status == 204 && reply.elapsed < Duration::from_secs(1), "{}: {reply:?}", locked.name());
+            assert!(waiting.iter().all(|request| !request.is_finished()), "{}", locked.name());
+            other.commit();
+            for request in waiting {
+                assert_eq!(request.join().expect("an answer").status, 204, "{}", locked.name());
+            }
+        });
+    }
+}
+
+/// A firewall forgets a connection that is idle, and drops what is sent on it.
+#[test]
+fn connection_that_was_dropped_while_idle_is_not_used() {
+    let Some(cluster) = Cluster::shared("a firewall that drops idle connections") else { return };
+    let database = cluster.create_database();
+    let mut client = cluster.connect(&database);
+    client.run(&agno_tables());
+    client.insert(&["a", "b"].map(|id| (id.to_owned(), Some("alice"))));
+    let proxy = Proxy::new(cluster.port);
+    let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+    let settings = LONG_TIMEOUTS.replace("connect_timeout_ms = 8000", "connect_timeout_ms = 2000");
+    let server = Setup { databases: vec![], further_databases: table("main", &url), settings, ..Setup::jwt() }.start();
+    let delete = |id: &str| HttpClient::new(&server, &token("alice")).delete(&format!("/learnings/{id}"));
+    assert_eq!(delete("a").expect("an answer").status, 204);
+    thread::sleep(Duration::from_secs(6));
+    proxy.forget();
+    assert_eq!(delete("b").expect("an answer").status, 204, "{}", server.log());
 }

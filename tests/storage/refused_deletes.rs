@@ -1,9 +1,11 @@
 //! Deletes that the database refuses, and tables that cannot hold learnings.
 
-use super::store::{Store, table};
-use crate::support::cluster::{Cluster, PASSWORD};
+use super::store::{Records, Store, table};
+use crate::support::cluster::{Cluster, PASSWORD, USER};
 use crate::support::database::AgnoDatabase;
-use crate::support::server::{Setup, TestServer};
+use crate::support::postgres::agno_tables;
+use crate::support::proxy::Proxy;
+use crate::support::server::{LONG_TIMEOUTS, Setup, TestServer};
 use crate::support::token::{admin, user};
 use std::thread;
 
@@ -76,6 +78,7 @@ fn refused_delete_fails_alone() {
         assert_eq!((&audit["status"], &audit["record"]), (&500.into(), &"not-deleted".into()), "{refusal}: {audit}");
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, "), "{refusal}: {audit}");
+        assert!(!storage.contains("extended code"), "{refusal}, which is no I/O error: {audit}");
     }
 }
 
@@ -193,6 +196,106 @@ fn delete_vetoed_by_postgresql_is_reported_after_one_attempt() {
         assert_eq!(audit["record"], "not-deleted", "{veto}: {audit}");
         let storage = audit["storage"].as_str().expect("the call is audited");
         assert!(storage.starts_with("delete-if-owned-by: internal, vetoed: "), "{veto}: {audit}");
+    }
+}
+
+/// A trigger can retain a record and change it, so that it is another user's afterwards.
+#[test]
+fn delete_of_a_record_that_a_trigger_gives_to_another_user_is_reported_as_not_deleted() {
+    for store in Store::all("a PostgreSQL database with a trigger") {
+        store.connect().insert(&[("vetoed".to_owned(), Some("alice"))]);
+        store.run(match &store {
+            Store::Sqlite { .. } => {
+                "CREATE TRIGGER t AFTER DELETE ON agno_learnings BEGIN
+                 INSERT INTO agno_learnings (learning_id, learning_type, user_id, content, created_at)
+                 VALUES (OLD.learning_id, OLD.learning_type, 'bob', '{}', 1); END"
+            }
+            Store::Postgres { .. } => {
+                "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 OLD.user_id := 'bob'; INSERT INTO ai.agno_learnings SELECT OLD.*; RETURN NULL; END $$;
+                 CREATE TRIGGER t AFTER DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION t()"
+            }
+        });
+        let (server, name) = (store.setup().start(), store.name());
+        assert_eq!(server.delete("/learnings/vetoed", Some(&user("alice"))).status, 500, "{name}");
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"vetoed\""]);
+        assert_eq!(audit["record"], "not-deleted", "{name}: {audit}");
+        let storage = audit["storage"].as_str().expect("the call is audited");
+        assert!(storage.contains("internal, vetoed: "), "{name}: {audit}");
+        assert_eq!(server.delete("/learnings/vetoed", Some(&user("alice"))).status, 404, "{name}");
+    }
+}
+
+/// Another program inserts the record again before the server looks at what its delete left.
+#[test]
+fn record_that_another_program_inserts_again_was_deleted() {
+    let Some(cluster) = Cluster::shared("a PostgreSQL database with a trigger") else { return };
+    let database = cluster.create_database();
+    let mut client = cluster.connect(&database);
+    client.run(&agno_tables());
+    client.insert(&[("a".to_owned(), Some("alice"))]);
+    client.run(
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+         CREATE TRIGGER t AFTER DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION t()",
+    );
+    let proxy = Proxy::new(cluster.port);
+    let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}?sslmode=disable", proxy.port);
+    let (further_databases, settings) = (table("main", &url), LONG_TIMEOUTS.to_owned());
+    let server = Setup { databases: vec![], further_databases, settings, ..Setup::jwt() }.start();
+    let response = thread::scope(|scope| {
+        let response = scope.spawn(|| server.delete("/learnings/a", Some(&user("alice"))));
+        client.wait_for(
+            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+             WHERE wait_event = 'PgSleep' AND datname = current_database())",
+        );
+        proxy.hang();
+        // It waits for the delete to end.
+        client.insert(&[("a".to_owned(), Some("alice"))]);
+        proxy.resume();
+        response.join().expect("a response")
+    });
+    assert_eq!(response.status, 204, "{}", server.log());
+    assert!(client.ids().contains("a"));
+}
+
+/// PostgreSQL rolls a transaction back if it conflicts with others, or is part of a deadlock.
+#[test]
+fn conflicting_delete_is_repeated_until_its_time_is_up() {
+    let Some(store) = Store::postgres("PostgreSQL transactions that conflict") else { return };
+    store.connect().insert(&["twice", "always"].map(|id| (id.to_owned(), Some("alice"))));
+    let client = store.client();
+    client.run(
+        "CREATE SEQUENCE attempts;
+         CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('attempts') > 2 AND OLD.learning_id = 'twice' THEN RETURN OLD; END IF;
+             PERFORM pg_sleep(0.3);
+             RAISE EXCEPTION 'conflict' USING ERRCODE = 'serialization_failure'; END $$;
+         CREATE TRIGGER t BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION t()",
+    );
+    let settings = format!("{LONG_TIMEOUTS}postgres.statement_timeout_ms = 1000\n");
+    let settings = settings.replacen("postgres.statement_timeout_ms = 8000\n", "", 1);
+    let server = Setup { settings, ..store.setup() }.start();
+    assert_eq!(server.delete("/learnings/twice", Some(&user("alice"))).status, 204, "{}", server.log());
+    client.run("SELECT setval('attempts', 1)");
+    assert_eq!(server.delete("/learnings/always", Some(&user("alice"))).status, 503, "{}", server.log());
+    let attempts: i64 = client.query("SELECT last_value FROM attempts", &[])[0].get(0);
+    // In a second, each of them in 0.3 s.
+    assert!((3..=8).contains(&attempts), "{attempts} attempts");
+}
+
+/// The table exists, so no client is told that it does not.
+#[test]
+fn table_without_a_column_that_it_had_is_an_internal_error() {
+    for store in Store::all("a PostgreSQL table that loses a column") {
+        store.connect().insert(&[("r".to_owned(), Some("alice"))]);
+        let (server, name) = (store.setup().start(), store.name());
+        let learnings = if matches!(store, Store::Sqlite { .. }) { "agno_learnings" } else { "ai.agno_learnings" };
+        store.run(&format!("ALTER TABLE {learnings} RENAME COLUMN user_id TO owner"));
+        let response = server.delete("/learnings/r", Some(&user("alice")));
+        assert_eq!(response.status, 500, "{name}: {response:?}");
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"r\""]);
+        let storage = audit["storage"].as_str().expect("the call is audited");
+        assert!(storage.contains(": internal, ") && storage.contains("user_id"), "{name}: {audit}");
     }
 }
 

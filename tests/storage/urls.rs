@@ -215,6 +215,28 @@ fn connect_timeout_applies_to_each_host() {
     database.client.run(INSERT);
     let reply = HttpClient::new(&server, &token("alice")).delete("/learnings/r").expect("an answer");
     assert_eq!(reply.status, 204, "{}", server.log());
+
+    // New connections go first to the host that accepted the last one.
+    database.client.run(INSERT);
+    database
+        .client
+        .run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'delete-learning'");
+    let reply = HttpClient::new(&server, &token("alice")).delete("/learnings/r").expect("an answer");
+    assert_eq!(reply.status, 204, "{}", server.log());
+    assert!(reply.elapsed < Duration::from_secs(1), "{reply:?}");
+}
+
+#[test]
+fn warning_of_an_unreachable_database_names_every_host() {
+    let Some(database) = Database::start("databases that cannot be reached") else { return };
+    let warning = |hosts: &str| {
+        let url = format!("postgres://OWNER@{hosts}/postgres");
+        let server = database.try_start(&url, &[], "").expect("the server starts");
+        server.wait_for_log(&["database unavailable"])["error"].as_str().expect("an error").to_owned()
+    };
+    let (one, two) = (warning("127.0.0.1:UNUSED"), warning("127.0.0.1:UNUSED,localhost:UNUSED"));
+    assert!(one.contains("refused") && !one.contains("none of"), "{one}");
+    assert!(two.contains("none of 2 hosts: ") && two.matches("refused").count() == 2, "{two}");
 }
 
 #[test]

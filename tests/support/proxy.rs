@@ -9,7 +9,8 @@ use std::time::Duration;
 /// Forwards connections to a port of this machine until [`hang`](Self::hang) is called.
 pub struct Proxy {
     pub port: u16,
-    gate: Arc<Gate>,
+    /// The gate of the connections that it accepts now.
+    gate: Arc<Mutex<Arc<Gate>>>,
     /// The connections of clients.
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
@@ -40,13 +41,13 @@ impl Proxy {
     pub fn new(target_port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(Mutex::new(Arc::new(Gate::default())));
         let accept_gate = Arc::clone(&gate);
         let streams = Arc::new(Mutex::new(Vec::new()));
         let accepted = Arc::clone(&streams);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let gate = Arc::clone(&accept_gate);
+                let gate = Arc::clone(&accept_gate.lock().expect("no panic while locked"));
                 accepted.lock().expect("no panic while locked").extend(client.try_clone());
                 thread::spawn(move || {
                     // While the gate is closed, the kernel still accepts connections, but they are not forwarded.
@@ -80,12 +81,22 @@ impl Proxy {
 
     /// Stops forwarding in both directions, on every existing and new connection.
     pub fn hang(&self) {
-        self.gate.set_closed(true);
+        self.gate().set_closed(true);
+    }
+
+    /// Drops what existing connections send from now on. New connections are forwarded.
+    pub fn forget(&self) {
+        self.hang();
+        *self.gate.lock().expect("no panic while locked") = Arc::default();
     }
 
     /// Forwards again, starting with the delayed bytes.
     pub fn resume(&self) {
-        self.gate.set_closed(false);
+        self.gate().set_closed(false);
+    }
+
+    fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate.lock().expect("no panic while locked"))
     }
 }
 
