@@ -521,7 +521,9 @@ pub(super) mod tests {
         assert_ne!(a.client.as_deref(), Some(super::text(&b.client.digest)));
         assert_ne!(a.client, a.learning_id);
         assert_eq!(values.mismatch(&a), None);
-        assert_eq!(values.client.expect("an address").value, "127.0.0.1");
+        let Salted { salt, value } = values.client.expect("an address");
+        assert_eq!((value.as_str(), salt.len()), ("127.0.0.1", 32), "as `AUDIT.md` says");
+        assert!(salt.bytes().all(|digit| digit.is_ascii_hexdigit()), "{salt}");
     }
 
     fn parse(line: &[u8]) -> (Entry, Values) {

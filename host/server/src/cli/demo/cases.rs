@@ -279,3 +279,14 @@ pub(super) fn ids(file: &Path) -> rusqlite::Result<BTreeSet<String>> {
 pub(super) fn expected_left(act: &Act) -> BTreeSet<String> {
     act.left.iter().map(|id| (*id).to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::GUARDED_RECORDS;
+
+    #[test]
+    fn record_that_is_old_enough_to_be_deleted_has_the_type_that_is_retained() {
+        let type_of = |id| GUARDED_RECORDS.iter().find(|record| record.id == id).map(|record| record.learning_type);
+        assert_eq!([type_of("young"), type_of("old")], [Some("decision_log"); 2]);
+    }
+}

@@ -154,3 +154,37 @@ fn new_agent(endpoint: &str) -> Result<Agent, NoRootCertificates> {
         .build()
         .into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, new_agent};
+    use bytes::Bytes;
+    use opentelemetry_http::{HttpClient, Request};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// The length of a response with this many bytes, or `None` if it is an error.
+    fn received(length: usize) -> Option<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().expect("an address"));
+        let collector = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            assert!(stream.read(&mut [0; 4096]).expect("a request") > 0);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            // The client closes the connection if it does not read everything.
+            let _ = stream.write_all(&[head.as_bytes(), &vec![b'x'; length]].concat());
+        });
+        let client = Client(new_agent(&endpoint).expect("an agent"));
+        let request = Request::post(&endpoint).body(Bytes::new()).expect("a request");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let response = runtime.block_on(client.send_bytes(request));
+        collector.join().expect("no panic");
+        response.ok().map(|response| response.body().len())
+    }
+
+    #[test]
+    fn response_of_a_collector_is_read_up_to_a_limit() {
+        assert_eq!(received(65_536), Some(65_536));
+        assert_eq!(received(65_537), None);
+    }
+}
