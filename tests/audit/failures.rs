@@ -2,6 +2,7 @@
 
 use super::strace::Strace;
 use super::{Log, stop, text};
+use crate::storage::hang::assert_locked_database_leaves_instances;
 use crate::storage::token;
 use crate::support::cluster::{PASSWORD, USER};
 use crate::support::disk::{Disk, run_as_root};
@@ -288,6 +289,11 @@ fn disk_of_the_log_that_hangs_does_not_lock_the_database() {
     });
     stop(server);
     log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn locked_database_leaves_instances_to_other_databases_with_a_log() {
+    assert_locked_database_leaves_instances(&Log::new().settings());
 }
 
 #[test]

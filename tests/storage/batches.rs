@@ -1,11 +1,12 @@
 //! Deletes that share a statement on PostgreSQL: each has the outcome that it has alone.
 
-use super::store::Store;
+use super::store::{Records, Store};
 use super::token;
 use super::unchanged::block_on;
-use crate::support::cluster::{Cluster, PASSWORD};
+use crate::support::cluster::{Cluster, PASSWORD, find_postgres};
 use crate::support::exposition::{exposition, value};
 use crate::support::optional::is_enabled;
+use crate::support::postgres::agno_tables;
 use delete_learning::{BoxFuture, Condition, LearningStore, Outcome, StorageError, StorageErrorKind};
 use delete_learning_server::storage::postgres::{PostgresOptions, PostgresTarget, PostgresUrl, UrlContext};
 use delete_learning_server::storage::{LearningsTable, PostgresStore};
@@ -189,13 +190,88 @@ fn lone_delete_is_one_statement_and_concurrent_deletes_share_them() {
     assert!(of_shared < 100, "{of_shared}");
 }
 
+/// A trigger function that refuses some records.
+const RAISING: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                           IF OLD.learning_id LIKE 'refused%' THEN RAISE 'on hold'; END IF; RETURN OLD; END $$;";
+
+/// Statements that make the table one of partitions whose trigger refuses some records. The triggers of a partition are not
+/// those of its table, so that a batch itself fails.
+fn trigger_of_a_partition() -> String {
+    format!(
+        "ALTER TABLE ai.agno_learnings RENAME TO t;
+         CREATE TABLE ai.agno_learnings (LIKE ai.t INCLUDING ALL) PARTITION BY HASH (learning_id);
+         CREATE TABLE ai.p PARTITION OF ai.agno_learnings FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+         INSERT INTO ai.agno_learnings SELECT * FROM ai.t; DROP TABLE ai.t; {RAISING}
+         CREATE TRIGGER t AFTER DELETE ON ai.p FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+}
+
+/// A batch that fails costs the deletes in it a statement each. Text that the database cannot store is not part of one, and a
+/// record that the database refused is not part of further ones.
+#[test]
+fn batches_leave_out_what_makes_them_fail() {
+    let Some(programs) = find_postgres("batches of deletes that fail") else { return };
+    let cluster = Cluster::start(programs, &[]);
+    let client = cluster.connect("postgres");
+    for (encoding, unstorable) in [("UTF8", "nul\0"), ("LATIN1", "\u{65e5}")] {
+        let name = encoding.to_lowercase();
+        client.run(&format!("CREATE DATABASE {name} ENCODING {encoding} TEMPLATE template0"));
+        let mut records = cluster.connect(&name);
+        records.run(&agno_tables());
+        let rounds = ["first", "second", "third"].map(|round| ids(round, 60));
+        records.insert(&of_alice(&["refused".to_owned()]));
+        for round in &rounds {
+            records.insert(&of_alice(round));
+        }
+        records.run(&trigger_of_a_partition());
+        let opened = open(&cluster.url(&name), false, &connections(2));
+        let failed_before = failed_batches(&cluster);
+        for round in &rounds {
+            let mut deletes = by_alice(round.iter().map(String::as_str));
+            deletes.insert(20, ("refused".to_owned(), owned_by("alice")));
+            deletes.insert(30, (unstorable.to_owned(), owned_by("alice")));
+            deletes.insert(40, ("refused".to_owned(), owned_by(unstorable)));
+            let results = block_on(delete_all(&opened, deletes));
+            let count = |expected| results.iter().filter(|result| kind(result) == expected).count();
+            assert_eq!(count(Ok(Outcome::Deleted)), 60, "{encoding}: {results:?}");
+            assert_eq!(count(Err(StorageErrorKind::Internal)), 1, "{encoding}: {results:?}");
+            assert_eq!(count(Ok(Outcome::Absent)), 1, "{encoding}: {results:?}");
+            assert_eq!(count(Ok(Outcome::OwnedByAnother)), 1, "{encoding}: {results:?}");
+        }
+        assert_eq!(failed_batches(&cluster) - failed_before, 1, "{encoding}: {}", cluster.log());
+    }
+}
+
+/// The number of batches that PostgreSQL reported as failed.
+fn failed_batches(cluster: &Cluster) -> usize {
+    cluster.log().split("STATEMENT:").skip(1).filter(|statement| statement.contains("SKIP LOCKED")).count()
+}
+
+#[test]
+fn text_of_every_language_is_batched_in_utf8() {
+    let Some(store) = Store::postgres("batches of deletes") else { return };
+    let ids = ids("\u{65e5}\u{672c}\u{8a9e}", 500);
+    store.connect().insert(&of_alice(&ids));
+    let count = |deletes: &dyn Fn(&PostgresStore)| {
+        let before = commits(&store);
+        let opened = open(&store.url(), false, &connections(2));
+        deletes(&opened);
+        drop(opened);
+        commits(&store) - before
+    };
+    let of_opening = count(&|_| {});
+    let of_deletes = count(&|opened| {
+        let results = block_on(delete_all(opened, by_alice(ids.iter().map(String::as_str))));
+        assert!(results.iter().all(|result| kind(result) == Ok(Outcome::Deleted)));
+    }) - of_opening;
+    assert!(of_deletes < 100, "{of_deletes} transactions for {} deletes", ids.len());
+}
+
 /// A delete that the database refuses, or that waits, changes no other answer.
 #[test]
 fn refused_delete_in_a_batch_fails_alone() {
-    let raising = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-                       IF OLD.learning_id LIKE 'refused%' THEN RAISE 'on hold'; END IF; RETURN OLD; END $$;";
     let trigger = format!(
-        "{ALL_GRANTS} {raising}
+        "{ALL_GRANTS} {RAISING}
          CREATE TRIGGER t BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION refuse()"
     );
     let foreign_key = format!(
@@ -203,14 +279,7 @@ fn refused_delete_in_a_batch_fails_alone() {
          INSERT INTO ai.child SELECT learning_id FROM ai.agno_learnings WHERE learning_id LIKE 'refused%'"
     );
     let deferred = foreign_key.replace("(learning_id));", "(learning_id) DEFERRABLE INITIALLY DEFERRED);");
-    // The triggers of a partition are not those of its table, so that the batch itself fails.
-    let partition = format!(
-        "ALTER TABLE ai.agno_learnings RENAME TO t;
-         CREATE TABLE ai.agno_learnings (LIKE ai.t INCLUDING ALL) PARTITION BY HASH (learning_id);
-         CREATE TABLE ai.p PARTITION OF ai.agno_learnings FOR VALUES WITH (MODULUS 1, REMAINDER 0);
-         INSERT INTO ai.agno_learnings SELECT * FROM ai.t; DROP TABLE ai.t; {ALL_GRANTS} {raising}
-         CREATE TRIGGER t AFTER DELETE ON ai.p FOR EACH ROW EXECUTE FUNCTION refuse()"
-    );
+    let partition = format!("{}; {ALL_GRANTS}", trigger_of_a_partition());
     for (what, sql) in [
         ("row-level security", policy("IF id LIKE 'refused%' THEN RAISE 'on hold'; END IF;")),
         ("trigger", trigger),

@@ -149,15 +149,20 @@ fn hanging_database_delays_its_own_requests_only() {
     }
 }
 
-/// The requests of a database that is locked wait without a sandbox instance, except those that it is given at once.
 #[test]
 fn locked_database_leaves_instances_to_other_databases() {
+    assert_locked_database_leaves_instances("");
+}
+
+/// Asserts that the requests of a database that is locked wait without a sandbox instance, except those that it is given at
+/// once, by a server with these settings.
+pub fn assert_locked_database_leaves_instances(settings: &str) {
     for locked in Store::all("a PostgreSQL database that is locked") {
         let free = Store::sqlite();
         locked.connect().insert(&(0..8).map(|index| (format!("r{index}"), Some("alice"))).collect::<Vec<_>>());
         free.connect().insert(&[("r".to_owned(), Some("alice"))]);
         let further_databases = locked.table("locked") + "max_in_flight = 2\n" + &free.table("free");
-        let settings = format!("{LONG_TIMEOUTS}sandbox.max_concurrent_instances = 3\n");
+        let settings = format!("{LONG_TIMEOUTS}sandbox.max_concurrent_instances = 3\n{settings}");
         let server = Setup { databases: vec![], further_databases, settings, ..Setup::jwt() }.start();
         let mut other = locked.connect();
         other.begin();

@@ -12,7 +12,7 @@ mod crash;
 mod creation;
 mod failover;
 mod fault_injection;
-mod hang;
+pub mod hang;
 mod holds;
 mod locked_at_start;
 mod outcome_unknown;

@@ -287,11 +287,13 @@ fn conflicting_delete_is_repeated_until_its_time_is_up() {
 #[test]
 fn table_without_a_column_that_it_had_is_an_internal_error() {
     for store in Store::all("a PostgreSQL table that loses a column") {
-        store.connect().insert(&[("r".to_owned(), Some("alice"))]);
+        store.connect().insert(&["before", "r"].map(|id| (id.to_owned(), Some("alice"))));
         let (server, name) = (store.setup().start(), store.name());
+        // On the same connection.
+        assert_eq!(server.delete("/learnings/before", Some(&user("alice"))).status, 204, "{name}");
         let learnings = if matches!(store, Store::Sqlite { .. }) { "agno_learnings" } else { "ai.agno_learnings" };
         store.run(&format!("ALTER TABLE {learnings} RENAME COLUMN user_id TO owner"));
-        let response = server.delete("/learnings/r", Some(&user("alice")));
+        let response = server.delete("/learnings/r?db_id=main&table=agno_learnings", Some(&user("alice")));
         assert_eq!(response.status, 500, "{name}: {response:?}");
         let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"r\""]);
         let storage = audit["storage"].as_str().expect("the call is audited");

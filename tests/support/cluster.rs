@@ -265,6 +265,11 @@ impl Cluster {
         name
     }
 
+    /// Returns the output of the server.
+    pub fn log(&self) -> String {
+        self.server.log()
+    }
+
     pub fn connect(&self, database: &str) -> Client {
         Client::connect(&self.url(database)).expect("a connection")
     }
