@@ -146,6 +146,10 @@ mod tests {
             for text in [format!("{character}"), format!("a long text before it, and {character} after it")] {
                 assert_written(&text, |output| write_text(&text, output));
             }
+            for escaped in ['\n', '"', '\\'] {
+                let text = format!("{character}{escaped}");
+                assert_written(&text, |output| write_text(&text, output));
+            }
         }
     }
 }

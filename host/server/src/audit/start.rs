@@ -200,3 +200,45 @@ fn describe_rest(path: &Path, offset: u64) -> Result<Option<Removed>, AuditError
     let is_empty = bytes.is_empty();
     Ok((!is_empty).then(|| Removed { bytes: bytes.len() as u64, sha256: hex(&sha256(&[&bytes])) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{AuditError, journal, read_end, read_from};
+    use crate::audit::appender::Appender;
+    use crate::audit::event::{Entry, Kind};
+    use crate::audit::journal::{DIRECTORY, Journal};
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// A log of two files: an intent in the first one, and in the second one that it was begun, and a start.
+    fn two_files() -> TempDir {
+        let directory = TempDir::new().expect("a directory");
+        fs::create_dir(directory.path().join(DIRECTORY)).expect("a directory");
+        let journal = Journal::open(directory.path(), None, 0, 1_000_000).expect("a journal");
+        let mut appender = Appender::new(journal, 1_000_000, &[]);
+        let intent = Entry { request_id: Some("a".to_owned()), ..Entry::new(Kind::Intent) };
+        appender.append_entries(&[Entry::new(Kind::Started), intent]).expect("appended");
+        appender.rotate().expect("a new file");
+        appender.append_entries(&[Entry::new(Kind::Started)]).expect("appended");
+        appender.finish().expect("the zeros are removed");
+        directory
+    }
+
+    #[test]
+    fn intent_of_an_earlier_file_is_open_until_its_decision() {
+        let directory = two_files();
+        let end = read_end(directory.path(), 0).expect("the journal");
+        assert_eq!((end.next, end.open.len(), end.removed.is_none()), (4, 1, true));
+    }
+
+    /// All of it was on disk when the next file was begun, so it is not torn, whatever the checkpoint contains.
+    #[test]
+    fn malformed_line_in_an_earlier_file_is_damage() {
+        let directory = two_files();
+        let first = journal::segments(directory.path()).expect("files").swap_remove(0).path;
+        let text = fs::read_to_string(&first).expect("the file");
+        fs::write(&first, text.replacen("\n{", "\n[", 1)).expect("the file is changed");
+        let result = read_from(directory.path(), 0, 0);
+        assert!(matches!(result, Err(AuditError::Damaged { index: 1, .. })), "{:?}", result.err());
+    }
+}

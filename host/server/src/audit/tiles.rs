@@ -100,12 +100,12 @@ impl HashReader for TileReader<'_> {
     type Error = AuditError;
 
     fn hashes(&mut self, level: u32, index: u64, count: usize) -> Result<Vec<Hash>, AuditError> {
-        let width = TILE_WIDTH as u64;
+        let (tile, start) = (index / TILE_WIDTH as u64, index % TILE_WIDTH as u64);
         let level = Level::Hashes(level);
-        let file = self.directory.join(path(level, index / width, width_at(self.size, level, index / width)));
-        let bytes = read(self.directory, level, index / width, self.size);
+        let file = self.directory.join(path(level, tile, width_at(self.size, level, tile)));
+        let bytes = read(self.directory, level, tile, self.size);
         let hashes = hashes(&bytes.map_err(|source| AuditError::io("read", &file, source))?);
-        let start = usize::try_from(index % width).unwrap_or(usize::MAX);
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
         let found = start.checked_add(count).and_then(|end| hashes.get(start..end)).map(<[Hash]>::to_vec);
         found.ok_or_else(|| AuditError::io("read", &file, io::ErrorKind::UnexpectedEof.into()))
     }

@@ -169,3 +169,34 @@ fn write_calls(text: &mut String, calls: &[HostCall]) {
         separator = "; ";
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_confined;
+    use delete_learning::{Caller, Credential};
+
+    #[test]
+    fn caller_is_confined_as_the_contract_defines() {
+        for (credential, all_owners, scopes, confined) in [
+            (Credential::None, false, vec![], false),
+            (Credential::SecurityKey, false, vec![], false),
+            (Credential::Jwt, false, vec![], true),
+            (Credential::Jwt, true, vec![], false),
+            (Credential::Jwt, false, vec!["admin"], false),
+            (Credential::Jwt, true, vec!["admin"], false),
+            (Credential::ServiceAccount, false, vec![], true),
+            (Credential::ServiceAccount, true, vec![], true),
+            (Credential::ServiceAccount, false, vec!["admin"], false),
+        ] {
+            let caller = Caller {
+                credential,
+                subject: Some("alice".to_owned()),
+                scopes: scopes.into_iter().map(str::to_owned).collect(),
+                scopes_optional: false,
+                all_owners,
+                admin_scope: "admin".to_owned(),
+            };
+            assert_eq!(is_confined(&caller), confined, "{caller:?}");
+        }
+    }
+}
