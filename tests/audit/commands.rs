@@ -1,10 +1,12 @@
 //! The commands of `audit`, and what the log records.
 
 use super::{Log, ORIGIN, result, run, stop, text};
+use crate::support::guards::LEGAL_HOLD;
 use crate::support::optional::audit_python;
 use crate::support::server::{Setup, TestServer};
 use crate::support::token::{admin, user};
-use serde_json::Value;
+use delete_learning::Digest;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -86,6 +88,27 @@ fn every_decision_is_recorded_as_the_contract_spells_it() {
     let lines: Vec<_> = verified.lines().collect();
     assert!(lines.len() == 2 && lines[0].contains(" verifies: 14 entries, 14 in the checkpoint"), "{verified}");
     assert_eq!(lines[1], "2 deletions, 6 other decisions, 0 interrupted, 0 open");
+}
+
+#[test]
+fn decision_names_its_guards_and_the_one_that_denied_it() {
+    let log = Log::new();
+    let directory = TempDir::new().expect("a directory");
+    crate::support::database::AgnoDatabase::copy_to(directory.path(), "main.db").insert("held", Some("alice"));
+    fs::write(directory.path().join("guard.wasm"), LEGAL_HOLD).expect("the guard is written");
+    let guard = |name: &str, held_users: &str| {
+        format!(
+            "[[guards]]\nname = \"{name}\"\ncomponent = \"guard.wasm\"\n[guards.settings]\nheld_users = [{held_users}]\n"
+        )
+    };
+    let settings = log.settings() + &guard("first", "") + &guard("second", "\"alice\"");
+    let server = Setup { settings, ..Setup::jwt() }.start_in(directory);
+    let response = server.delete("/learnings/held", Some(&user("alice")));
+    assert_eq!(response.status, 403, "{}", response.body);
+    let entry = log.wait_for(&[("event", "decision"), ("request_id", response.header("x-request-id").expect("an id"))]);
+    let sha256 = Digest::of(LEGAL_HOLD).to_string();
+    let guards = json!([{ "name": "first", "sha256": sha256 }, { "name": "second", "sha256": sha256 }]);
+    assert_eq!((&entry["denied_by"], &entry["guards"]), (&json!("second"), &guards), "{entry}");
 }
 
 #[test]
