@@ -209,7 +209,8 @@ pub(super) fn replace_synced(path: &Path, bytes: &[u8]) -> Result<(), AuditError
 
 #[cfg(test)]
 mod tests {
-    use super::{Level, entries, path, push_entry, width_at};
+    use super::{Level, entries, path, push_entry, sync, width_at};
+    use std::fs;
 
     #[test]
     fn paths_are_those_of_tlog_tiles() {
@@ -222,6 +223,16 @@ mod tests {
         ] {
             assert_eq!(path(level, index, width).to_str(), Some(text));
         }
+    }
+
+    #[test]
+    fn sync_leaves_out_files_that_were_replaced_and_reports_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (existing, missing) = (directory.path().join("000"), directory.path().join("000.p/1"));
+        fs::write(&existing, "hashes").expect("a file");
+        sync(directory.path(), &[existing.clone(), missing]).expect("what is there is synced");
+        // No file can be below a file.
+        assert!(sync(directory.path(), &[existing.join("1")]).is_err());
     }
 
     #[test]

@@ -161,6 +161,10 @@ impl<'a> Verifier<'a> {
             }
         }
         opened.sort_unstable_by_key(|stored| stored.checkpoint.size);
+        Ok(Ok(Self::of(directory, checkpoint, opened)))
+    }
+
+    fn of(directory: &'a Path, checkpoint: Checkpoint, stored: Vec<Stored>) -> Self {
         let report = Report {
             entries: 0,
             checkpoint: checkpoint.clone(),
@@ -173,10 +177,10 @@ impl<'a> Verifier<'a> {
             is_last_line_incomplete: false,
         };
         let roots = std::iter::once((0, Tree::default().root())).collect();
-        Ok(Ok(Self {
+        Self {
             directory,
             checkpoint,
-            stored: opened,
+            stored,
             tiles: None,
             tree: Tree::default(),
             roots,
@@ -185,7 +189,7 @@ impl<'a> Verifier<'a> {
             block: None,
             open: HashSet::new(),
             report,
-        }))
+        }
     }
 
     /// Whether the hashes in the tiles lead to the root of the checkpoint. If they do, they are those of its entries.
@@ -501,5 +505,80 @@ impl<'a> Verifier<'a> {
         }
         self.report.open_intents = self.open.len() as u64;
         Ok(self.report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHECKPOINT, Checkpoint, MAX_ENTRY_BYTES, Tree, Verifier};
+    use crate::audit::tiles::{Level, TileWriter};
+    use crate::audit::tree::{Hash, leaf_hash};
+    use std::fs;
+    use std::path::Path;
+
+    /// More entries than a full tile of the level above the lowest one covers.
+    const SIZE: u64 = 66_000;
+
+    fn write(tiles: &mut TileWriter<'_>, level: u32, index: u64, hashes: &[Hash]) {
+        let written = tiles.write(Level::Hashes(level), index, hashes.len(), hashes.as_flattened());
+        written.expect("a tile");
+    }
+
+    /// Writes the tiles of a tree, and returns its checkpoint.
+    fn checkpoint(directory: &Path) -> Checkpoint {
+        let (mut tree, mut tiles) = (Tree::default(), TileWriter::new(directory));
+        for entry in 0..SIZE {
+            let pushed = tree.push(leaf_hash(&entry.to_be_bytes()), |level, index, hashes| {
+                write(&mut tiles, level, index, hashes);
+                Ok::<_, ()>(())
+            });
+            pushed.expect("a leaf");
+        }
+        for (level, hashes) in (0..).zip(tree.edge()).filter(|(_, hashes)| !hashes.is_empty()) {
+            write(&mut tiles, level, SIZE >> (8 * (level + 1)), hashes);
+        }
+        Checkpoint { origin: "example.com/log".to_owned(), size: SIZE, root: tree.root() }
+    }
+
+    #[test]
+    fn tile_of_every_level_is_checked() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let checkpoint = checkpoint(directory.path());
+        let check = || {
+            let mut verifier = Verifier::of(directory.path(), checkpoint.clone(), Vec::new());
+            verifier.check_tiles().expect("the tiles are read");
+            verifier.tiles
+        };
+        assert_eq!(check(), None);
+        // The finding is about a hash that is computed from the changed one, unless another tile has none.
+        for (file, finding) in [
+            ("tile/0/001", "tile/1/000"),
+            ("tile/0/257.p/208", CHECKPOINT),
+            ("tile/1/000", "tile/1/000"),
+            ("tile/1/001.p/1", "tile/1/001.p/1"),
+            ("tile/2/000.p/1", "tile/2/000.p/1"),
+        ] {
+            let path = directory.path().join(file);
+            let bytes = fs::read(&path).expect("a tile");
+            let mut changed = bytes.clone();
+            changed[7] ^= 1;
+            fs::write(&path, changed).expect("the tile is changed");
+            let found = check().expect("it was changed");
+            assert!(found.file == Path::new(finding) && found.problem.contains("hashes"), "{file}: {found}");
+            fs::write(&path, bytes).expect("the tile is restored");
+        }
+        let path = directory.path().join("tile/0/001");
+        fs::write(&path, [0; 100]).expect("the tile is cut off");
+        let found = check().expect("it was cut off");
+        assert_eq!(found.to_string(), "entry 256: tile/0/001: it has 100 bytes");
+    }
+
+    #[test]
+    fn entry_has_a_maximum_length() {
+        let checkpoint = Checkpoint { origin: "example.com/log".to_owned(), size: 0, root: Tree::default().root() };
+        let mut verifier = Verifier::of(Path::new("."), checkpoint, Vec::new());
+        let mut check = |length| verifier.check_entry(0, &vec![b' '; length], None).expect_err("spaces are no entry");
+        assert!(check(MAX_ENTRY_BYTES).starts_with("it is malformed"));
+        assert_eq!(check(MAX_ENTRY_BYTES + 1), "it is too long");
     }
 }
