@@ -136,4 +136,8 @@ fn new_file_of_the_journal_and_its_name_are_on_disk_before_an_intent_is_in_it() 
         first(" fdatasync(", &format!("/journal/{second}>")),
     ];
     assert!(positions[0].is_some() && positions.is_sorted(), "{positions:?} of {trace}");
+    // So are the tiles and their names, at the latest when the server has stopped.
+    for path in ["/tile/0/", "/tile/entries/", "/tile/0>", "/tile>"] {
+        assert!(first(" fsync(", path).is_some(), "{path} of {trace}");
+    }
 }

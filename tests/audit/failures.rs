@@ -181,7 +181,9 @@ fn kill_on_a_full_disk_closes_the_intent_at_the_next_start() {
     stop(server);
     let receipt = log.verified_receipt(&request);
     assert!(receipt.contains("\nthe request was interrupted; afterwards the record was absent\n"), "{receipt}");
-    log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let count = log.show(&[]).iter().filter(|entry| entry["event"] == "interrupted").count();
+    assert!(verified.contains(&format!(" {count} interrupted, 0 open")), "{verified}");
 }
 
 #[test]
@@ -456,7 +458,8 @@ fn flood_of_refusals_is_capped_and_counted() {
     let recorded = refused.count() as u64;
     assert_eq!(recorded + dropped, 2_001, "every refusal is recorded or counted");
     assert!(bytes < 300_000, "{bytes} bytes");
-    log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(verified.contains(&format!("\n{dropped} refusals were not recorded")), "{verified}");
     println!("2,001 refusals: {recorded} recorded, {dropped} counted, {bytes} bytes");
 }
 

@@ -286,6 +286,22 @@ fn each_file_of_a_log_is_checked() {
         // Entries whose file was moved away are still in the bundles.
         assert_eq!(verified.is_ok(), index == 0, "file {index}: {verified:?}");
     }
+    // A full tile has replaced the narrower ones.
+    let exists = |file: &str| fixture.log.directory.join(file).exists();
+    assert!(exists("tile/0/000") && !exists("tile/0/000.p"));
+    // Only the bundles have these entries.
+    for bundle in files(&fixture.log.directory.join("tile/entries")) {
+        let copy = fixture.copy();
+        fs::remove_dir_all(copy.directory.join("journal")).expect("it is removed");
+        let name = bundle.strip_prefix(&fixture.log.directory).expect("a file of the log");
+        let path = copy.directory.join(name);
+        let mut bytes = fs::read(&path).expect("a bundle");
+        let time = bytes.windows(8).position(|text| text == b"\"time\":\"").expect("an entry with a time");
+        bytes[time + 8] = b'3';
+        fs::write(&path, bytes).expect("the file is written");
+        let found = copy.verify(&[]).expect_err("it was changed");
+        assert!(found.contains("entry ") && found.contains(text(name)), "{found}");
+    }
 }
 
 #[test]
@@ -368,6 +384,14 @@ fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
     fs::write(&first, changed).expect("the journal is changed");
     let output = start(&copy).err().expect("it was changed");
     assert!(output.contains("does not match the checkpoint"), "{output}");
+
+    // A checkpoint that cannot be read is none that is missing.
+    let copy = fixture.copy();
+    with_key(&copy);
+    fs::remove_file(copy.directory.join("checkpoint")).expect("it is removed");
+    fs::create_dir(copy.directory.join("checkpoint")).expect("a directory in its place");
+    let output = start(&copy).err().expect("it cannot be read");
+    assert!(output.contains("audit/checkpoint"), "{output}");
 }
 
 #[test]
