@@ -109,6 +109,13 @@ fn decision_names_its_guards_and_the_one_that_denied_it() {
     let sha256 = Digest::of(LEGAL_HOLD).to_string();
     let guards = json!([{ "name": "first", "sha256": sha256 }, { "name": "second", "sha256": sha256 }]);
     assert_eq!((&entry["denied_by"], &entry["guards"]), (&json!("second"), &guards), "{entry}");
+    // As in the event in the log of the process, which has the calls of both, too.
+    let event = server.wait_for_log(&["\"target\":\"audit\"", "\"held\""]);
+    let calls = event["guards"].as_str().expect("the calls");
+    assert!(
+        event["denied_by"] == "second" && calls.starts_with("first: [") && calls.contains("]; second: ["),
+        "{event}"
+    );
 }
 
 #[test]

@@ -182,7 +182,11 @@ fn kill_on_a_full_disk_closes_the_intent_at_the_next_start() {
     let receipt = log.verified_receipt(&request);
     assert!(receipt.contains("\nthe request was interrupted; afterwards the record was absent\n"), "{receipt}");
     let verified = log.verify(&[]).unwrap_or_else(|error| panic!("{error}"));
-    let count = log.show(&[]).iter().filter(|entry| entry["event"] == "interrupted").count();
+    let entries = log.show(&[]);
+    let intent = entries.iter().find(|entry| entry["event"] == "intent" && entry["request_id"] == *request);
+    let time = |entry: &Value| entry["time"].as_str().expect("a time").to_owned();
+    assert!(time(&interrupted) > time(intent.expect("an intent")), "{interrupted}");
+    let count = entries.iter().filter(|entry| entry["event"] == "interrupted").count();
     assert!(verified.contains(&format!(" {count} interrupted, 0 open")), "{verified}");
 }
 

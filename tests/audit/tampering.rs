@@ -26,7 +26,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let log = Log::new();
+        Self::with_log(Log::new())
+    }
+
+    fn with_log(log: Log) -> Self {
         let mut setup = Setup::jwt();
         setup.settings = log.settings();
         let server = setup.start();
@@ -258,6 +261,7 @@ fn each_file_of_a_log_is_checked() {
             bytes[position] ^= 1;
             fs::write(&path, bytes).expect("the file is written");
             let found = assert_found(&copy, file, python.as_deref(), &[]);
+            assert!(found.contains(file), "{file}: {found}");
             println!("{file}, byte {position}: {}", found.lines().next().unwrap_or_default());
         }
         let copy = fixture.copy();
@@ -290,17 +294,17 @@ fn each_file_of_a_log_is_checked() {
     let exists = |file: &str| fixture.log.directory.join(file).exists();
     assert!(exists("tile/0/000") && !exists("tile/0/000.p"));
     // Only the bundles have these entries.
-    for bundle in files(&fixture.log.directory.join("tile/entries")) {
+    let last = format!("tile/entries/001.p/{}", size(&fixture.log.checkpoint()) - 256);
+    for bundle in ["tile/entries/000", &last] {
         let copy = fixture.copy();
         fs::remove_dir_all(copy.directory.join("journal")).expect("it is removed");
-        let name = bundle.strip_prefix(&fixture.log.directory).expect("a file of the log");
-        let path = copy.directory.join(name);
+        let path = copy.directory.join(bundle);
         let mut bytes = fs::read(&path).expect("a bundle");
         let time = bytes.windows(8).position(|text| text == b"\"time\":\"").expect("an entry with a time");
         bytes[time + 8] = b'3';
         fs::write(&path, bytes).expect("the file is written");
         let found = copy.verify(&[]).expect_err("it was changed");
-        assert!(found.contains("entry ") && found.contains(text(name)), "{found}");
+        assert!(found.contains("entry ") && found.contains(bundle), "{found}");
     }
 }
 
@@ -335,7 +339,15 @@ fn replaced_checkpoint_is_found() {
     let found = copy.verify(&["--checkpoint", text(&latest)]).expect_err("an earlier checkpoint");
     assert!(found.contains("was replaced by one of"), "{found}");
 
-    // Another log with the same key and more entries does not contain the stored checkpoint.
+    // Another log with the same key and as many entries does not contain the stored checkpoint.
+    let log = Log::new();
+    for (from, to) in [(fixture.log.key(), log.key()), (fixture.log.public_key(), log.public_key())] {
+        fs::copy(from, to).expect("the key is copied");
+    }
+    let other = Fixture::with_log(log);
+    let found = assert_found(&other.log, "another log", python, &["--checkpoint", text(&fixture.earlier)]);
+    assert!(found.contains(&format!("the first {size} entries of the log are not those that it has")), "{found}");
+
     let removed = fixture.copy();
     fs::remove_file(removed.directory.join("checkpoint")).expect("it is removed");
     let found = removed.verify(&[]).expect_err("no checkpoint");
