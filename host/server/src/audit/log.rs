@@ -286,19 +286,19 @@ fn spawn(
 
 #[cfg(test)]
 mod tests {
-    use super::{AuditConfig, AuditLog, Line};
+    use super::{AuditConfig, AuditLog, Line, spawn_blocking};
     use crate::audit::event::{Entry, Kind, Values};
     use crate::audit::journal::{JournalReader, Next};
     use crate::audit::note::SigningKey;
+    use delete_learning::storage::Intent;
+    use std::path::Path;
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    #[tokio::test]
-    async fn line_that_is_queued_when_the_log_is_closed_is_written() {
-        let directory = tempfile::tempdir().expect("a directory");
+    fn config(directory: &Path) -> AuditConfig {
         let (_, signing_key) = SigningKey::generate("example.com/log").expect("a key");
-        let config = AuditConfig {
-            directory: directory.path().to_owned(),
+        AuditConfig {
+            directory: directory.to_owned(),
             signing_key: Arc::new(signing_key),
             previous_public_keys: Vec::new(),
             max_segment_bytes: 1_000_000,
@@ -306,17 +306,62 @@ mod tests {
             checkpoint_interval: Duration::from_hours(1),
             max_refusal_bytes: 1_000_000,
             publish_command: Vec::new(),
-        };
-        let (log, _) = AuditLog::open(&config).expect("a log");
+        }
+    }
+
+    fn line() -> Line {
         let entry = Entry { request_id: Some("r".to_owned()), ..Entry::new(Kind::Intent) };
-        let queued = log.queue(Line::new(&entry, &Values::default()).expect("a line")).expect("the log is open");
-        log.close().await;
-        drop(queued);
-        let mut reader = JournalReader::open(directory.path(), 0).expect("a reader");
+        Line::new(&entry, &Values::default()).expect("a line")
+    }
+
+    fn written(directory: &Path) -> Vec<Kind> {
+        let mut reader = JournalReader::open(directory, 0).expect("a reader");
         let mut entries = Vec::new();
         while let Next::Line(line) = reader.next_line().expect("a line") {
             entries.push(line.parse_entry().expect("an entry").event);
         }
-        assert_eq!(entries, [Kind::Started, Kind::Intent, Kind::Stopped]);
+        entries
+    }
+
+    #[tokio::test]
+    async fn line_that_is_queued_when_the_log_is_closed_is_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (log, _) = AuditLog::open(&config(directory.path())).expect("a log");
+        let queued = log.queue(line()).expect("the log is open");
+        log.close().await;
+        drop(queued);
+        assert_eq!(written(directory.path()), [Kind::Started, Kind::Intent, Kind::Stopped]);
+    }
+
+    #[tokio::test]
+    async fn line_that_is_written_is_on_disk_after_a_sync() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (log, _) = AuditLog::open(&config(directory.path())).expect("a log");
+        let mut before = Vec::new();
+        for _ in 0..100 {
+            let queued = log.queue(line()).expect("the log is open");
+            queued.write().await.expect("written");
+            before.push(queued.is_on_disk());
+            let waiting = Arc::clone(&queued);
+            spawn_blocking(move || waiting.wait()).await.expect("no panic").expect("synced");
+            assert!(queued.is_on_disk());
+        }
+        // The thread of the log can have synced a few of them first.
+        assert!(before.iter().filter(|is_on_disk| **is_on_disk).count() < 50, "{before:?}");
+        log.close().await;
+    }
+
+    #[test]
+    fn log_that_is_dropped_writes_what_waits() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (log, _) = AuditLog::open(&config(directory.path())).expect("a log");
+        log.write_late(line());
+        drop(log);
+        let end = Instant::now() + Duration::from_secs(30);
+        while !written(directory.path()).ends_with(&[Kind::Stopped]) {
+            assert!(Instant::now() < end, "{:?}", written(directory.path()));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(written(directory.path()), [Kind::Started, Kind::Intent, Kind::Stopped]);
     }
 }

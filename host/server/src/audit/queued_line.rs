@@ -70,7 +70,7 @@ impl Intent for QueuedLine {
     }
 
     fn is_on_disk(&self) -> bool {
-        matches!(self.written.get(), Some(Ok(index)) if self.shared.is_synced(index + 1))
+        matches!(self.size(), Some(Ok(size)) if self.shared.is_synced(size))
     }
 }
 
