@@ -182,6 +182,10 @@ impl Receipt {
     }
 }
 
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len().max(1)).any(|window| window == text.as_bytes())
+}
+
 /// Finds the last decision on a request, whose id can be that of a proxy alone (`REQUEST_ID` or `REQUEST_ID/…`). Returns its
 /// index, its bytes and its values.
 fn find(
@@ -198,12 +202,14 @@ fn find(
             Next::Malformed { .. } => continue,
             Next::Incomplete { .. } | Next::Gap { .. } | Next::End => break,
         };
-        if line.index % 4096 == 0 {
+        if line.index.is_multiple_of(4096) {
             progress(line.index);
         }
         // Parsing every entry takes most of the time.
-        let is_candidate = line.entry.windows(request_id.len().max(1)).any(|bytes| bytes == request_id.as_bytes());
-        let Some(entry) = line.parse_entry().ok().filter(|_| is_candidate) else { continue };
+        if !contains(line.entry, request_id) {
+            continue;
+        }
+        let Ok(entry) = line.parse_entry() else { continue };
         let Some(id) = entry.request_id.as_deref().filter(|id| is_wanted(id)) else { continue };
         if ids.len() <= MAX_LISTED_IDS {
             ids.insert(id.to_owned());

@@ -207,16 +207,17 @@ impl<'a> Verifier<'a> {
             };
             for leaf in leaves.into_iter().take(width_at(size, Level::Hashes(0), index)) {
                 tree.push(leaf, |level, index, expected| {
-                    if level > 0 && problem.is_none() {
-                        problem = self.check_tile(level, index, expected);
+                    if level > 0 {
+                        problem = problem.take().or_else(|| self.check_tile(level, index, expected));
                     }
                     Ok::<_, AuditError>(())
                 })?;
             }
         }
-        for (level, expected) in (0..).zip(tree.edge()) {
-            if level > 0 && !expected.is_empty() && problem.is_none() {
-                problem = self.check_tile(level, size >> (8 * (level + 1)), expected);
+        for (level, expected) in (0..).zip(tree.edge()).skip(1) {
+            if !expected.is_empty() {
+                let index = size >> (8 * (level + 1));
+                problem = problem.take().or_else(|| self.check_tile(level, index, expected));
             }
         }
         let is_root = tree.root() == self.checkpoint.root && tree.size() == size;
@@ -550,7 +551,7 @@ mod tests {
             verifier.tiles
         };
         assert_eq!(check(), None);
-        // The finding is about a hash that is computed from the changed one, unless another tile has none.
+        // A changed hash shows in the tile above it, or at the root if its own tile is not full.
         for (file, finding) in [
             ("tile/0/001", "tile/1/000"),
             ("tile/0/257.p/208", CHECKPOINT),

@@ -148,10 +148,9 @@ impl Table {
         })?;
         let deletion = Deletion { outcome: Outcome::Deleted, record: deleted.record };
         Ok(match state {
-            State::Outcome(Outcome::Absent) if is_deleted => Attempt::Finished(deletion),
-            // Another transaction can have inserted the record again; only the delete's own transaction is a veto.
-            _ if is_deleted && xmin != deleted.transaction => Attempt::Finished(deletion),
-            _ if is_deleted => Attempt::Vetoed,
+            // The delete's own transaction left it there. Another one can have inserted it again, which is no veto.
+            _ if is_deleted && xmin.is_some() && xmin == deleted.transaction => Attempt::Vetoed,
+            _ if is_deleted => Attempt::Finished(deletion),
             State::Outcome(outcome) => Attempt::Finished(outcome.into()),
             State::ConditionHolds if xmin == deleted.xmin || xmin == deleted.transaction => Attempt::Vetoed,
             State::ConditionHolds => Attempt::Conflict,

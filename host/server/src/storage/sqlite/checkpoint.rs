@@ -54,7 +54,7 @@ impl Checkpointer {
             self.requested = false;
         } else if frames >= self.next_frames && !self.requested {
             // If the thread has ended, so will the writer.
-            self.requested = !matches!(self.requests.try_send(()), Err(TrySendError::Disconnected(())));
+            self.requested = matches!(self.requests.try_send(()), Ok(()) | Err(TrySendError::Full(())));
         }
     }
 
