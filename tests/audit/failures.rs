@@ -245,11 +245,15 @@ fn log_whose_sync_failed_works_again_only_after_a_sync() {
     let server = start(&log);
     let mut deleter = Deleter::new(&server);
     assert_eq!(deleter.delete().0, 204);
+    // Until a checkpoint contains it.
+    thread::sleep(Duration::from_millis(2200));
+    let checkpoint = log.checkpoint();
     let strace = inject_into_syncs(&log, &server, "error=EIO");
     for _ in 0..5 {
         let (status, body) = deleter.delete();
         assert!(status == 503 && body.contains(UNAVAILABLE), "{status} {body}");
         assert_eq!(server.request("GET", "/readyz", &[]).status, 503);
+        assert_eq!(log.checkpoint(), checkpoint, "what is not on disk is in no checkpoint");
         // Lines that nobody waits for are written meanwhile.
         thread::sleep(Duration::from_millis(300));
     }

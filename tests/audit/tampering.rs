@@ -397,7 +397,7 @@ fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
     let output = start(&copy).err().expect("it was changed");
     assert!(output.contains("does not match the checkpoint"), "{output}");
 
-    // A checkpoint that cannot be read is none that is missing.
+    // A checkpoint that cannot be read is not treated as a missing one.
     let copy = fixture.copy();
     with_key(&copy);
     fs::remove_file(copy.directory.join("checkpoint")).expect("it is removed");

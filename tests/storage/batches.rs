@@ -109,6 +109,15 @@ fn commits(store: &Store) -> i64 {
     client.query(sql, &[])[0].get(0)
 }
 
+/// Returns the number of transactions of these deletes and of opening the database.
+fn transactions(store: &Store, deletes: &dyn Fn(&PostgresStore)) -> i64 {
+    let before = commits(store);
+    let opened = open(&store.url(), false, &connections(2));
+    deletes(&opened);
+    drop(opened);
+    commits(store) - before
+}
+
 #[test]
 fn mixed_deletes_have_the_outcomes_that_they_have_alone() {
     const NUL: &str = "al\0ice";
@@ -164,13 +173,7 @@ fn lone_delete_is_one_statement_and_concurrent_deletes_share_them() {
     let Some(store) = Store::postgres("batches of deletes") else { return };
     let (lone, shared) = (ids("lone", 50), ids("shared", COUNT));
     store.connect().insert(&[of_alice(&lone), of_alice(&shared)].concat());
-    let count = |deletes: &dyn Fn(&PostgresStore)| {
-        let before = commits(&store);
-        let opened = open(&store.url(), false, &connections(2));
-        deletes(&opened);
-        drop(opened);
-        commits(&store) - before
-    };
+    let count = |deletes: &dyn Fn(&PostgresStore)| transactions(&store, deletes);
     let of_opening = count(&|_| {});
     let of_lone = count(&|opened| {
         for id in &lone {
@@ -252,13 +255,7 @@ fn text_of_every_language_is_batched_in_utf8() {
     let Some(store) = Store::postgres("batches of deletes") else { return };
     let ids = ids("\u{65e5}\u{672c}\u{8a9e}", 500);
     store.connect().insert(&of_alice(&ids));
-    let count = |deletes: &dyn Fn(&PostgresStore)| {
-        let before = commits(&store);
-        let opened = open(&store.url(), false, &connections(2));
-        deletes(&opened);
-        drop(opened);
-        commits(&store) - before
-    };
+    let count = |deletes: &dyn Fn(&PostgresStore)| transactions(&store, deletes);
     let of_opening = count(&|_| {});
     let of_deletes = count(&|opened| {
         let results = block_on(delete_all(opened, by_alice(ids.iter().map(String::as_str))));

@@ -272,8 +272,7 @@ fn conflicting_delete_is_repeated_until_its_time_is_up() {
              RAISE EXCEPTION 'conflict' USING ERRCODE = 'serialization_failure'; END $$;
          CREATE TRIGGER t BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION t()",
     );
-    let settings = format!("{LONG_TIMEOUTS}postgres.statement_timeout_ms = 1000\n");
-    let settings = settings.replacen("postgres.statement_timeout_ms = 8000\n", "", 1);
+    let settings = LONG_TIMEOUTS.replace("statement_timeout_ms = 8000", "statement_timeout_ms = 1000");
     let server = Setup { settings, ..store.setup() }.start();
     assert_eq!(server.delete("/learnings/twice", Some(&user("alice"))).status, 204, "{}", server.log());
     client.run("SELECT setval('attempts', 1)");

@@ -142,7 +142,8 @@ enum Defect {
     DropsTheMetadata,
     FailsToLocateAnAbsentRecord,
     LosesTheOutcomeOfARace,
-    /// With the lock of changes, which it releases before it deletes: a change that is not committed yet delays it.
+    /// It reads the owner under the lock that changes hold, and releases it before it deletes. A change that is not committed
+    /// yet only delays it, so timing alone shows the defect.
     ReleasesItsLockBeforeItDeletes,
 }
 
