@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use tempfile::TempDir;
 
 pub(super) type Hash = [u8; 32];
@@ -43,7 +44,7 @@ impl Fixture {
         (0..40).for_each(&mut delete);
         let first = log.wait_for(&[("event", "started")]);
         assert_eq!(first["entry"], 0);
-        std::thread::sleep(std::time::Duration::from_millis(2200));
+        thread::sleep(std::time::Duration::from_millis(2200));
         let earlier = log.home.path().join("earlier");
         fs::write(&earlier, log.checkpoint()).expect("a copy");
         (40..160).for_each(&mut delete);
@@ -311,13 +312,23 @@ fn each_file_of_a_log_is_checked() {
 #[test]
 fn replaced_checkpoint_is_found() {
     let fixture = Fixture::new();
+    // A log of another key, and one of the same key. They are made at once, because that is mostly waiting.
+    let log = Log::new();
+    for (from, to) in [(fixture.log.key(), log.key()), (fixture.log.public_key(), log.public_key())] {
+        fs::copy(from, to).expect("the key is copied");
+    }
+    let (other, of_same_key) = thread::scope(|scope| {
+        let other = scope.spawn(Fixture::new);
+        let of_same_key = Fixture::with_log(log);
+        (other.join().expect("a log"), of_same_key)
+    });
     let python = audit_python("finding a replaced checkpoint with another verifier");
     let python = python.as_deref();
     let latest = fixture.log.home.path().join("latest");
     fs::write(&latest, fixture.log.checkpoint()).expect("a copy");
 
     // By one of another key with the same name.
-    let (copy, other) = (fixture.copy(), Fixture::new());
+    let copy = fixture.copy();
     fs::write(copy.directory.join("checkpoint"), other.log.checkpoint()).expect("it is replaced");
     let found = assert_found(&copy, "another key", python, &[]);
     assert!(found.contains("no signature is of the key"), "{found}");
@@ -340,12 +351,7 @@ fn replaced_checkpoint_is_found() {
     assert!(found.contains("was replaced by one of"), "{found}");
 
     // Another log with the same key and as many entries does not contain the stored checkpoint.
-    let log = Log::new();
-    for (from, to) in [(fixture.log.key(), log.key()), (fixture.log.public_key(), log.public_key())] {
-        fs::copy(from, to).expect("the key is copied");
-    }
-    let other = Fixture::with_log(log);
-    let found = assert_found(&other.log, "another log", python, &["--checkpoint", text(&fixture.earlier)]);
+    let found = assert_found(&of_same_key.log, "another log", python, &["--checkpoint", text(&fixture.earlier)]);
     assert!(found.contains(&format!("the first {size} entries of the log are not those that it has")), "{found}");
 
     let removed = fixture.copy();

@@ -338,7 +338,7 @@ fn broken_guards() -> Vec<(&'static str, Vec<u8>)> {
 
 /// The numbers of good swaps and of records for each client.
 fn size() -> (usize, usize) {
-    if is_enabled("EXHAUSTIVE") { (100, 40_000) } else { (12, 2000) }
+    if is_enabled("EXHAUSTIVE") { (100, 40_000) } else { (6, 2000) }
 }
 
 const CLIENTS: usize = 4;

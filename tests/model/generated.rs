@@ -229,12 +229,12 @@ fn compare_subject(name: &str, cases: u32, subject: &Subject) {
 
 #[test]
 fn native_policy_agrees_with_model_on_generated_requests() {
-    compare_subject("native policy", cases(20_000, 200_000), &Subject::native());
+    compare_subject("native policy", cases(6_000, 200_000), &Subject::native());
 }
 
 #[test]
 fn sandboxed_component_agrees_with_model_on_generated_requests() {
-    compare_subject("component in the sandbox", cases(2_000, 20_000), &Subject::sandbox());
+    compare_subject("component in the sandbox", cases(1_000, 20_000), &Subject::sandbox());
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn server_agrees_with_model_on_generated_requests() {
         (vec(request(&configuration, vec![State::TableMissing]), 40..80), Just(configuration))
     });
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/model/proptest-regressions/server.txt");
-    run("server", file, cases(12, 100), &strategy, |(requests, configuration)| {
+    run("server", file, cases(8, 100), &strategy, |(requests, configuration)| {
         let server = ServerSubject::start(&configuration);
         let send = |request: &GeneratedRequest| {
             let combination = combination(&configuration, request);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The number of kills on SQLite, shortened and in full. A quarter of them on PostgreSQL, where the server stores nothing.
-const KILLS: [usize; 2] = [12, 120];
+const KILLS: [usize; 2] = [8, 120];
 
 /// Records at each start of the server: more than it can delete before it is killed.
 const RECORDS: usize = 6_000;

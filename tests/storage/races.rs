@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The number of requests on each kind of database, shortened and in full.
-const REQUESTS: [usize; 2] = [3_000, 40_000];
+const REQUESTS: [usize; 2] = [1_200, 40_000];
 
 /// Users who request the deletion of every record all the time.
 const REQUESTERS: [&str; 2] = ["alice", "bob"];

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 /// The number of records, shortened and in full.
-const RECORDS: [usize; 2] = [1_500, 20_000];
+const RECORDS: [usize; 2] = [600, 20_000];
 
 /// The number of clients of each server.
 const CLIENTS: usize = 6;

@@ -47,12 +47,13 @@ fn no_secret_is_printed_or_in_an_error() {
         (traces("headers_file = \"headers\""), "headers_file = \"headers\""),
     ] {
         for (index, file) in broken(file).into_iter().enumerate() {
-            for format in ["toml", "json"] {
+            // The format is that of a valid configuration.
+            for format in if index == 0 { &["toml", "json"][..] } else { &["toml"] } {
                 let run = serve(directory.path(), Some(&file), &[], &["--check", "--format", format]);
                 let all = format!("{}{}", run.stdout, run.stderr);
                 assert!(!all.contains("hunter2"), "{file}\n{all}");
                 assert_eq!(run.code, Some(i32::from(index > 0)), "{file}\n{all}");
-                assert!(index > 0 || format == "json" || run.stdout.contains(shown), "{shown}: {}", run.stdout);
+                assert!(index > 0 || *format == "json" || run.stdout.contains(shown), "{shown}: {}", run.stdout);
             }
         }
     }
