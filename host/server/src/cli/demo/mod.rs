@@ -130,6 +130,7 @@ fn random_secret() -> Result<String, Box<dyn Error>> {
 mod tests {
     use super::cases::{Act, CallerOf, Case, Expected};
     use super::{Rules, show};
+    use std::thread;
     use tokio::runtime::Builder;
 
     const EMPTY: Act = Act { title: "no record", configuration: "", records: &[], cases: &[], left: &[] };
@@ -152,13 +153,21 @@ mod tests {
 
     #[test]
     fn answer_or_record_that_is_not_documented_is_noticed_in_every_act() {
-        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let wrong = WRONG_ANSWERS.iter().chain([&WRONG_RECORDS]);
-        let wrong = wrong.flat_map(|wrong| [[wrong, &RIGHT_ANSWER], [&RIGHT_ANSWER, wrong]]);
-        for (acts, expected) in wrong.map(|acts| (acts, false)).chain([([&RIGHT_ANSWER, &EMPTY], true)]) {
-            let directory = tempfile::tempdir().expect("a directory");
-            let shown = runtime.block_on(show(&acts, directory.path(), &Rules::default()));
-            assert_eq!(shown.expect("a server"), expected);
+        let mut demos: Vec<(Vec<&Act>, bool)> = WRONG_ANSWERS.iter().map(|wrong| (vec![wrong], false)).collect();
+        for wrong in [&WRONG_ANSWERS[0], &WRONG_RECORDS] {
+            demos.extend([vec![wrong, &RIGHT_ANSWER], vec![&RIGHT_ANSWER, wrong]].map(|acts| (acts, false)));
         }
+        demos.push((vec![&RIGHT_ANSWER, &EMPTY], true));
+        // At once, because each act waits for its server.
+        thread::scope(|scope| {
+            for (acts, expected) in demos {
+                scope.spawn(move || {
+                    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+                    let directory = tempfile::tempdir().expect("a directory");
+                    let shown = runtime.block_on(show(&acts, directory.path(), &Rules::default()));
+                    assert_eq!(shown.expect("a server"), expected);
+                });
+            }
+        });
     }
 }
