@@ -91,6 +91,18 @@ fn every_decision_is_recorded_as_the_contract_spells_it() {
 }
 
 #[test]
+fn beginning_of_a_log_is_logged_and_its_continuation_is_not() {
+    let log = Log::new();
+    let start = || Setup { settings: log.settings(), ..Setup::jwt() }.start();
+    let first = start();
+    first.wait_for_log(&["began a new audit log"]);
+    stop(first);
+    let second = start();
+    second.wait_for_log(&["\"listening\""]);
+    assert!(!second.log().contains("began a new audit log"), "{}", second.log());
+}
+
+#[test]
 fn decision_names_its_guards_and_the_one_that_denied_it() {
     let log = Log::new();
     let directory = TempDir::new().expect("a directory");

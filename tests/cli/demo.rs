@@ -26,6 +26,7 @@ fn demo_shows_every_documented_response_and_cleans_up() {
     }
     assert!(stdout.contains("18 of 18 answers are the documented ones"), "{stdout}");
     assert!(stdout.contains("7 of 7 answers are the documented ones"), "{stdout}");
+    assert!(!stdout.contains("WRONG"), "{stdout}");
     for caller in ["nobody", "a forger", "alice, long ago", "alice, no scope", "no subject", "an admin"] {
         assert!(stdout.contains(&format!("\n{caller}  ")), "{caller} is not shown:\n{stdout}");
     }

@@ -176,6 +176,26 @@ fn violations_are_counted_by_kind() {
     ]);
 }
 
+/// With one instance, a request that waits for a locked database holds it, and the next finds none.
+#[test]
+fn queue_timeout_is_counted() {
+    let settings =
+        "sandbox.max_concurrent_instances = 1\nsandbox.queue_timeout_ms = 50\nsqlite.busy_timeout_ms = 1500\n";
+    let monitored = Monitored::start(Setup { settings: settings.to_owned(), ..Setup::without_auth() });
+    let locked = monitored.server.database("main").connect();
+    locked.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    thread::scope(|scope| {
+        let delete = || monitored.server.delete("/learnings/absent", None).status;
+        let requests = [scope.spawn(delete), scope.spawn(delete)];
+        assert_eq!(requests.map(|request| request.join().expect("an answer")), [503, 503]);
+    });
+    monitored.scrape().assert_values(&[
+        ("delete_learning_queue_timeouts_total", 1.0),
+        (r#"delete_learning_requests_total{status="503",rule="sandbox-overloaded"}"#, 1.0),
+        (r#"delete_learning_requests_total{status="503",rule="storage-unavailable"}"#, 1.0),
+    ]);
+}
+
 #[test]
 fn rules_that_a_policy_invents_are_bounded() {
     const REQUESTS: usize = 400;

@@ -2,6 +2,7 @@
 
 use crate::support::server::{Setup, TestServer};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -116,4 +117,26 @@ fn server_runs_if_the_service_manager_cannot_be_reached() {
     let server = Setup { environment, ..Setup::jwt() }.start();
     server.wait_for_log(&["cannot connect to the service manager"]);
     assert_eq!(server.request("GET", "/health", &[]).status, 200);
+}
+
+#[test]
+fn inherited_socket_replaces_the_configured_address_with_a_warning_if_it_differs() {
+    const WARNING: &str = "replaces server.listen";
+    let start = |is_configured: bool| {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let address = socket.local_addr().expect("an address");
+        // The last value of `listen` is that of the environment.
+        let environment = vec![("DELETE_LEARNING_SERVER__LISTEN", address.to_string())];
+        let environment = if is_configured { environment } else { vec![] };
+        let server = Setup { socket: Some(socket), environment, ..Setup::jwt() }.start();
+        assert_eq!(server.address, address);
+        assert_eq!(server.request("GET", "/health", &[]).status, 200);
+        server.wait_for_log(&["\"listening\""]);
+        server
+    };
+    assert!(start(false).log().contains(WARNING));
+    assert!(!start(true).log().contains(WARNING));
+    let without_socket = Setup::jwt().start();
+    without_socket.wait_for_log(&["\"listening\""]);
+    assert!(!without_socket.log().contains(WARNING));
 }

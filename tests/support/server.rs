@@ -6,7 +6,8 @@ use super::token::SECRET;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,8 @@ pub struct Setup {
     pub wrapper: Vec<String>,
     /// The security key, if there is one.
     pub security_key: Option<String>,
+    /// A socket that the server inherits, as from systemd (`sd_listen_fds(3)`).
+    pub socket: Option<TcpListener>,
 }
 
 impl Setup {
@@ -74,6 +77,7 @@ impl Setup {
             environment: Vec::new(),
             wrapper: Vec::new(),
             security_key: None,
+            socket: None,
         }
     }
 
@@ -116,6 +120,11 @@ impl Setup {
         let mut command = serve_command(&config);
         if let [program, arguments @ ..] = self.wrapper.as_slice() {
             command = wrap(command, program, arguments);
+        }
+        if let Some(socket) = self.socket {
+            let inherit = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+            command = wrap(command, "sh", &["-c", inherit, "sh"].map(str::to_owned));
+            command.stdin(OwnedFd::from(socket));
         }
         let mut child = command.envs(self.environment).spawn().expect("the binary starts");
 

@@ -172,3 +172,30 @@ impl PoolMetrics {
         self.timeouts.get()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, StorageMetrics};
+    use delete_learning::StorageError;
+    use std::future::{pending, ready};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    #[test]
+    fn operation_that_is_dropped_is_counted_as_abandoned_and_measured() {
+        let metrics = StorageMetrics::new("sqlite");
+        let counts = || {
+            let abandoned = metrics.errors().counts().find(|(name, _)| *name == "abandoned").map(|(_, count)| count);
+            (abandoned, metrics.finds.value().count)
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        let complete = metrics.measure(Operation::Find, ready(Ok::<(), StorageError>(())));
+        assert!(pin!(complete).poll(&mut context).is_ready());
+        assert_eq!(counts(), (Some(0), 1));
+        let mut dropped = Box::pin(metrics.measure(Operation::Find, pending::<Result<(), StorageError>>()));
+        assert!(dropped.as_mut().poll(&mut context).is_pending());
+        assert_eq!(counts(), (Some(0), 1), "it is in progress");
+        drop(dropped);
+        assert_eq!(counts(), (Some(1), 2));
+    }
+}
