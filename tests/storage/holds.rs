@@ -218,7 +218,7 @@ impl LearningStore for ChangingStore {
 fn guard_deletes_after_three_changes_and_is_unavailable_after_four() {
     let sandbox = Sandbox::new(&Limits::default().max_concurrent_instances(1), None).expect("a sandbox");
     let guard = sandbox.load_guard("legal-hold", LEGAL_HOLD, &Access::default()).expect("the guard loads");
-    let stores: Vec<Store> = Store::all("changes before each delete on PostgreSQL").into_iter().collect();
+    let stores: Vec<Store> = Store::all("changes before each delete on PostgreSQL").collect();
     // As many guards as the default limit allows: their retries together stay within `max_host_calls`.
     for guards in [1, 2, 4] {
         let guards = vec![guard.clone(); guards];
