@@ -6,6 +6,7 @@ use crate::support::cluster::Cluster;
 use crate::support::postgres::agno_tables;
 use crate::support::server::{Setup, TestServer};
 use crate::support::token::{admin, user};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::thread;
@@ -112,6 +113,20 @@ fn log_lines_of_a_request_have_its_trace_and_its_id() {
     assert_eq!(line["span"]["name"], "request");
     assert_eq!(line["span"]["trace_id"], TRACE, "{line}");
     assert_eq!(server.wait_for_log(&["\"target\":\"audit\""])["request_id"], id);
+}
+
+#[test]
+fn log_lines_have_the_valid_trace_of_the_client_also_without_a_collector() {
+    let server = Setup { environment: vec![("RUST_LOG", "trace".to_owned())], ..Setup::jwt() }.start();
+    let zero = format!("00-{}-{CLIENT_SPAN}-01", "0".repeat(32));
+    for (target, value, trace) in
+        [("valid", traceparent("01").as_str(), Value::from(TRACE)), ("invalid", &zero, Value::Null)]
+    {
+        assert_eq!(delete_in_trace(&server, &format!("/learnings/{target}"), &user("alice"), &[value]), 404);
+        let id = server.wait_for_log(&["\"target\":\"audit\"", &format!("\"{target}\"")])["request_id"].to_string();
+        let line = server.wait_for_log(&["\"target\":\"request\"", &id]);
+        assert_eq!(line["span"]["trace_id"], trace, "{line}");
+    }
 }
 
 #[test]
