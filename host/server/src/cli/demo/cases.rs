@@ -282,7 +282,15 @@ pub(super) fn expected_left(act: &Act) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::GUARDED_RECORDS;
+    use super::super::client::Answer;
+    use super::{Expected, GUARDED_RECORDS};
+
+    #[test]
+    fn delete_is_answered_204_without_a_body() {
+        let is =
+            |status, body: &'static str| Expected::Deleted.is(&Answer { status, body: body.into(), request_id: None });
+        assert_eq!([is(204, ""), is(204, "{}"), is(404, "")], [true, false, false]);
+    }
 
     #[test]
     fn record_that_is_old_enough_to_be_deleted_has_the_type_that_is_retained() {
