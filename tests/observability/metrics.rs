@@ -179,8 +179,8 @@ fn violations_are_counted_by_kind() {
 /// With one instance, a request that waits for a locked database holds it, and the next finds none.
 #[test]
 fn queue_timeout_is_counted() {
-    let settings =
-        "sandbox.max_concurrent_instances = 1\nsandbox.queue_timeout_ms = 50\nsqlite.busy_timeout_ms = 1500\n";
+    let settings = "sandbox.max_concurrent_instances = 1\nsandbox.queue_timeout_ms = 50\n\
+                    sandbox.execution_timeout_ms = 5000\nsqlite.busy_timeout_ms = 3000\n";
     let monitored = Monitored::start(Setup { settings: settings.to_owned(), ..Setup::without_auth() });
     let locked = monitored.server.database("main").connect();
     locked.execute_batch("BEGIN IMMEDIATE").expect("the lock");
