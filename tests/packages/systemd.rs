@@ -1,4 +1,4 @@
-//! Notifications to the service manager, on a real socket.
+//! Notifications to the service manager, on a real socket, and the socket that it passes to the server.
 
 use crate::support::server::{Setup, TestServer};
 use std::fs;
@@ -125,7 +125,7 @@ fn inherited_socket_replaces_the_configured_address_with_a_warning_if_it_differs
     let start = |is_configured: bool| {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = socket.local_addr().expect("an address");
-        // The last value of `listen` is that of the environment.
+        // It overrides `server.listen` of the file, which is port 0.
         let environment = vec![("DELETE_LEARNING_SERVER__LISTEN", address.to_string())];
         let environment = if is_configured { environment } else { vec![] };
         let server = Setup { socket: Some(socket), environment, ..Setup::jwt() }.start();
