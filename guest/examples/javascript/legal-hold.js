@@ -1,4 +1,4 @@
-// The legal hold: a guard that retains held records, whoever deletes them. This file imports nothing, so that its tests
+// The legal hold: a guard that retains records under legal hold, which administrators cannot delete either. This file imports nothing, so that its tests
 // run in Node; guard.js connects it to the imports and exports of the component.
 //
 // A function of the contract returns the value of its `result`, or throws. A thrown object is the error itself.

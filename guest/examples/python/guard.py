@@ -1,4 +1,4 @@
-"""The legal hold in Python: a guard that retains records under legal hold, also from administrators.
+"""The legal hold in Python: a guard that retains records under legal hold, which administrators cannot delete either.
 
 A function of the contract returns the value of its `result`, or raises `Err` with the error. An option is `None` if it
 is none.
