@@ -90,6 +90,8 @@ pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout:
             Poll::Ready(()) => Poll::Ready(None),
             Poll::Pending => policy.as_mut().poll(context).map(Some),
         }));
+        // Its span is closed before the request goes on, which can be the last one before the process ends.
+        drop(policy);
         if let Some(output) = output {
             let _ = send_output.send(output);
         }
@@ -153,8 +155,11 @@ fn thread_cpu_time() -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
     use tokio::sync::Barrier;
+    use tracing::{Event, Metadata, Subscriber};
+    use tracing_core::span::{Attributes, Current, Id, Record};
 
     #[test]
     fn policies_that_wait_for_storage_let_others_compute() {
@@ -179,6 +184,66 @@ mod tests {
                 policy.await.expect("the policy ends");
             }
         });
+    }
+
+    /// A subscriber with one span, which is always the current one. It counts the handles of it. The
+    /// low-priority thread takes a while to drop one.
+    #[derive(Default)]
+    struct SlowSubscriber {
+        handles: Arc<AtomicUsize>,
+        metadata: OnceLock<&'static Metadata<'static>>,
+    }
+
+    impl Subscriber for SlowSubscriber {
+        fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+            self.metadata.set(attributes.metadata()).expect("one span");
+            self.clone_span(&Id::from_u64(1))
+        }
+
+        fn clone_span(&self, id: &Id) -> Id {
+            self.handles.fetch_add(1, Ordering::Relaxed);
+            id.clone()
+        }
+
+        fn try_close(&self, _id: Id) -> bool {
+            if thread::current().name() == Some("policy-offload") {
+                thread::sleep(Duration::from_millis(50));
+            }
+            self.handles.fetch_sub(1, Ordering::Relaxed) == 1
+        }
+
+        fn current_span(&self) -> Current {
+            self.metadata.get().map_or_else(Current::none, |metadata| Current::new(Id::from_u64(1), metadata))
+        }
+
+        fn record(&self, _id: &Id, _values: &Record<'_>) {}
+        fn record_follows_from(&self, _id: &Id, _follows: &Id) {}
+        fn event(&self, _event: &Event<'_>) {}
+        fn enter(&self, _id: &Id) {}
+        fn exit(&self, _id: &Id) {}
+    }
+
+    #[test]
+    fn span_of_an_offloaded_policy_is_closed_when_the_policy_returns() {
+        let policy = poll_fn(move |_| {
+            if STATE.get() == OffloadState::Offloaded {
+                return Poll::Ready(());
+            }
+            assert!(request_offload());
+            Poll::Pending
+        });
+        let subscriber = SlowSubscriber::default();
+        let handles = Arc::clone(&subscriber.handles);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request");
+            runtime.block_on(run(Box::pin(policy), Duration::from_secs(10)).instrument(span));
+        });
+        assert_eq!(handles.load(Ordering::Relaxed), 0);
     }
 
     #[test]

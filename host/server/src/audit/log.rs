@@ -286,7 +286,7 @@ fn spawn(
 
 #[cfg(test)]
 mod tests {
-    use super::{AuditConfig, AuditLog, Line, spawn_blocking};
+    use super::{AuditConfig, AuditError, AuditLog, Line, spawn_blocking};
     use crate::audit::event::{Entry, Kind, Values};
     use crate::audit::journal::{JournalReader, Next};
     use crate::audit::note::SigningKey;
@@ -331,6 +331,63 @@ mod tests {
         log.close().await;
         drop(queued);
         assert_eq!(written(directory.path()), [Kind::Started, Kind::Intent, Kind::Stopped]);
+    }
+
+    #[tokio::test]
+    async fn line_whose_write_is_refused_because_the_log_was_closed_is_not_written_later() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (log, _) = AuditLog::open(&config(directory.path())).expect("a log");
+        let queued = log.queue(line()).expect("the log is open");
+        // Its request waits for the journal before the thread of the log does.
+        let appender = log.shared.appender.lock().await;
+        let waiting = Arc::clone(&queued);
+        let write = tokio::spawn(async move { waiting.write().await });
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        log.request_close();
+        drop(appender);
+        assert!(matches!(write.await.expect("no panic"), Err(AuditError::NotWritten(_))));
+        assert!(queued.is_refused());
+        log.close().await;
+        assert_eq!(written(directory.path()), [Kind::Started, Kind::Stopped]);
+    }
+
+    #[tokio::test]
+    async fn tiles_are_on_disk_for_certain_when_the_log_is_closed_and_not_at_each_checkpoint() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = AuditConfig { checkpoint_interval: Duration::ZERO, ..config(directory.path()) };
+        let (log, _) = AuditLog::open(&config).expect("a log");
+        log.write(line()).await.expect("written");
+        let end = Instant::now() + Duration::from_secs(30);
+        while log.state().unpublished > 0 {
+            assert!(Instant::now() < end, "{:?}", log.state());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The next checkpoint, so that what follows the last one has been done.
+        log.write(line()).await.expect("written");
+        while log.state().unpublished > 0 {
+            assert!(Instant::now() < end, "{:?}", log.state());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let on_disk = || std::fs::read_to_string(directory.path().join("tiles-on-disk")).ok();
+        assert_eq!(on_disk(), None);
+        log.close().await;
+        assert_eq!(on_disk().as_deref(), Some("4\n"));
+    }
+
+    #[tokio::test]
+    async fn number_of_dropped_decisions_is_not_written_more_than_once_a_minute() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = AuditConfig { max_refusal_bytes: 0, ..config(directory.path()) };
+        let (log, _) = AuditLog::open(&config).expect("a log");
+        for _ in 0..10 {
+            log.write_later(false, || Ok(line()));
+            tokio::time::sleep(Duration::from_millis(120)).await;
+        }
+        assert_eq!(written(directory.path()), [Kind::Started]);
+        assert_eq!(log.state().dropped, 10);
+        log.close().await;
+        assert_eq!(written(directory.path()), [Kind::Started, Kind::Dropped, Kind::Stopped]);
     }
 
     #[tokio::test]
