@@ -49,6 +49,10 @@ fn every_decision_is_recorded_as_the_contract_spells_it() {
         assert_eq!(entry["outcome"], *outcome, "{target}");
         assert_eq!(entry["client"], "127.0.0.1");
         assert_eq!(entry["policy"], audit["policy_sha256"]);
+        if *status == 204 {
+            let id = entry["request_id"].as_str().expect("an id");
+            assert_eq!(log.wait_for(&[("event", "intent"), ("request_id", id)])["policy"], entry["policy"], "{target}");
+        }
     }
     let [own, of_nobody, absent, of_another, anonymous, .., invalid_id] = recorded.as_slice() else {
         panic!("all are recorded")

@@ -55,6 +55,36 @@ fn own_cases_are_judged_by_what_they_expect() {
 }
 
 #[test]
+fn calls_of_own_cases_matter_with_strict_calls() {
+    let files = Files::new();
+    let passed = |calls: &[&str], arguments: &[&str]| {
+        let mut case = own_case("a-record-is-deleted");
+        case["expect"]["calls"] = json!(calls);
+        files.write("case.json", file(&[case]));
+        let (policy, directory) = (default_policy(), files.directory());
+        let (_, report) = check_json(&[&[policy.as_str(), "--cases", &directory], arguments].concat());
+        report["counts"]["own_passed"] == 1
+    };
+    let calls = ["identity.current", "storage.delete-if-owned-by alice"];
+    assert!(passed(&calls, &[]) && passed(&calls, &["--strict-calls"]));
+    let other_calls = ["identity.current", "storage.find", "storage.delete-if-owned-by alice"];
+    assert!(passed(&other_calls, &[]) && !passed(&other_calls, &["--strict-calls"]));
+}
+
+#[test]
+fn explain_prints_the_record_of_the_request() {
+    let files = Files::new();
+    let guard = files.write("guard.wasm", fixtures::guard(fixtures::RETAINS_HELD_RECORDS));
+    let mut case = own_case("one-of-three");
+    case["request"]["learning-id"] = json!("b");
+    case["storage"]["records"] = json!({ "a": "carol", "b": "alice", "c": "dave" });
+    case["expect"]["left"] = json!(["a", "c"]);
+    files.write("case.json", file(&[case]));
+    let (_, text) = check_text(&[&guard, "--cases", &files.directory(), "--explain", "one-of-three"]);
+    assert!(text.contains("storage.find  ->  owner \"alice\""), "{text}");
+}
+
+#[test]
 fn documented_case_passes() {
     let readme = std::fs::read_to_string(repository_path("tests/conformance/README.md")).expect("the documentation");
     let (_, section) = readme.split_once("## Cases of your own").expect("the section");

@@ -157,3 +157,165 @@ fn laxness(report: &Report) -> &'static str {
 fn plural(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{plural, print, print_more};
+    use crate::cli::check::report::{Counts, Report};
+    use crate::cli::check::results::{CaseReport, Origin};
+    use crate::cli::check::subject::ComponentReport;
+    use delete_learning::conformance::{Answer, Expectation, Group, Observation};
+
+    fn result(case: &str, origin: Origin, group: Group, passed: bool, reason: Option<&str>) -> CaseReport {
+        CaseReport {
+            case: case.to_owned(),
+            origin,
+            group,
+            passed,
+            reason: reason.map(str::to_owned),
+            expected: Expectation { calls: Some(vec!["x".to_owned()]), answer: Answer::deleted(), left: Vec::new() },
+            result: Observation {
+                calls: vec!["y".to_owned(), "z".to_owned()],
+                answer: Answer::Word("trapped".to_owned()),
+                left: vec!["a".to_owned(), "b".to_owned()],
+            },
+            why: "The reason of the case.".to_owned(),
+        }
+    }
+
+    fn component(name: Option<&str>) -> ComponentReport {
+        ComponentReport {
+            name: name.map(str::to_owned),
+            file: "policy.wasm".to_owned(),
+            world: Some("policy"),
+            bytes: 7,
+            sha256: Some("abcd".to_owned()),
+            imports: ["storage", "clock", "random"].map(str::to_owned).to_vec(),
+            exports: Vec::new(),
+            grants_needed: vec!["clock".to_owned(), "random".to_owned()],
+            granted: vec!["clock".to_owned()],
+            reason: None,
+            compile_ms: Some(3),
+        }
+    }
+
+    fn text(results: Vec<CaseReport>, given_up: bool) -> String {
+        let (components, counts) = (vec![component(None)], Counts::new(&results, false));
+        let report = Report { components, access: None, fits: true, counts, given_up, results };
+        let mut text = Vec::new();
+        print(&mut text, &report).expect("it is printed");
+        String::from_utf8(text).expect("text")
+    }
+
+    const COMPONENT: &str = "component   policy.wasm\n\
+                             world       policy\n\
+                             size        7 bytes\n\
+                             sha256      abcd\n\
+                             imports     storage\n            \
+                             clock  (granted)\n            \
+                             random  (needs a grant)\n\
+                             contract    fits learnings:plugin@0.1.0, compiled in 3 ms\n";
+
+    #[test]
+    fn report_without_a_difference_has_nothing_but_the_numbers() {
+        let same = || result("case", Origin::Conformance, Group::Same, true, None);
+        let numbers = "compared    with the default policy: 2 cases, 0 with other records\n\
+                       same        2\n\
+                       stricter    0\n\
+                       laxer       0\n";
+        assert_eq!(text(vec![same(), same()], false), format!("{COMPONENT}{numbers}"));
+    }
+
+    #[test]
+    fn report_lists_what_violates_fails_is_laxer_stricter_or_has_a_note() {
+        let text = text(
+            vec![
+                result("violation", Origin::Conformance, Group::Violation, false, Some("trapped")),
+                result("own", Origin::Own, Group::Same, false, Some("it differs")),
+                result("own-passed", Origin::Own, Group::Laxer, true, None),
+                result("laxer", Origin::Variant, Group::Laxer, false, Some("it deletes")),
+                result("stricter", Origin::Conformance, Group::Stricter, false, Some("it retains")),
+                result("note-1", Origin::Conformance, Group::Same, false, Some("the note")),
+                result("note-2", Origin::Conformance, Group::Same, false, Some("the note")),
+                result("same", Origin::Conformance, Group::Same, true, None),
+            ],
+            true,
+        );
+        let skipped =
+            "VIOLATION   of the contract or a limit in 1 case; the remaining cases were skipped after 5 violations\n\n";
+        let numbers = "compared    with the default policy: 5 cases, 1 with other records\n\
+                       same        3 (2 with notes, below)\n\
+                       stricter    1: it retains records that the default policy deletes\n\
+                       laxer       1: it deletes records that the default policy retains\n\
+                       own cases   1 of 2 passed\n";
+        let case = |label: &str, name: &str, reason: &str, calls: &str| {
+            format!(
+                "\n{label:<11} {name}\n            The reason of the case.\n{reason}  expected  deleted, left: none\n{calls}  \
+                 got       trapped, left: a, b\n            calls: y, z\n"
+            )
+        };
+        let lists = [
+            case("violation", "violation", "", ""),
+            case("failed", "own", "  reason    it differs\n", "            calls: x\n"),
+            case("laxer", "laxer", "  reason    it deletes\n", ""),
+            case("stricter", "stricter", "  reason    it retains\n", ""),
+            "\nnote        the note\n  case      note-1\n  case      note-2\n".to_owned(),
+        ];
+        assert_eq!(text, format!("{skipped}{COMPONENT}{numbers}{}", lists.concat()));
+    }
+
+    #[test]
+    fn what_laxer_components_do_depends_on_their_answers() {
+        let laxer = |answer: Answer| {
+            let mut result = result("laxer", Origin::Conformance, Group::Laxer, false, None);
+            result.result.answer = answer;
+            result
+        };
+        let rejection = delete_learning::conformance::cases()
+            .expect("cases")
+            .into_iter()
+            .find_map(|case| matches!(case.expect.answer, Answer::Rejection(_)).then_some(case.expect.answer))
+            .expect("a rejection");
+        let (deletes, distinguishes) = (laxer(Answer::deleted()), laxer(rejection.clone()));
+        assert!(text(vec![distinguishes], false).contains("laxer       1: it distinguishes records that"));
+        assert!(
+            text(vec![deletes, laxer(rejection)], false)
+                .contains("laxer       2: it deletes records that the default policy retains, and")
+        );
+    }
+
+    #[test]
+    fn component_that_cannot_be_loaded_is_printed_with_its_reason_alone() {
+        let component = ComponentReport {
+            reason: Some("it has no export".to_owned()),
+            world: None,
+            imports: Vec::new(),
+            ..component(Some("held"))
+        };
+        let counts = Counts::default();
+        let access = Some("of config.toml".to_owned());
+        let report =
+            Report { components: vec![component], access, fits: false, counts, given_up: false, results: vec![] };
+        let mut text = Vec::new();
+        print(&mut text, &report).expect("it is printed");
+        let expected = "component   policy.wasm (held)\n\
+                        world       none: it exports neither a policy nor a guard\n\
+                        size        7 bytes\n\
+                        sha256      abcd\n\
+                        contract    cannot be loaded: it has no export\n\
+                        access      of config.toml\n";
+        assert_eq!(String::from_utf8(text).expect("text"), expected);
+    }
+
+    #[test]
+    fn more_than_ten_are_counted() {
+        let more = |number| {
+            let mut text = Vec::new();
+            print_more(&mut text, number).expect("it is printed");
+            String::from_utf8(text).expect("text")
+        };
+        assert_eq!([0, 9, 10].map(more), ["", "", ""]);
+        assert_eq!(more(12), "            and 2 more; --format json lists all\n");
+        assert_eq!([0, 1, 2].map(|number| plural(number, "case")), ["0 cases", "1 case", "2 cases"]);
+    }
+}
