@@ -116,7 +116,7 @@ fn request_without_free_instance_is_answered_503() {
     let setup = Setup {
         policy: Some(file.display().to_string()),
         settings:
-            "sandbox.cpu_time_limit_ms = 3000\nsandbox.max_concurrent_instances = 1\nsandbox.queue_timeout_ms = 50"
+            "sandbox.cpu_time_limit_ms = 1000\nsandbox.max_concurrent_instances = 1\nsandbox.queue_timeout_ms = 50"
                 .to_owned(),
         ..Setup::without_auth()
     };
