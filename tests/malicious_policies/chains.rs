@@ -182,15 +182,21 @@ fn execution_timeout_ends_a_chain_that_waits_for_storage() {
     let policy = load(&sandbox, DEFAULT_POLICY, vec![legal_hold(&sandbox); GUARDS as usize]);
     block_on_two_threads(async {
         let hanging = SlowRecord::new(Duration::ZERO, 0);
+        let mut unknown = 0;
         for _ in 0..2 {
             let requests: Vec<_> = (0..PERMITS).map(|_| start(&policy, &hanging)).collect();
             for request in requests {
                 let decision = request.await.expect("no panic");
                 assert!(matches!(decision.error, Some(PolicyError::ExecutionTimeout)), "{decision:?}");
-                assert_eq!(decision.record, RecordOutcome::Unknown, "the delete was sent");
-                assert_eq!(decision.guards.len(), GUARDS as usize);
+                if decision.record == RecordOutcome::Unknown {
+                    assert_eq!(decision.guards.len(), GUARDS as usize);
+                    unknown += 1;
+                }
             }
         }
+        // Those whose delete was sent. On a busy machine the time can pass before.
+        let sent = hanging.at_delete.load(Ordering::SeqCst);
+        assert!(sent > 0 && unknown == sent, "{unknown} outcomes are unknown, {sent} deletes were sent");
         // Every instance is back in the pool.
         let record = SlowRecord::new(Duration::ZERO, Semaphore::MAX_PERMITS);
         let requests: Vec<_> = (0..REQUESTS).map(|_| start(&policy, &record)).collect();

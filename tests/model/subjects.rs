@@ -25,7 +25,9 @@ impl Subject {
     }
 
     pub fn sandbox() -> Self {
-        let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy loads");
+        // A policy whose thread has to wait for long takes turns with those of other tests that spin.
+        let limits = Limits::default().queue_timeout_ms(60_000).execution_timeout_ms(120_000);
+        let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads");
         Self { policy: Some(policy), ..Self::native() }
     }
 
