@@ -90,7 +90,7 @@ pub(crate) async fn run<T: Send + 'static>(mut future: PolicyFuture<T>, timeout:
             Poll::Ready(()) => Poll::Ready(None),
             Poll::Pending => policy.as_mut().poll(context).map(Some),
         }));
-        // Its span is closed before the request goes on, which can be the last one before the process ends.
+        // It holds the span of the request, which must be closed before the request ends: the process can end after it.
         drop(policy);
         if let Some(output) = output {
             let _ = send_output.send(output);
@@ -186,8 +186,8 @@ mod tests {
         });
     }
 
-    /// A subscriber with one span, which is always the current one. It counts the handles of it. The
-    /// low-priority thread takes a while to drop one.
+    /// A subscriber with one span, which is always the current one. It counts the span's handles. The low-priority thread takes
+    /// 50 ms to drop one.
     #[derive(Default)]
     struct SlowSubscriber {
         handles: Arc<AtomicUsize>,
