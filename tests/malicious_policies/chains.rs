@@ -194,7 +194,7 @@ fn execution_timeout_ends_a_chain_that_waits_for_storage() {
                 }
             }
         }
-        // Those whose delete was sent. On a busy machine the time can pass before.
+        // The outcome is unknown if the delete was sent. On a busy machine the timeout can pass before that.
         let sent = hanging.at_delete.load(Ordering::SeqCst);
         assert!(sent > 0 && unknown == sent, "{unknown} outcomes are unknown, {sent} deletes were sent");
         // Every instance is back in the pool.

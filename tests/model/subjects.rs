@@ -25,7 +25,7 @@ impl Subject {
     }
 
     pub fn sandbox() -> Self {
-        // A policy whose thread has to wait for long takes turns with those of other tests that spin.
+        // Long timeouts, because policies of other tests spin at the same time, and an offloaded policy can wait for them.
         let limits = Limits::default().queue_timeout_ms(60_000).execution_timeout_ms(120_000);
         let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads");
         Self { policy: Some(policy), ..Self::native() }
