@@ -6,10 +6,11 @@ use delete_learning::{
     Access, Cache, CacheError, Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, IdentityErrorKind,
     Limits, LoadError, Policy, Sandbox,
 };
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// A policy that always traps, to distinguish it from the default policy.
@@ -135,4 +136,23 @@ fn cache_stores_at_most_16_policies_and_no_other_file_is_deleted() {
     load(&text::bytes(TRAPPING), &Limits::default(), directory.path()).expect("the policy can be loaded");
     assert_eq!(files(directory.path()).len(), 16 + 1);
     assert!(unknown_file.is_file());
+}
+
+#[test]
+fn policy_that_is_used_stays_in_a_full_cache() {
+    let (directory, file) = cached(DEFAULT_POLICY);
+    let set_age = |file: &Path, minutes: u64| {
+        let time = SystemTime::now() - Duration::from_secs(60 * minutes);
+        File::options().append(true).open(file).and_then(|file| file.set_modified(time)).expect("the time can be set");
+    };
+    set_age(&file, 60);
+    let others: Vec<_> = (1..16).map(|number| directory.path().join(format!("{number}.compiled-policy"))).collect();
+    for (minutes, other) in (1..).zip(&others) {
+        fs::write(other, "other").expect("the file can be written");
+        set_age(other, minutes);
+    }
+    rule_of_default_policy(directory.path());
+    load(&text::bytes(TRAPPING), &Limits::default(), directory.path()).expect("the policy can be loaded");
+    let least_recently_used = others.last().expect("other files");
+    assert!(!least_recently_used.exists() && file.exists(), "{:?}", files(directory.path()));
 }

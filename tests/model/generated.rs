@@ -167,12 +167,21 @@ fn run<S: Strategy>(name: &str, file: &'static str, cases: u32, strategy: &S, te
         ..Config::default()
     });
     let statuses = RefCell::new(BTreeMap::new());
-    let outcome = runner.run(strategy, |value| {
-        for status in test(value)? {
-            *statuses.borrow_mut().entry(status).or_insert(0_usize) += 1;
+    let mut outcome = Ok(());
+    // A run is meaningful only if it covered every status. A few cases can miss one, so they are repeated with others.
+    let missing = || STATUSES.into_iter().find(|status| !statuses.borrow().contains_key(status));
+    for _ in 0..10 {
+        outcome = runner.run(strategy, |value| {
+            for status in test(value)? {
+                *statuses.borrow_mut().entry(status).or_insert(0_usize) += 1;
+            }
+            Ok(())
+        });
+        if outcome.is_err() || missing().is_none() {
+            break;
         }
-        Ok(())
-    });
+    }
+    let missing = missing();
     let statuses = statuses.into_inner();
     let total: usize = statuses.values().sum();
     let counts: Vec<_> = statuses.iter().map(|(status, count)| format!("{status}: {count}")).collect();
@@ -182,11 +191,11 @@ fn run<S: Strategy>(name: &str, file: &'static str, cases: u32, strategy: &S, te
         Err(TestError::Fail(reason, value)) => panic!("{name}, seed {seed}: {reason}\n{value:#?}"),
         Err(TestError::Abort(reason)) => panic!("{name}, seed {seed}: {reason}"),
     }
-    // A run is meaningful only if it covered every status.
-    for status in [204, 400, 401, 403, 404, 500, 503] {
-        assert!(statuses.contains_key(&status), "no generated request was answered {status}");
-    }
+    assert_eq!(missing, None, "no generated request was answered with this status");
 }
+
+/// The status of every answer that the policy knows.
+const STATUSES: [u16; 7] = [204, 400, 401, 403, 404, 500, 503];
 
 /// The statuses of the answers that agree with the model.
 type Statuses = Result<Vec<u16>, TestCaseError>;

@@ -26,7 +26,7 @@ pub struct Cache {
 /// The suffix of cache files. Other files in the directory are left alone.
 const SUFFIX: &str = ".compiled-policy";
 
-/// Maximum number of cache files. The oldest are deleted.
+/// Maximum number of cache files. The least recently used are deleted.
 const MAX_FILES: usize = 16;
 
 /// Bytes of a SHA-256 digest, which every cache file starts with.
@@ -66,7 +66,7 @@ impl Cache {
         Ok(compiled)
     }
 
-    /// Writes a cache file atomically and deletes the oldest surplus files.
+    /// Writes a cache file atomically, and deletes the least recently used files if there are too many.
     fn store(&self, file: &Path, code: &[u8]) -> io::Result<()> {
         let mut part = NamedTempFile::new_in(&self.directory)?;
         part.write_all(&Sha256::digest(code))?;
@@ -107,6 +107,8 @@ fn read_cached(engine: &Engine, file: &Path) -> Option<Component> {
         tracing::warn!(file = %file.display(), "this compiled policy is damaged; compiling it again");
         return None;
     }
+    // The modification time is that of the last use. If it cannot be set, the file is only deleted earlier.
+    let _ = opened.set_modified(SystemTime::now());
     // SAFETY: `code` must come from `Component::serialize`. Only this user can have written the file, and its digest shows
     // that it is complete. wasmtime itself checks its version, the engine's settings and the processor.
     unsafe { Component::deserialize(engine, code) }.ok()
