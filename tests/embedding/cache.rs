@@ -156,3 +156,18 @@ fn policy_that_is_used_stays_in_a_full_cache() {
     let least_recently_used = others.last().expect("other files");
     assert!(!least_recently_used.exists() && file.exists(), "{:?}", files(directory.path()));
 }
+
+#[test]
+fn read_only_cache_is_used_and_not_changed() {
+    let (directory, file) = cached_with_replaced_code();
+    let modified = || fs::metadata(&file).and_then(|metadata| metadata.modified()).expect("a modification time");
+    let before = modified();
+    let load = |bytes: &[u8]| {
+        let cache = Cache::open(directory.path()).expect("the directory is private").read_only();
+        let sandbox = Sandbox::new(&Limits::default(), Some(cache)).expect("a sandbox");
+        sandbox.load_policy(bytes, &Access::default(), Vec::new()).expect("the policy can be loaded")
+    };
+    assert_eq!(rule(&load(DEFAULT_POLICY)), "policy-error", "the cached code runs");
+    load(&text::bytes(include_str!("../malicious_policies/probes/deletes.wat")));
+    assert_eq!((files(directory.path()), modified()), (vec![file.clone()], before));
+}

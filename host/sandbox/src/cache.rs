@@ -21,6 +21,7 @@ use wasmtime::component::Component;
 #[derive(Clone, Debug)]
 pub struct Cache {
     directory: PathBuf,
+    is_read_only: bool,
 }
 
 /// The suffix of cache files. Other files in the directory are left alone.
@@ -41,10 +42,16 @@ impl Cache {
         let io_error = |source| CacheError::Io { directory: directory.to_owned(), source };
         create_private(directory).map_err(io_error)?;
         match is_private(&fs::metadata(directory).map_err(io_error)?) {
-            Some(true) => Ok(Self { directory: directory.to_owned() }),
+            Some(true) => Ok(Self { directory: directory.to_owned(), is_read_only: false }),
             Some(false) => Err(CacheError::NotPrivate { directory: directory.to_owned() }),
             None => Err(CacheError::Unsupported { directory: directory.to_owned() }),
         }
+    }
+
+    /// Uses what is cached, and changes nothing.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { is_read_only: true, ..self }
     }
 
     /// Returns the cached component for these bytes, or compiles and caches it.
@@ -55,15 +62,41 @@ impl Cache {
         compile: impl FnOnce() -> wasmtime::Result<Component>,
     ) -> wasmtime::Result<Component> {
         let file = self.directory.join(file_name(engine, bytes));
-        if let Some(cached) = read_cached(engine, &file) {
+        if let Some(cached) = self.read(engine, &file) {
             return Ok(cached);
         }
         let compiled = compile()?;
+        if self.is_read_only {
+            return Ok(compiled);
+        }
         // A failure costs the next start its compilation, nothing else.
         if let Err(error) = compiled.serialize().and_then(|code| Ok(self.store(&file, &code)?)) {
             tracing::warn!(error = format!("{error:#}"), file = %file.display(), "cannot cache the compiled policy");
         }
         Ok(compiled)
+    }
+
+    /// The component in this cache file, if it can be trusted and used.
+    fn read(&self, engine: &Engine, file: &Path) -> Option<Component> {
+        let mut opened = File::open(file).ok()?;
+        if is_private(&opened.metadata().ok()?) != Some(true) {
+            tracing::warn!(file = %file.display(), "others can write this compiled policy; compiling it again");
+            return None;
+        }
+        let mut bytes = Vec::new();
+        opened.read_to_end(&mut bytes).ok()?;
+        let (digest, code) = bytes.split_at_checked(DIGEST_BYTES)?;
+        if Sha256::digest(code).as_slice() != digest {
+            tracing::warn!(file = %file.display(), "this compiled policy is damaged; compiling it again");
+            return None;
+        }
+        if !self.is_read_only {
+            // The modification time is that of the last use. If it cannot be set, the file is only deleted earlier.
+            let _ = opened.set_modified(SystemTime::now());
+        }
+        // SAFETY: `code` must come from `Component::serialize`. Only this user can have written the file, and its digest
+        // shows that it is complete. wasmtime itself checks its version, the engine's settings and the processor.
+        unsafe { Component::deserialize(engine, code) }.ok()
     }
 
     /// Writes a cache file atomically, and deletes the least recently used files if there are too many.
@@ -91,27 +124,6 @@ fn file_name(engine: &Engine, bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{component}-{:016x}{SUFFIX}", hasher.finish())
-}
-
-/// The component in this cache file, if it can be trusted and used.
-fn read_cached(engine: &Engine, file: &Path) -> Option<Component> {
-    let mut opened = File::open(file).ok()?;
-    if is_private(&opened.metadata().ok()?) != Some(true) {
-        tracing::warn!(file = %file.display(), "others can write this compiled policy; compiling it again");
-        return None;
-    }
-    let mut bytes = Vec::new();
-    opened.read_to_end(&mut bytes).ok()?;
-    let (digest, code) = bytes.split_at_checked(DIGEST_BYTES)?;
-    if Sha256::digest(code).as_slice() != digest {
-        tracing::warn!(file = %file.display(), "this compiled policy is damaged; compiling it again");
-        return None;
-    }
-    // The modification time is that of the last use. If it cannot be set, the file is only deleted earlier.
-    let _ = opened.set_modified(SystemTime::now());
-    // SAFETY: `code` must come from `Component::serialize`. Only this user can have written the file, and its digest shows
-    // that it is complete. wasmtime itself checks its version, the engine's settings and the processor.
-    unsafe { Component::deserialize(engine, code) }.ok()
 }
 
 /// Creates the directory and its parents with access for this user alone.

@@ -13,14 +13,14 @@ use delete_learning::{Cache, Sandbox};
 /// # Errors
 /// [`StartError`], as a start would report it.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    // In the order of a start, so that it reports the same error.
-    // A directory that does not exist is created by a start.
-    if let CacheConfig::Directory(directory) = &config.cache
-        && directory.exists()
-    {
-        Cache::open(directory).map_err(|error| config.error("cache.directory", error.to_string()))?;
-    }
-    let sandbox = Sandbox::new(&config.sandbox, None).map_err(StartError::Sandbox)?;
+    // In the order of a start, so that it reports the same error. A cache that does not exist is created by a start.
+    let cache = match &config.cache {
+        CacheConfig::Directory(directory) | CacheConfig::UserDirectory(directory) if directory.exists() => {
+            policy::open_cache(config)?.map(Cache::read_only)
+        }
+        CacheConfig::Directory(_) | CacheConfig::UserDirectory(_) | CacheConfig::Disabled => None,
+    };
+    let sandbox = Sandbox::new(&config.sandbox, cache).map_err(StartError::Sandbox)?;
     let components = Components::read(&sandbox, &config.policy);
     policy::load(&sandbox, &config.policy, &components)?;
     for (index, database) in config.databases.iter().enumerate() {

@@ -78,7 +78,8 @@ fn check<'a>(
     }
 }
 
-fn open_cache(config: &Config) -> Result<Option<Cache>, ConfigError> {
+/// Opens the cache of the configuration, if it has one.
+pub(super) fn open_cache(config: &Config) -> Result<Option<Cache>, ConfigError> {
     match &config.cache {
         CacheConfig::Disabled => Ok(None),
         CacheConfig::Directory(directory) => {
