@@ -8,7 +8,7 @@ use crate::config::{CacheConfig, Config, DatabaseUrl};
 use delete_learning::{Cache, Sandbox};
 
 /// Checks what a start with this configuration needs: loads the policy and its guards, and reads the key set and the
-/// certificates. It connects to nothing, listens on nothing, and creates no file.
+/// certificates. It connects to nothing, listens on nothing, and changes no file: the cache of compiled policies is only read.
 ///
 /// # Errors
 /// [`StartError`], as a start would report it.
