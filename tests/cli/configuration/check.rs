@@ -2,7 +2,7 @@
 
 use super::{MINIMAL, check, check_error, keys_of_example, keys_of_json, serve};
 use crate::support::guards::LEGAL_HOLD;
-use delete_learning::Digest;
+use delete_learning::{Access, Cache, DEFAULT_POLICY, Digest, Limits, Sandbox};
 use delete_learning_server::audit::SigningKey;
 use std::collections::BTreeSet;
 use std::fs;
@@ -101,9 +101,30 @@ fn check_changes_nothing_and_needs_no_address() {
         Digest::of(LEGAL_HOLD)
     );
     fs::write(directory.path().join("server.toml"), &file).expect("the file");
-    let before = entries(directory.path());
+    // First without a directory of compiled policies, then with an empty one.
+    for _ in 0..2 {
+        let before = entries(directory.path());
+        serve(directory.path(), Some(&file), &[], &["--check"]).assert_valid();
+        assert_eq!(entries(directory.path()), before);
+        Cache::open(&directory.path().join("cache")).expect("the directory is created");
+    }
+}
+
+#[test]
+fn check_uses_cached_policies() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("cache");
+    let sandbox = Sandbox::new(&Limits::default(), Some(Cache::open(&path).expect("a cache"))).expect("a sandbox");
+    let cached = || fs::read_dir(&path).expect("the cache").map(|entry| entry.expect("an entry").path());
+    sandbox.load_policy(DEFAULT_POLICY, &Access::default(), Vec::new()).expect("the policy");
+    let policy = cached().next().expect("the compiled policy");
+    let file = format!("{MINIMAL}[cache]\ndirectory = \"cache\"\n");
     serve(directory.path(), Some(&file), &[], &["--check"]).assert_valid();
-    assert_eq!(entries(directory.path()), before);
+    // With the code of a guard in its place, the policy cannot be loaded.
+    sandbox.load_guard("hold", LEGAL_HOLD, &Access::default()).expect("the guard");
+    let guard = cached().find(|file| *file != policy).expect("the compiled guard");
+    fs::copy(guard, &policy).expect("the file is replaced");
+    assert_eq!(serve(directory.path(), Some(&file), &[], &["--check"]).code, Some(1));
 }
 
 #[test]
