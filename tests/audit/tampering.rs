@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use tempfile::TempDir;
 
@@ -26,6 +27,17 @@ struct Fixture {
 }
 
 impl Fixture {
+    /// One for all tests that run at the same time, because making it is mostly waiting for checkpoints. They change copies.
+    fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Fixture>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().expect("no test panics while it makes a log");
+        shared.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Self::new());
+            *shared = Arc::downgrade(&new);
+            new
+        })
+    }
+
     fn new() -> Self {
         Self::with_log(Log::new())
     }
@@ -168,7 +180,7 @@ fn assert_found(log: &Log, name: &str, python: Option<&Path>, arguments: &[&str]
 
 #[test]
 fn every_manipulation_is_found_by_both_verifiers() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     let python = audit_python("finding manipulations with another verifier");
     let python = python.as_deref();
     let accepted =
@@ -224,7 +236,7 @@ fn every_manipulation_is_found_by_both_verifiers() {
 /// Files that were changed alike agree with each other, so only checkpoints that were stored elsewhere tell where.
 #[test]
 fn change_of_every_file_is_located_by_stored_checkpoints() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     let latest = fixture.log.home.path().join("latest");
     fs::write(&latest, fixture.log.checkpoint()).expect("a copy");
     let sizes = [&fixture.earlier, &latest].map(|file| size(&fs::read_to_string(file).expect("a checkpoint")));
@@ -251,7 +263,7 @@ fn change_of_every_file_is_located_by_stored_checkpoints() {
 
 #[test]
 fn each_file_of_a_log_is_checked() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     let python = audit_python("finding changed files with another verifier");
     let last_tile = format!("tile/0/001.p/{}", size(&fixture.log.checkpoint()) - 256);
     for file in ["tile/0/000", &last_tile, "tile/entries/000", "tile/1/000.p/1", "checkpoint"] {
@@ -312,7 +324,7 @@ fn each_file_of_a_log_is_checked() {
 
 #[test]
 fn replaced_checkpoint_is_found() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     // A log of another key, and one of the same key. They are made at once, because that is mostly waiting.
     let log = Log::new();
     for (from, to) in [(fixture.log.key(), log.key()), (fixture.log.public_key(), log.public_key())] {
@@ -363,7 +375,7 @@ fn replaced_checkpoint_is_found() {
 
 #[test]
 fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     let start = |log: &Log| {
         let mut setup = Setup::jwt();
         setup.settings = log.settings();
@@ -415,7 +427,7 @@ fn server_does_not_continue_a_log_that_was_cut_off_or_changed() {
 
 #[test]
 fn last_line_can_be_incomplete_only_after_the_checkpoint() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::shared();
     let last = |log: &Log| segments(&log.directory).pop().expect("a file");
     let copy = fixture.copy();
     let mut bytes = fs::read(last(&copy)).expect("the journal");

@@ -43,7 +43,7 @@ fn deletes_per_second(store: &Store, log: Option<&Log>, count: usize, round: usi
 /// Prints the cost. It depends on the machine, so it is not asserted.
 #[test]
 fn cost_of_the_log_is_printed() {
-    let count = shortened_or_full(1_000, 20_000);
+    let count = shortened_or_full(300, 20_000);
     for store in Store::all("the cost of the audit log on PostgreSQL") {
         let rounds: Vec<[f64; 2]> = (0..shortened_or_full(1, 8))
             .map(|round| {

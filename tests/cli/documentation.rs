@@ -1,7 +1,8 @@
 //! Every code block of the documentation is run by a test, or this file states why not.
 
 use crate::support::database::repository_path;
-use delete_learning::{Limits, Sandbox};
+use crate::support::sandbox::sandbox;
+use delete_learning::Limits;
 use delete_learning_server::{Config, Environment};
 use std::fs;
 use std::path::Path;
@@ -191,7 +192,7 @@ fn assert_guard_loads(document: &str, text: &str) {
     let guard = config.policy.guards.first().expect("a guard");
     let file = repository_path(document).with_file_name("component").join(guard.component.file_name().expect("a name"));
     let component = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let sandbox = Sandbox::new(&Limits::default(), None).expect("a sandbox");
+    let sandbox = sandbox(&Limits::default());
     let loaded = sandbox.load_guard(&guard.name, &component, &guard.access);
     assert!(loaded.is_ok(), "{document}: {:?}", loaded.err());
 }

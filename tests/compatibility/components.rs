@@ -1,8 +1,9 @@
 //! Components that were built against a version of the contract still run.
 
 use crate::support::database::repository_path;
+use crate::support::sandbox::sandbox;
 use delete_learning::conformance::{Group, cases, compare, run};
-use delete_learning::{Access, DEFAULT_POLICY, Limits, Policy, Sandbox};
+use delete_learning::{Access, DEFAULT_POLICY, Limits, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ fn components_of_every_version_decide_as_before() {
 /// conformance case: none of them is held.
 fn assert_guard_retains_nothing_else(file: &Path) {
     let component = fs::read(file).expect("the component");
-    let sandbox = Sandbox::new(&Limits::default(), None).expect("a sandbox");
+    let sandbox = sandbox(&Limits::default());
     let guard = sandbox
         .load_guard("guard", &component, &Access::default())
         .unwrap_or_else(|error| panic!("{} cannot be loaded any more: {error}", file.display()));

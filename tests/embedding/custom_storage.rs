@@ -1,6 +1,7 @@
 //! Embedding the sandbox with custom storage and identity.
 
 use crate::support::fake_storage::FakeStorage;
+use crate::support::sandbox::default_policy;
 use delete_learning::storage::{Database, Databases, MemoryStore};
 use delete_learning::{
     Caller, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, Learning, Limits, Policy, PolicyError,
@@ -39,7 +40,7 @@ fn custom_storage_gets_the_documented_decisions() {
         table: "learnings".to_owned(),
         store: Arc::<MemoryStore>::clone(&store),
     }]);
-    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy can be loaded");
+    let policy = default_policy(&Limits::default());
     let decide = |id: &str| run(policy.decide(request(id), alice(), databases.record(&request(id))));
     for (id, rule, record) in [
         ("alices", "deleted-as-owner", RecordOutcome::Deleted),
@@ -56,7 +57,7 @@ fn custom_storage_gets_the_documented_decisions() {
 #[test]
 fn hanging_database_leaves_instances_for_other_databases() {
     let limits = Limits::default().max_concurrent_instances(3).queue_timeout_ms(200);
-    let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded"));
+    let policy = Arc::new(default_policy(&limits));
     let hanging_storage = FakeStorage::hanging(2);
     run(async {
         let mut hanging = tokio::task::JoinSet::new();
@@ -85,7 +86,7 @@ fn hanging_database_leaves_instances_for_other_databases() {
 #[test]
 fn hanging_storage_times_out_with_unknown_outcome() {
     let limits = Limits::default().execution_timeout_ms(200);
-    let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy can be loaded");
+    let policy = default_policy(&limits);
     let decision = run(async {
         let decision = policy.decide(request("x"), alice(), FakeStorage::hanging(1));
         tokio::time::timeout(Duration::from_secs(5), decision).await.expect("it ends before the test's timeout")
@@ -97,7 +98,7 @@ fn hanging_storage_times_out_with_unknown_outcome() {
 
 #[test]
 fn unknown_outcome_of_delete_is_not_reported_as_not_deleted() {
-    let policy = Policy::load(DEFAULT_POLICY, &Limits::default()).expect("the policy can be loaded");
+    let policy = default_policy(&Limits::default());
     let decide = |kind| run(policy.decide(request("x"), alice(), FakeStorage::failing(kind)));
     let unknown = decide(StorageErrorKind::OutcomeUnknown);
     assert_eq!((unknown.rule(), unknown.record), ("outcome-unknown", RecordOutcome::Unknown));

@@ -1,9 +1,10 @@
 //! Policies with as many guards as the limit allows: they cannot deadlock each other, and the pool always has room for
 //! them.
 
-use super::guards::{load_guard, sandbox};
+use super::guards::load_guard;
 use super::record::{assert_default_policy_works, caller, decide};
 use crate::support::guards::LEGAL_HOLD;
+use crate::support::sandbox::sandbox;
 use crate::support::server::resident_bytes;
 use delete_learning::{
     Access, BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, Learning, Limits, LoadError, Outcome,

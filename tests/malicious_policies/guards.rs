@@ -6,15 +6,14 @@ use super::record::{assert_default_policy_works, block_on, caller, decide, decid
 use super::text;
 use super::wasi::grant_all;
 use crate::support::database::repository_path;
+use crate::support::sandbox::sandbox;
 use crate::support::server::{Setup, TestServer};
 use crate::support::token::{now, with_claims};
 use delete_learning::{
-    Access, BoxFuture, Cache, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, HostCall, Learning, Limits,
-    LoadError, Outcome, Policy, PolicyError, RecordOutcome, RecordStorage, Sandbox, StorageError, StorageErrorKind,
-    Target,
+    Access, BoxFuture, Condition, DEFAULT_POLICY, Decision, DeleteRequest, Guard, HostCall, Learning, LoadError,
+    Outcome, Policy, PolicyError, RecordOutcome, RecordStorage, Sandbox, StorageError, StorageErrorKind, Target,
 };
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -171,12 +170,6 @@ fn component(name: &str) -> Vec<u8> {
     text::bytes(&std::fs::read_to_string(file).expect("the file of the component"))
 }
 
-/// Creates a sandbox that compiles each component once in all runs of the tests.
-pub fn sandbox(limits: &Limits) -> Sandbox {
-    let cache = Cache::open(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("sandbox")).expect("a private directory");
-    Sandbox::new(limits, Some(cache)).expect("a sandbox")
-}
-
 /// Loads a guard of the directory `guards`, with a grant for everything of WASI that it imports.
 pub fn load_guard(sandbox: &Sandbox, name: &str, file: &str) -> Guard {
     let component = component(file);
@@ -194,8 +187,8 @@ fn load_chains(sandbox: &Sandbox, policy: &[u8], file: &str) -> Vec<Policy> {
         vec![bad.clone(), after.clone()],
         vec![before, bad, after, last],
     ];
-    let load = |guards| sandbox.load_policy(policy, &Access::default(), guards).expect("the policy loads");
-    chains.into_iter().map(load).collect()
+    let policy = sandbox.load_policy(policy, &Access::default(), Vec::new()).expect("the policy loads");
+    chains.into_iter().map(|guards| policy.with_guards(guards).expect("guards of this sandbox")).collect()
 }
 
 fn names(policy: &Policy) -> Vec<&str> {
@@ -217,12 +210,15 @@ async fn assert_neighbors_work(sandbox: &Sandbox) {
     assert!(decision.answer.is_ok() && !exists, "{decision:?}");
 }
 
+/// How often each of the chains of [`load_chains`] decides. The first decides more often than `max_concurrent_instances`: a
+/// permit that leaked would be missed.
+const DECISIONS: [usize; 4] = [3, 1, 1, 1];
+
 fn assert_fails(file: &str, policy: &[u8], is_expected: &dyn Fn(&PolicyError) -> bool, record: RecordOutcome) {
     let sandbox = sandbox(&limits());
     block_on(async {
-        for policy in load_chains(&sandbox, policy, file) {
-            // More often than `max_concurrent_instances`: a permit that leaked would be missed.
-            for _ in 0..3 {
+        for (policy, decisions) in load_chains(&sandbox, policy, file).into_iter().zip(DECISIONS) {
+            for _ in 0..decisions {
                 let (decision, _) = decide(&policy, "record", None).await;
                 let Some(PolicyError::Guard { name, error }) = &decision.error else { panic!("{decision:?}") };
                 assert!(name == NAME && is_expected(error), "{:?}: {decision:?}", names(&policy));
@@ -238,8 +234,8 @@ fn assert_fails(file: &str, policy: &[u8], is_expected: &dyn Fn(&PolicyError) ->
 fn assert_answers(file: &str, policy: &[u8], status: u16) {
     let sandbox = sandbox(&limits());
     block_on(async {
-        for policy in load_chains(&sandbox, policy, file) {
-            for _ in 0..3 {
+        for (policy, decisions) in load_chains(&sandbox, policy, file).into_iter().zip(DECISIONS) {
+            for _ in 0..decisions {
                 let (decision, exists) = decide(&policy, "record", None).await;
                 let answered = decision.answer.as_ref().err().map_or(204, |rejection| rejection.status);
                 assert!(decision.error.is_none() && answered == status, "{:?}: {decision:?}", names(&policy));

@@ -3,8 +3,9 @@
 use super::record::{block_on, caller, decide, limits};
 use super::text;
 use crate::support::fake_storage::FakeStorage;
+use crate::support::sandbox::default_policy;
 use delete_learning::{
-    DEFAULT_POLICY, Decision, DeleteRequest, HostCall, Limits, LoadError, Outcome, Policy, PolicyError, RecordOutcome,
+    Decision, DeleteRequest, HostCall, Limits, LoadError, Outcome, Policy, PolicyError, RecordOutcome,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -255,7 +256,7 @@ async fn start(policy: &Arc<Policy>, gate: &Arc<Gate>, at_gate: u32) -> tokio::t
 #[test]
 fn request_above_concurrency_limit_is_answered_503() {
     let limits = Limits::default().max_concurrent_instances(2).queue_timeout_ms(100).execution_timeout_ms(60_000);
-    let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads"));
+    let policy = Arc::new(default_policy(&limits));
     block_on(async {
         let gate = Gate::closed();
         let running = [start(&policy, &gate, 1).await, start(&policy, &gate, 2).await];
@@ -274,7 +275,7 @@ fn request_above_concurrency_limit_is_answered_503() {
 #[test]
 fn waiting_request_runs_when_permit_is_released() {
     let limits = Limits::default().max_concurrent_instances(1).queue_timeout_ms(60_000).execution_timeout_ms(120_000);
-    let policy = Arc::new(Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads"));
+    let policy = Arc::new(default_policy(&limits));
     block_on(async {
         let gate = Gate::closed();
         let first = start(&policy, &gate, 1).await;

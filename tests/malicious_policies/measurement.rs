@@ -17,12 +17,12 @@ const REQUESTS_IN_FLIGHT: usize = 8;
 
 /// The duration of one slice. Slices with and without malicious requests alternate. They are short, so that both meet the
 /// same load from other processes.
-const SLICE: Duration = Duration::from_millis(250);
+pub const SLICE: Duration = Duration::from_millis(250);
 
 /// What is measured.
 pub struct Plan {
-    /// Seconds that each comparison runs with malicious requests, and as long without.
-    pub seconds: u64,
+    /// How often each comparison measures a slice with malicious requests, and one without.
+    pub pairs: u64,
     /// Malicious requests a second.
     pub rate: u64,
     /// The number of malicious requests after which resident memory is measured first.
@@ -160,7 +160,7 @@ async fn measure_throughput(plan: &Plan, components: &[&str]) {
 async fn compare(plan: &Plan, policies: &Arc<[Policy]>, rate: Option<u64>) {
     let (mut total_without, mut total_with, mut malicious, mut ratios) = (0, 0, 0, Vec::new());
     let clients = if rate.is_some() { 1 } else { processors() };
-    let pairs = plan.seconds * 4;
+    let pairs = plan.pairs;
     for pair in 0..pairs {
         let mut without = 0;
         let mut with = 0;

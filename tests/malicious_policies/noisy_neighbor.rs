@@ -38,8 +38,8 @@ fn measurement_in_child_process() {
         return;
     }
     let loadable = COMPONENTS.iter().filter(|(_, expectation, _)| *expectation != "fails_to_load");
-    // One in three, because compiling them takes most of the time.
-    let texts: Vec<&str> = loadable.step_by(3).map(|(_, _, text)| *text).collect();
-    let plan = Plan { seconds: 1, rate: 10, first: 150, last: 600, resident_bytes: || resident_bytes("self") };
+    // One in six, because compiling them takes most of the time.
+    let texts: Vec<&str> = loadable.step_by(6).map(|(_, _, text)| *text).collect();
+    let plan = Plan { pairs: 2, rate: 10, first: 100, last: 300, resident_bytes: || resident_bytes("self") };
     measurement::run(&plan, &texts);
 }

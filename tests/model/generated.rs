@@ -237,12 +237,12 @@ fn compare_subject(name: &str, cases: u32, subject: &Subject) {
 
 #[test]
 fn native_policy_agrees_with_model_on_generated_requests() {
-    compare_subject("native policy", cases(6_000, 200_000), &Subject::native());
+    compare_subject("native policy", cases(3_000, 200_000), &Subject::native());
 }
 
 #[test]
 fn sandboxed_component_agrees_with_model_on_generated_requests() {
-    compare_subject("component in the sandbox", cases(1_000, 20_000), &Subject::sandbox());
+    compare_subject("component in the sandbox", cases(500, 20_000), &Subject::sandbox());
 }
 
 #[test]

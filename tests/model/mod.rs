@@ -109,7 +109,7 @@ fn native_policy_agrees_with_model_on_every_combination() {
 
 #[test]
 fn sandboxed_component_agrees_with_model_on_combinations() {
-    compare("component in the sandbox", 67, Subject::sandbox);
+    compare("component in the sandbox", 131, Subject::sandbox);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// One in so many combinations is checked unless all are.
-const ONE_IN: usize = 101;
+const ONE_IN: usize = 307;
 
 const KEY: &str = "the key of this deployment";
 const AUDIENCE: &str = "this deployment";

@@ -2,10 +2,11 @@
 
 use super::rules::{Caller, Combination, Configuration, Effect, MAX_ID_BYTES, Mode, Record, State, TABLE};
 use crate::support::native_policy;
+use crate::support::sandbox::default_policy;
 use delete_learning::storage::{Database, Databases, MemoryStore, UnresolvedRecord};
 use delete_learning::{
-    BoxFuture, Condition, Credential, DEFAULT_POLICY, DeleteRequest, IdentityError, IdentityErrorKind, Learning,
-    LearningStore, Limits, Outcome, Policy, RecordOutcome, RecordStorage, StorageError, StorageErrorKind,
+    BoxFuture, Condition, Credential, DeleteRequest, IdentityError, IdentityErrorKind, Learning, LearningStore, Limits,
+    Outcome, Policy, RecordOutcome, RecordStorage, StorageError, StorageErrorKind,
 };
 use std::future::ready;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl Subject {
     pub fn sandbox() -> Self {
         // Long timeouts, because policies of other tests spin at the same time, and an offloaded policy can wait for them.
         let limits = Limits::default().queue_timeout_ms(60_000).execution_timeout_ms(120_000);
-        let policy = Policy::load(DEFAULT_POLICY, &limits).expect("the policy loads");
+        let policy = default_policy(&limits);
         Self { policy: Some(policy), ..Self::native() }
     }
 

@@ -9,7 +9,7 @@
     (func (export "delete-learning") (type $decide)
       (local $left i32)
       (call $current (i32.const 0))
-      (local.set $left (i32.const 3000000000))
+      (local.set $left (i32.const 1000000000))
       (loop $again
         (local.set $left (i32.sub (local.get $left) (i32.const 1)))
         (br_if $again (local.get $left)))

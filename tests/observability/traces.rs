@@ -172,7 +172,7 @@ fn policy_that_computes_for_long_stays_in_its_trace() {
     std::fs::write(&file, text::bytes(include_str!("spins_then_deletes.wat"))).expect("the file is written");
     // After two ticks, of a 25th of the limit each, the policy is moved to another thread.
     let settings =
-        format!("{}sandbox.cpu_time_limit_ms = 5000\nsandbox.execution_timeout_ms = 60000\n", collector.settings());
+        format!("{}sandbox.cpu_time_limit_ms = 2500\nsandbox.execution_timeout_ms = 60000\n", collector.settings());
     let server = Setup { policy: Some(file.display().to_string()), settings, ..Setup::without_auth() }.start();
     let mut threads = 0;
     let client = thread::scope(|scope| {

@@ -61,7 +61,7 @@ fn store_with(records: usize) -> (Store, std::path::PathBuf) {
 
 #[test]
 fn wal_is_checkpointed_and_restarts_under_deletes() {
-    const RECORDS: usize = 2_400;
+    const RECORDS: usize = 1_200;
     let (store, file) = store_with(RECORDS);
     let host = start_server(&store);
     let mut largest = 0;

@@ -8,11 +8,12 @@ use super::unchanged::{block_on, open};
 use super::{StopOnDrop, shortened_or_full, token};
 use crate::support::guards::LEGAL_HOLD;
 use crate::support::load::HttpClient;
+use crate::support::sandbox::sandbox;
 use crate::support::server::{Setup, TestServer};
 use delete_learning::storage::{Database, Databases};
 use delete_learning::{
     Access, BoxFuture, Caller, Condition, Credential, DEFAULT_POLICY, DeleteRequest, HostCall, Learning, LearningStore,
-    Limits, Outcome, Policy, Sandbox, StorageError,
+    Limits, Outcome, Policy, StorageError,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -216,7 +217,7 @@ impl LearningStore for ChangingStore {
 
 #[test]
 fn guard_deletes_after_three_changes_and_is_unavailable_after_four() {
-    let sandbox = Sandbox::new(&Limits::default().max_concurrent_instances(1), None).expect("a sandbox");
+    let sandbox = sandbox(&Limits::default().max_concurrent_instances(1));
     let guard = sandbox.load_guard("legal-hold", LEGAL_HOLD, &Access::default()).expect("the guard loads");
     let stores: Vec<Store> = Store::all("changes before each delete on PostgreSQL").collect();
     // As many guards as the default limit allows: their retries together stay within `max_host_calls`.

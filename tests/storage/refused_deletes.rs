@@ -10,7 +10,7 @@ use crate::support::token::{admin, user};
 use std::thread;
 
 /// Records that can be deleted, requested concurrently with the refused one.
-const OTHERS: usize = 60;
+const OTHERS: usize = 30;
 
 /// Refuses the delete of `refused`, each in another way: within the statement, by rolling back the transaction, after
 /// the row was deleted, and at the commit.

@@ -16,6 +16,7 @@ pub mod native_policy;
 pub mod optional;
 pub mod postgres;
 pub mod proxy;
+pub mod sandbox;
 pub mod secrets;
 pub mod server;
 pub mod tls_proxy;

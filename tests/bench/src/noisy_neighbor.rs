@@ -14,6 +14,7 @@ use delete_learning::{Limits, Policy};
 use measurement::Plan;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const COMPONENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../malicious_policies");
 
@@ -41,7 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { seconds, rate, first, last } = *arguments;
     let components = loadable_components(Path::new(COMPONENTS))?;
     let components: Vec<&str> = components.iter().map(String::as_str).collect();
-    measurement::run(&Plan { seconds, rate, first, last, resident_bytes }, &components);
+    let pairs = u64::try_from(Duration::from_secs(seconds).as_millis() / measurement::SLICE.as_millis())?;
+    measurement::run(&Plan { pairs, rate, first, last, resident_bytes }, &components);
     Ok(())
 }
 

@@ -38,7 +38,8 @@ fn explain_of_unknown_case_suggests_similar_names() {
     let output = check(&[&default_policy(), "--explain", &format!("{name}-x")]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && error.contains(&format!("\n  {name}\n")), "{error}");
-    let output = check(&[&default_policy(), "--explain", "xyzzy"]);
+    // Before the component is read.
+    let output = check(&["/nowhere/policy.wasm", "--explain", "xyzzy"]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.ends_with("similar names:\n  --format json lists all names\n"), "{error}");
 }

@@ -14,7 +14,6 @@ pub(super) use arguments::{CheckArguments, EXIT_CODES};
 use super::CommandResult;
 use arguments::CheckFormat;
 use delete_learning::conformance::{self, Case};
-use load::Loaded;
 use report::{Counts, Report};
 use results::Origin;
 use serde::Serialize;
@@ -28,10 +27,14 @@ pub(super) async fn check(arguments: &CheckArguments) -> CommandResult {
         Some(directory) => own_cases::read_cases(directory, &bundled)?,
         None => Vec::new(),
     };
+    // Before anything is compiled, which takes longer.
+    let explained = arguments.explain.as_ref().map(|name| find_explained(name, &bundled, &own)).transpose()?;
     let mut subject = Subject::read(arguments.component.as_deref(), arguments.config.as_deref())?;
     let loaded = load::load(&mut subject).await?;
-    if let (Some(name), Some(loaded)) = (&arguments.explain, &loaded) {
-        return explain(name, loaded, bundled, own, arguments.strict_calls).await;
+    if let (Some((case, origin)), Some(loaded)) = (&explained, &loaded) {
+        let (report, result) = results::run_one(loaded, case, *origin, arguments.strict_calls).await?;
+        explain::print(&mut io::stdout(), case, &report, &result)?;
+        return Ok(Counts::new(&[report], arguments.strict_calls).exit_code());
     }
     let results = match &loaded {
         Some(loaded) => Some(results::run_all(loaded, &bundled, &own, arguments.strict_calls).await?),
@@ -48,15 +51,12 @@ pub(super) async fn check(arguments: &CheckArguments) -> CommandResult {
     Ok(report.exit_code())
 }
 
-/// Prints every call of one case.
-async fn explain(name: &str, loaded: &Loaded, bundled: Vec<Case>, own: Vec<Case>, strict_calls: bool) -> CommandResult {
+/// The case whose calls are printed, and where it comes from.
+fn find_explained(name: &str, bundled: &[Case], own: &[Case]) -> Result<(Case, Origin), String> {
     let origin = if own.iter().any(|case| case.name == name) { Origin::Own } else { Origin::Conformance };
-    let variants = conformance::variants(&bundled).into_iter().flatten().map(|variant| variant.case);
-    let cases: Vec<Case> = bundled.iter().cloned().chain(own).chain(variants).collect();
-    let case = own_cases::find_case(name, &cases)?;
-    let (report, result) = results::run_one(loaded, case, origin, strict_calls).await?;
-    explain::print(&mut io::stdout(), case, &report, &result)?;
-    Ok(Counts::new(&[report], strict_calls).exit_code())
+    let variants = conformance::variants(bundled).into_iter().flatten().map(|variant| variant.case);
+    let cases: Vec<Case> = bundled.iter().chain(own).cloned().chain(variants).collect();
+    Ok((own_cases::find_case(name, &cases)?.clone(), origin))
 }
 
 /// Prints the results in the form that every host prints, without variants.
