@@ -115,6 +115,9 @@ mode = "jwt"
 [auth.jwt]
 algorithm = "HS256"
 verification_keys = ["{secret}"]
+
+[cache]
+directory = "../cache"
 {further}"#
     )
 }
