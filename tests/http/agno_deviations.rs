@@ -1,6 +1,6 @@
 //! Errors of the real service that this server must not repeat.
 
-use crate::support::server::Setup;
+use crate::support::server::{LONG_TIMEOUTS, Setup};
 use crate::support::token::{admin, now, user, with_claims};
 use serde_json::json;
 use std::thread;
@@ -187,7 +187,8 @@ fn token_without_bearer_scheme_is_401() {
 
 #[test]
 fn slow_database_does_not_delay_other_databases() {
-    let server = Setup { databases: vec!["main", "second"], ..Setup::jwt() }.start();
+    let setup = Setup { settings: LONG_TIMEOUTS.to_owned(), databases: vec!["main", "second"], ..Setup::jwt() };
+    let server = setup.start();
     let lock = server.database("main").connect();
     lock.execute_batch("BEGIN IMMEDIATE").expect("the write lock is free");
     thread::scope(|scope| {
