@@ -1,6 +1,6 @@
 //! `delete-learning new`: the crate that it creates passes its tests, builds and checks, outside the repository.
 //!
-//! That needs a toolchain for WebAssembly and compiles the toolchain's part of the SDK, so the tests of the crates also run here.
+//! Without a toolchain for WebAssembly, only the tests of the two templates run, as modules of this program.
 
 use crate::support::component_builder::{install, target_directory};
 use crate::support::database::repository_path;
