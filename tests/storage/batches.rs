@@ -410,6 +410,21 @@ fn record_that_changes_during_a_batch_is_tested_again() {
     assert_eq!(store.connect().ids(), BTreeSet::from(["given".to_owned()]));
 }
 
+/// A batch that takes long gives its lane away. What it leaves undecided needs another one, even if no request follows:
+/// without one it is refused after the timeout.
+#[test]
+fn only_record_that_a_slow_batch_leaves_is_deleted_at_once() {
+    if Cluster::shared("batches that take long").is_none() {
+        return;
+    }
+    let (store, results) = delete_batch_while(&connections(1), |store| {
+        assert!(store.connect().recreate("recreated", Some("alice")));
+        std::thread::sleep(Duration::from_millis(100));
+    });
+    assert!(results.iter().all(|result| kind(result) == Ok(Outcome::Deleted)), "{BATCH:?}: {results:?}");
+    assert!(store.connect().ids().is_empty());
+}
+
 #[test]
 fn outcome_of_every_delete_of_a_lost_batch_is_unknown() {
     if Cluster::shared("batches whose session ends").is_none() {

@@ -61,6 +61,7 @@ enum Way {
 struct Queue {
     max_lanes: usize,
     used_lanes: usize,
+    /// While a delete waits, a lane is in use, which serves it when its statement ends or takes long.
     waiting: VecDeque<Waiting>,
     next_number: u64,
     isolated: Isolated,
@@ -264,9 +265,9 @@ impl Shared {
         for waiting in deletes.into_iter().rev() {
             queue.waiting.push_front(Waiting { way, ..waiting });
         }
-        // The lane of the batch serves the first of them.
+        // Not one less: the batch has no lane to serve the first of them if it gave it away.
         let free_lanes = queue.lanes(&self.table).saturating_sub(queue.used_lanes);
-        let lanes = free_lanes.min(queue.waiting.len().saturating_sub(1));
+        let lanes = free_lanes.min(queue.waiting.len());
         queue.used_lanes += lanes;
         drop(queue);
         for _ in 0..lanes {
