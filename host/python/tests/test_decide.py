@@ -227,10 +227,15 @@ def test_real_interrupt_ends_a_slow_storage() -> None:
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             time.sleep(TOO_LONG)
 
-    begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        policy().decide(REQUEST, Identity(), Slow())
-    assert time.monotonic() - begin < TOO_LONG / 2
+    # A process that a shell starts in the background ignores the signal.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            policy().decide(REQUEST, Identity(), Slow())
+        assert time.monotonic() - begin < TOO_LONG / 2
+    finally:
+        signal.signal(signal.SIGINT, inherited)
 
 
 def test_permits_bound_the_decisions_and_the_queue_has_a_timeout() -> None:
