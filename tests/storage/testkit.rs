@@ -131,7 +131,13 @@ enum Defect {
     ChecksTheRevisionBeforeItDeletes,
     DeletesWithoutACondition,
     ReturnsDeletedTwice,
+    /// Both of two deletes at once return deleted.
+    ReturnsDeletedToTwoAtOnce,
+    /// One of two deletes at once fails with an unknown outcome.
+    LosesTheOutcomeOfTwoAtOnce,
     ReturnsDeletedWithoutDeleting,
+    ReturnsChangedForAnAbsentRecord,
+    DeletesARecordOfAnother,
     ReturnsAbsentForAnotherOwner,
     ReturnsUnownedForAnotherOwner,
     IgnoresCaseOfOwners,
@@ -141,7 +147,10 @@ enum Defect {
     HasAnotherRevisionEachTime,
     HasALongRevision,
     DropsTheMetadata,
+    ReplacesEmoji,
+    FindsAnAbsentRecord,
     FailsToLocateAnAbsentRecord,
+    LocatesAnAbsentRecordElsewhere,
     LosesTheOutcomeOfARace,
     /// It reads the owner under the lock that changes hold, and releases it before it deletes. A change that is not committed
     /// yet only delays it, so timing alone shows the defect.
@@ -178,7 +187,9 @@ impl RecordStorage for DefectiveRecord {
             if self.defect == Defect::FailsToLocateAnAbsentRecord && self.owner().await.is_none() {
                 return Err(StorageError::new(StorageErrorKind::UnknownTable, "no such record"));
             }
-            Ok(delete_learning::Target { database: "main".to_owned(), table: "learnings".to_owned() })
+            let is_elsewhere = self.defect == Defect::LocatesAnAbsentRecordElsewhere && self.owner().await.is_none();
+            let table = if is_elsewhere { "absent" } else { "learnings" };
+            Ok(delete_learning::Target { database: "main".to_owned(), table: table.to_owned() })
         })
     }
 
@@ -192,8 +203,11 @@ impl RecordStorage for DefectiveRecord {
                     }
                     Defect::HasALongRevision => learning.revision = learning.revision.repeat(257),
                     Defect::DropsTheMetadata => learning.metadata = None,
+                    Defect::ReplacesEmoji => learning.content = learning.content.replace('😀', "?"),
                     _ => {}
                 }
+            } else if self.defect == Defect::FindsAnAbsentRecord {
+                found = Some(Learning { revision: "r".to_owned(), ..Learning::owned_by(Some("alice")) });
             }
             Ok(found)
         })
@@ -221,6 +235,21 @@ impl RecordStorage for DefectiveRecord {
                 }
                 (Defect::DeletesWithoutACondition, ..) => self.delete_if(Condition::Any).await,
                 (Defect::ReturnsDeletedTwice, _, None) => Ok(Outcome::Deleted),
+                (Defect::ReturnsDeletedToTwoAtOnce | Defect::LosesTheOutcomeOfTwoAtOnce, _, Some(_)) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    match self.delete_if(condition).await {
+                        Ok(Outcome::Absent) if self.defect == Defect::ReturnsDeletedToTwoAtOnce => Ok(Outcome::Deleted),
+                        Ok(Outcome::Absent) => {
+                            Err(StorageError::new(StorageErrorKind::OutcomeUnknown, "another delete was faster"))
+                        }
+                        outcome => outcome,
+                    }
+                }
+                (Defect::ReturnsChangedForAnAbsentRecord, Condition::Unchanged(_), None) => Ok(Outcome::Changed),
+                (Defect::DeletesARecordOfAnother, Condition::OwnedBy(user), Some(Some(owner))) if user != owner => {
+                    self.delete_if(Condition::Any).await?;
+                    Ok(Outcome::OwnedByAnother)
+                }
                 (Defect::ReturnsDeletedWithoutDeleting, Condition::OwnedBy(user), Some(Some(owner)))
                     if user == owner =>
                 {
@@ -248,7 +277,8 @@ impl RecordStorage for DefectiveRecord {
                 (Defect::LosesTheOutcomeOfARace, Condition::OwnedBy(_), _) => {
                     let before = owner;
                     pause().await;
-                    if before == self.owner().await {
+                    let now = self.owner().await;
+                    if now == before || now.is_none() {
                         return self.delete_if(condition).await;
                     }
                     Err(StorageError::new(StorageErrorKind::OutcomeUnknown, "the owner changed"))
@@ -317,9 +347,13 @@ fn storage_with_one_defect_fails_the_test_kit_with_its_guarantee() {
         (Defect::ChecksTheOwnerBeforeItDeletes, Guarantee::AtomicDelete),
         (Defect::ChecksTheRevisionBeforeItDeletes, Guarantee::AtomicDelete),
         (Defect::LosesTheOutcomeOfARace, Guarantee::AtomicDelete),
+        (Defect::ReturnsDeletedToTwoAtOnce, Guarantee::AtomicDelete),
+        (Defect::LosesTheOutcomeOfTwoAtOnce, Guarantee::AtomicDelete),
         (Defect::DeletesWithoutACondition, Guarantee::TrueOutcome),
         (Defect::ReturnsDeletedTwice, Guarantee::TrueOutcome),
         (Defect::ReturnsDeletedWithoutDeleting, Guarantee::DurableDelete),
+        (Defect::DeletesARecordOfAnother, Guarantee::DurableDelete),
+        (Defect::ReturnsChangedForAnAbsentRecord, Guarantee::TrueOutcome),
         (Defect::ReturnsAbsentForAnotherOwner, Guarantee::TrueOutcome),
         (Defect::ReturnsUnownedForAnotherOwner, Guarantee::TrueOutcome),
         (Defect::IgnoresCaseOfOwners, Guarantee::ByteComparison),
@@ -329,6 +363,9 @@ fn storage_with_one_defect_fails_the_test_kit_with_its_guarantee() {
         (Defect::HasAnotherRevisionEachTime, Guarantee::TrueRecord),
         (Defect::HasALongRevision, Guarantee::TrueRecord),
         (Defect::DropsTheMetadata, Guarantee::TrueRecord),
+        (Defect::ReplacesEmoji, Guarantee::TrueRecord),
+        (Defect::FindsAnAbsentRecord, Guarantee::TrueRecord),
+        (Defect::LocatesAnAbsentRecordElsewhere, Guarantee::LocateReadsNoRecord),
         (Defect::FailsToLocateAnAbsentRecord, Guarantee::LocateReadsNoRecord),
     ];
     // At once, because they wait most of the time.
@@ -342,6 +379,13 @@ fn storage_with_one_defect_fails_the_test_kit_with_its_guarantee() {
             });
         }
     });
+}
+
+#[test]
+fn finding_names_the_call_and_the_owner_of_the_record() {
+    let report = report(Defect::ReturnsUnownedForAnotherOwner, 1).to_string();
+    let expected = r#"delete_if_owned_by("bob") of a record of "alice" returned unowned; expected owned-by-another"#;
+    assert!(report.contains(expected), "{report}");
 }
 
 #[test]
