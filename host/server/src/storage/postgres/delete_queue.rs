@@ -265,7 +265,7 @@ impl Shared {
         for waiting in deletes.into_iter().rev() {
             queue.waiting.push_front(Waiting { way, ..waiting });
         }
-        // Not one less: the batch has no lane to serve the first of them if it gave it away.
+        // As many as wait: a batch that took long has given its own lane away.
         let free_lanes = queue.lanes(&self.table).saturating_sub(queue.used_lanes);
         let lanes = free_lanes.min(queue.waiting.len());
         queue.used_lanes += lanes;
