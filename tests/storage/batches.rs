@@ -410,8 +410,8 @@ fn record_that_changes_during_a_batch_is_tested_again() {
     assert_eq!(store.connect().ids(), BTreeSet::from(["given".to_owned()]));
 }
 
-/// A batch that takes long gives its lane away. What it leaves undecided needs another one, even if no request follows:
-/// without one it is refused after the timeout.
+/// A batch that takes long gives its lane away. A delete that it leaves undecided gets another lane although no request
+/// follows; otherwise it would be refused after the timeout for connections.
 #[test]
 fn only_record_that_a_slow_batch_leaves_is_deleted_at_once() {
     if Cluster::shared("batches that take long").is_none() {
