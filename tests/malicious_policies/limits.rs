@@ -3,9 +3,11 @@
 use super::record::{block_on, caller, decide, limits};
 use super::text;
 use crate::support::fake_storage::FakeStorage;
-use crate::support::sandbox::default_policy;
+use crate::support::sandbox::{default_policy, sandbox};
+use delete_learning::conformance::{cases, run};
 use delete_learning::{
-    Decision, DeleteRequest, HostCall, Limits, LoadError, Outcome, Policy, PolicyError, RecordOutcome,
+    Access, DEFAULT_POLICY, Decision, DeleteRequest, HostCall, Limits, LoadError, Outcome, Policy, PolicyError,
+    RecordOutcome,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -97,6 +99,22 @@ fn host_calls_do_not_reset_cpu_time() {
         Policy::load(&text::bytes(include_str!("spins_and_locates_endlessly.wat")), &limits).expect("the policy loads");
     let (decision, _) = block_on(decide(&policy, "record", None));
     assert!(matches!(decision.error, Some(PolicyError::CpuTimeLimit)), "{decision:?}");
+}
+
+/// Such a case is repeated before a policy is refused, because a busy machine can be the reason.
+#[test]
+fn conformance_case_tells_exceeded_time_from_other_violations() {
+    let limits = limits().cpu_time_limit_ms(20);
+    let cases = cases().expect("the cases can be parsed");
+    let run_case = |component: &[u8]| {
+        let policy = Policy::load(component, &limits).expect("the policy loads");
+        block_on(run(&policy, &cases[0]))
+    };
+    let of_text = |text| run_case(&text::bytes(text));
+    let (spins, traps) = (of_text(include_str!("spins_before_calls.wat")), of_text(include_str!("traps.wat")));
+    assert!(spins.is_violation() && traps.is_violation());
+    assert!(spins.exceeded_time() && !traps.exceeded_time());
+    assert!(!run_case(DEFAULT_POLICY).exceeded_time());
 }
 
 #[test]
@@ -275,19 +293,22 @@ fn request_above_concurrency_limit_is_answered_503() {
 #[test]
 fn waiting_request_runs_when_permit_is_released() {
     let limits = Limits::default().max_concurrent_instances(1).queue_timeout_ms(60_000).execution_timeout_ms(120_000);
-    let policy = Arc::new(default_policy(&limits));
+    let sandbox = sandbox(&limits);
+    let policy = sandbox.load_policy(DEFAULT_POLICY, &Access::default(), Vec::new()).expect("the policy loads");
+    let policy = Arc::new(policy);
     block_on(async {
+        assert_eq!(sandbox.instances_in_use(), 0);
         let gate = Gate::closed();
         let first = start(&policy, &gate, 1).await;
         let second = start(&policy, &gate, 1).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(gate.entered(), 1, "the second waits");
+        assert_eq!((gate.entered(), sandbox.instances_in_use()), (1, 1), "the second waits");
         gate.open.add_permits(1);
         assert!(first.await.expect("no panic").answer.is_ok());
         gate.open.add_permits(1);
         assert!(second.await.expect("no panic").answer.is_ok());
-        assert_eq!(gate.entered(), 2);
+        assert_eq!((gate.entered(), sandbox.instances_in_use()), (2, 0));
     });
 }

@@ -4,6 +4,8 @@ use super::{METRICS, Monitored};
 use crate::support::server::{Setup, TestServer};
 use crate::support::token::user;
 use serde_json::Value;
+use std::io::Write;
+use std::net::TcpStream;
 
 /// The access lines so far.
 fn access_lines(server: &TestServer) -> Vec<Value> {
@@ -53,6 +55,17 @@ fn every_request_has_one_access_line_with_the_id_of_its_answer() {
     monitored.scrape_text();
     let line = &access_lines(server)[before];
     assert_eq!((&line["target"], &line["path"]), (&"request::monitor".into(), &"/metrics".into()), "{line}");
+}
+
+#[test]
+fn client_that_disconnects_within_a_request_has_not_sent_an_invalid_one() {
+    let environment = vec![("RUST_LOG", "info,delete_learning_server=debug".to_owned())];
+    let server = Setup { environment, ..Setup::jwt() }.start();
+    let mut stream = TcpStream::connect(server.address).expect("a connection");
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost:").expect("bytes can be written");
+    drop(stream);
+    server.wait_for_log(&["connection ended"]);
+    assert!(!server.log().contains("not a valid HTTP request"), "{}", server.log());
 }
 
 #[test]

@@ -125,6 +125,7 @@ fn storage_of_the_server_passes_the_test_kit() {
 /// A defect of a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Defect {
+    /// Its revisions have the maximum length.
     None,
     /// With a pause between the two, in which another connection can change the owner.
     ChecksTheOwnerBeforeItDeletes,
@@ -198,6 +199,7 @@ impl RecordStorage for DefectiveRecord {
             let mut found = self.store.find(self.id.clone()).await?;
             if let Some(learning) = &mut found {
                 match self.defect {
+                    Defect::None => learning.revision = format!("{:.<256}", learning.revision),
                     Defect::HasAnotherRevisionEachTime => {
                         self.store.insert(self.id.clone(), Learning { revision: String::new(), ..learning.clone() });
                     }
@@ -219,6 +221,9 @@ impl RecordStorage for DefectiveRecord {
             // So long that a change of the owner that is committed while the deletion runs is committed in the pause.
             let pause = || tokio::time::sleep(Duration::from_millis(150));
             match (self.defect, &condition, &owner) {
+                (Defect::None, Condition::Unchanged(revision), _) => {
+                    self.delete_if(Condition::Unchanged(revision.trim_end_matches('.').to_owned())).await
+                }
                 (Defect::ChecksTheOwnerBeforeItDeletes, Condition::OwnedBy(user), Some(Some(owner)))
                     if user == owner =>
                 {

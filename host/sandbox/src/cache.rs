@@ -136,14 +136,16 @@ fn create_private(directory: &Path) -> io::Result<()> {
 }
 
 /// Whether the file belongs to this user and nobody else can write to it; `None` if the system does not report it.
-#[cfg(unix)]
 fn is_private(metadata: &fs::Metadata) -> Option<bool> {
-    use std::os::unix::fs::MetadataExt;
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
-    Some(metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & WRITABLE_BY_OTHERS == 0)
-}
-
-#[cfg(not(unix))]
-fn is_private(_: &fs::Metadata) -> Option<bool> {
-    None
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        const WRITABLE_BY_OTHERS: u32 = 0o022;
+        Some(metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & WRITABLE_BY_OTHERS == 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
+    }
 }

@@ -100,7 +100,7 @@ impl GuardInstance {
     ) -> Self {
         let settings = overrides.settings.as_ref().unwrap_or(&guard.0.settings);
         let state = HostState::new(caller, storage, Arc::clone(settings), overrides.now, Arc::clone(&sandbox.config));
-        let run = Run::NotStarted(Some(Box::new(state.with_guard_rules())));
+        let run = Run::NotStarted(Some(Box::new(state)));
         Self { guard: guard.clone(), sandbox: sandbox.clone(), run }
     }
 

@@ -91,7 +91,7 @@ impl StorageLink {
 pub(crate) struct HostState {
     caller: Arc<Result<Caller, IdentityError>>,
     storage: StorageLink,
-    /// The rules that apply to the instance of a guard.
+    /// The rules that apply to the instance of a guard; `None` for a policy.
     guard_rules: Option<Box<GuardRules>>,
     settings: Arc<WasiConfigVariables>,
     /// The time since 1970 that the wall clock shows; `None` for the real time.
@@ -147,12 +147,7 @@ impl HostState {
         &mut self.resources
     }
 
-    /// Makes this the state of a guard.
-    pub(crate) fn with_guard_rules(self) -> Self {
-        Self { guard_rules: Some(Box::default()), ..self }
-    }
-
-    /// The rules of a guard. A policy has none, so it gets empty ones.
+    /// The rules of a guard, created when they are first needed: before its instance starts.
     pub(crate) fn guard_rules(&mut self) -> &mut GuardRules {
         self.guard_rules.get_or_insert_default()
     }
@@ -354,7 +349,31 @@ fn without_value<T>(result: &Result<T, StorageError>) -> Result<(), StorageError
 
 #[cfg(test)]
 mod tests {
-    use super::{StorageError, StorageErrorKind, read_error};
+    use super::*;
+    use crate::contract::{Credential, DeleteRequest, IdentityErrorKind};
+    use crate::storage::Databases;
+
+    #[test]
+    fn tick_during_host_calls_is_not_counted() {
+        let config = Arc::new(SharedConfig { limits: Limits::default(), ticks: AtomicU64::new(0) });
+        let caller = IdentityError::new(IdentityErrorKind::Missing, Credential::None, "");
+        let record =
+            Databases(Vec::new()).record(&DeleteRequest { learning_id: String::new(), db_id: None, table: None });
+        let (storage, settings) = (StorageLink::Record(record), Arc::default());
+        let mut state = HostState::new(Arc::new(Err(caller)), storage, settings, None, Arc::clone(&config));
+        // Calls during each of which so many ticks pass, and then one tick while the instance runs.
+        let mut count = |calls: &[u64]| {
+            for ticks in calls {
+                let begin = state.begin_call().expect("few calls");
+                config.ticks.fetch_add(*ticks, Ordering::Relaxed);
+                state.end_call(begin);
+            }
+            (state.count_tick(), state.ticks())
+        };
+        assert_eq!([count(&[]), count(&[0]), count(&[])], [(1, 1), (2, 2), (3, 3)]);
+        assert_eq!([count(&[2]), count(&[1, 0]), count(&[1, 1]), count(&[0, 1])], [(3, 3); 4]);
+        assert_eq!([count(&[]), count(&[0, 0])], [(4, 4), (5, 5)]);
+    }
 
     #[test]
     fn read_is_never_denied_and_its_outcome_never_unknown() {

@@ -132,24 +132,24 @@ async fn run_with_permits<T>(mut future: PolicyFuture<T>, timeout: Duration) -> 
     }
 }
 
-#[cfg(target_os = "linux")]
 fn lower_priority() {
     // On Linux this applies to the calling thread alone. Lowering a priority needs no privilege.
-    let normal = rustix::process::getpriority_process(None).unwrap_or(0);
-    let _ = rustix::process::setpriority_process(None, normal.saturating_add(15));
+    #[cfg(target_os = "linux")]
+    {
+        let normal = rustix::process::getpriority_process(None).unwrap_or(0);
+        let _ = rustix::process::setpriority_process(None, normal.saturating_add(15));
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}
-
-#[cfg(target_os = "linux")]
 fn thread_cpu_time() -> Option<Duration> {
-    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn thread_cpu_time() -> Option<Duration> {
-    None
+    #[cfg(target_os = "linux")]
+    {
+        Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +184,31 @@ mod tests {
                 policy.await.expect("the policy ends");
             }
         });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn offloaded_policy_has_low_priority_and_its_cpu_time_is_measured() {
+        let priority = || rustix::process::getpriority_process(None).expect("a priority");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let normal = priority();
+        let policy = async move {
+            assert_eq!((cpu_time(), priority()), (None, normal));
+            assert!(request_offload());
+            tokio::task::yield_now().await;
+            assert_eq!(priority(), (normal + 15).min(19));
+            let begin = cpu_time().expect("a time");
+            // Sleeping is not computing.
+            thread::sleep(Duration::from_millis(50));
+            let slept = cpu_time().expect("a time") - begin;
+            assert!(slept < Duration::from_millis(25), "{slept:?}");
+            let start = std::time::Instant::now();
+            while cpu_time().expect("a time") < begin + Duration::from_millis(50) {
+                assert!(start.elapsed() < Duration::from_secs(60), "computing takes CPU time");
+            }
+        };
+        runtime.block_on(run(Box::pin(policy), Duration::from_secs(10)));
+        assert_eq!(priority(), normal);
     }
 
     /// A subscriber with one span, which is always the current one. It counts the span's handles. The low-priority thread takes

@@ -73,3 +73,46 @@ impl RecordStorage for CaseStorage {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::parse;
+    use crate::contract::StorageErrorKind;
+
+    #[tokio::test]
+    async fn fault_replaces_the_result_of_its_function_alone() {
+        for function in ["locate", "find", "delete", "delete-if-owned-by", "delete-if-unchanged"] {
+            let file = serde_json::json!({
+                "about": "A fault of one function.",
+                "cases": [{
+                    "name": "fault",
+                    "why": "The database is away.",
+                    "request": { "learning-id": "1", "db-id": null, "table": null },
+                    "identity": { "error": { "kind": "missing", "credential": "none", "message": "" } },
+                    "storage": {
+                        "records": {},
+                        "faults": { function: { "error": { "kind": "unavailable", "message": "away" } } },
+                    },
+                    "expect": { "answer": "deleted", "left": [] },
+                }],
+            });
+            let cases = parse(&file.to_string()).expect("a valid file");
+            let storage = CaseStorage::new(&cases[0]);
+            let conditions = [Condition::Any, Condition::OwnedBy(String::new()), Condition::Unchanged(String::new())];
+            let mut failed = Vec::new();
+            let mut record = |name, error: Option<StorageError>| {
+                if error.is_some_and(|error| error.kind == StorageErrorKind::Unavailable) {
+                    failed.push(name);
+                }
+            };
+            record("locate", storage.locate().await.err());
+            record("find", storage.find().await.err());
+            for condition in conditions {
+                record(condition.function(), storage.delete(condition).await.err());
+            }
+            assert_eq!(failed, [function]);
+            assert!(storage.fault_returned());
+        }
+    }
+}

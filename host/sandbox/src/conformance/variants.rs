@@ -84,3 +84,61 @@ fn variant(original: &Case, name: &str, why: &str, record: Option<Learning>) -> 
     case.storage.records = record.map(|learning| (id, Record(learning))).into_iter().collect();
     Variant { case, is_comparable: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::parse;
+
+    /// The variants of a case with this caller, by name.
+    fn variants_for(subject: &str) -> Vec<(String, Option<Learning>)> {
+        let file = serde_json::json!({
+            "about": "One case.",
+            "cases": [{
+                "name": "case",
+                "why": "It has variants.",
+                "request": { "learning-id": "1", "db-id": null, "table": null },
+                "identity": { "caller": {
+                    "credential": "jwt", "subject": subject, "scopes": [], "scopes-optional": false, "all-owners": false,
+                    "admin-scope": "agent_os:admin",
+                } },
+                "storage": { "records": {} },
+                "expect": { "answer": "deleted", "left": [] },
+            }],
+        });
+        let cases = parse(&file.to_string()).expect("a valid file");
+        let of_case = variants(&cases).pop().expect("the variants of the case");
+        let record = |case: &Case| case.records().next().map(|(_, learning)| learning.clone());
+        of_case.iter().map(|Variant { case, .. }| (case.name.clone(), record(case))).collect()
+    }
+
+    #[test]
+    fn record_of_another_user_is_never_the_callers() {
+        for subject in ["alice", "somebody-else"] {
+            for (name, record) in variants_for(subject) {
+                let owner = record.and_then(|learning| learning.user_id);
+                assert_eq!(owner.as_deref() == Some(subject), name.starts_with("case:own"), "{subject}: {name}");
+                assert_eq!(owner.is_some(), name.contains(":o"), "{subject}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn new_record_is_a_decision_of_a_session_a_minute_ago() {
+        let old = Learning::owned_by(None);
+        for (name, record) in variants_for("alice") {
+            let Some(learning) = record else { continue };
+            let (kind, session) = (learning.learning_type.as_str(), learning.session_id.is_some());
+            let age = i64::try_from(DEFAULT_NOW).expect("a small number") - learning.created_at;
+            if name.ends_with("-new") {
+                assert_eq!((kind, session, age), ("decision_log", true, 60), "{name}");
+            } else {
+                assert_eq!(
+                    (kind, session, learning.created_at),
+                    (&*old.learning_type, false, old.created_at),
+                    "{name}"
+                );
+            }
+        }
+    }
+}

@@ -79,6 +79,16 @@ fn denial_needs_a_found_record_that_meets_the_condition() {
 }
 
 #[test]
+fn record_that_was_found_in_an_earlier_call_can_be_denied() {
+    let mut rules = GuardRules::default();
+    rules.begin(Export::Find);
+    rules.record_find(&Ok(alices()));
+    rules.begin(Export::Delete(unchanged("1")));
+    assert!(rules.check_outcome(&unchanged("1"), &error(StorageErrorKind::Denied)).is_ok());
+    assert!(rules.has_denied());
+}
+
+#[test]
 fn denial_of_the_storage_can_be_returned_and_is_not_the_guards_own() {
     let mut rules = serving(&owned_by("bob"), None);
     rules.record_delete(&owned_by("bob"), &error(StorageErrorKind::Denied));

@@ -119,13 +119,13 @@ impl Fetcher {
 
 /// Fetches until the receiver is disconnected.
 fn run(url: &JwksUrl, agent: &Agent, current: &Weak<Current>, state: &State, woken: &Receiver<()>) {
-    let (mut last, mut failures) = (None, 0);
+    let (mut last, mut retry) = (None, RETRY_INTERVAL);
     loop {
         let fetched = fetch(url, agent);
         let Some(current) = current.upgrade() else { return };
         let wait = match fetched {
             Ok((document, max_age)) => {
-                failures = 0;
+                retry = RETRY_INTERVAL;
                 if last.as_ref() != Some(&document) {
                     current.reload(&document);
                     last = Some(document);
@@ -133,8 +133,8 @@ fn run(url: &JwksUrl, agent: &Agent, current: &Weak<Current>, state: &State, wok
                 max_age
             }
             Err(error) => {
-                let wait = RETRY_INTERVAL.saturating_mul(1 << failures.min(10)).min(DEFAULT_MAX_AGE);
-                failures += 1;
+                let wait = retry;
+                retry = retry.saturating_mul(2).min(DEFAULT_MAX_AGE);
                 tracing::error!(origin = current.origin, %error, "cannot fetch the key set; the last good one stays");
                 wait
             }
