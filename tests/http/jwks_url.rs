@@ -64,7 +64,7 @@ fn rotated_key_at_a_url_is_used() {
     // A new key is fetched when the first token with its `kid` arrives.
     https.set_answer(keys(&[&first, &second]));
     thread::sleep(REFRESH_INTERVAL);
-    // A token with a known `kid` is no reason to fetch, whoever signed it.
+    // A token with a known `kid` is no reason to fetch, even if its signature is invalid.
     assert_rejected(&server, &second.token(json!({ "kid": kid(&first) })), "Invalid token");
     assert_eq!(https.requests(), 1);
     // An unknown one is, also if another key signed that token.
