@@ -6,6 +6,10 @@ use crate::support::optional::has_tools;
 use delete_learning_server::audit::{Checkpoint, SigningKey};
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The time between two updates, and before the first.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A full tile of the second level. Verifying it takes longer than the time between two updates.
 const ENTRIES: usize = 256 * 256;
@@ -44,10 +48,13 @@ fn verify_shows_its_progress_on_a_terminal_only() {
         text(&log.directory),
         text(&log.public_key())
     );
+    let start = Instant::now();
     let shown = Command::new("script").args(["-qec", &verify, "/dev/null"]).output().expect("script runs");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     let progress = format!(" of {ENTRIES} entries");
-    assert!(shown.contains(&progress), "{shown}");
+    let updates = u128::try_from(shown.matches(&progress).count()).expect("a count");
+    let max = start.elapsed().as_millis() / UPDATE_INTERVAL.as_millis();
+    assert!((1..=max).contains(&updates), "{updates} updates, at most {max}: {shown}");
     let (_, result) = shown.rsplit_once("\u{1b}[K").expect("the line is erased at the end");
     assert!(result.starts_with("the log ") && result.contains(&format!("verifies: {ENTRIES} entries")), "{shown}");
 }

@@ -128,6 +128,17 @@ fn check_uses_cached_policies() {
 }
 
 #[test]
+fn guard_with_the_longest_name_is_valid_if_one_is_allowed() {
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("guard.wasm"), LEGAL_HOLD).expect("the guard");
+    let file = format!(
+        "{MINIMAL}[sandbox]\nmax_guards = 1\n[[guards]]\nname = \"{}\"\ncomponent = \"guard.wasm\"\n",
+        "a".repeat(64)
+    );
+    serve(directory.path(), Some(&file), &[], &["--check"]).assert_valid();
+}
+
+#[test]
 fn check_reports_what_a_start_would_report() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path();

@@ -144,10 +144,14 @@ fn values_have_the_type_of_their_key() {
         .assert_key("issuer = \"5\"", &format!("{prefix}ISSUER"))
         .assert_key("audience = \"7\"", &format!("{prefix}AUDIENCE"))
         .assert_key("leeway_seconds = 5", &format!("{prefix}LEEWAY_SECONDS"));
+    // A secret is never parsed.
+    let secret = [("DELETE_LEARNING_AUTH__SECURITY_KEY", "[\"0123456789abcdef\"]")];
+    check(&MINIMAL.replace("none", "security-key"), &secret).assert_valid();
     for (name, value, reason) in [
         ("SERVER__MAX_CONNECTIONS", "many", "server.max_connections: must be an integer"),
         ("SERVER__MAX_CONNECTIONS", "-1", "server.max_connections"),
         ("SERVER__MAX_CONNECTIONS", "0", "server.max_connections: must be at least 1"),
+        ("TRACES__SAMPLE_RATIO", "half", "traces.sample_ratio: must be a number"),
         ("AUTHORIZATION__USER_ISOLATION", "yes", "authorization.user_isolation: must be true or false"),
         ("SERVER__LISTEN", "everywhere", "server.listen"),
         ("SERVER__TRUSTED_PROXIES", "10.0.0.1", "server.trusted_proxies: must be an array"),

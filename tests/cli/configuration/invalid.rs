@@ -85,6 +85,11 @@ fn invalid_configuration_is_reported_with_its_key() {
         (without_auth("[policy]\nreload = \"always\""), vec!["policy.reload", "\"watch\""]),
         (without_auth("[[guards]]\nname = \"a\""), vec!["guards[0]", "missing field `component`"]),
         (without_auth("[[guards]]\nname = \"A b\"\ncomponent = \"a.wasm\""), vec!["guards[0].name", "a-z"]),
+        (without_auth("[[guards]]\nname = \"\"\ncomponent = \"a.wasm\""), vec!["guards[0].name", "1 to 64"]),
+        (
+            without_auth(&format!("[[guards]]\nname = \"{}\"\ncomponent = \"a.wasm\"", "a".repeat(65))),
+            vec!["guards[0].name", "1 to 64"],
+        ),
         (
             without_auth(&"[[guards]]\nname = \"a\"\ncomponent = \"a.wasm\"\n".repeat(2)),
             vec!["guards[1].name", "another guard"],

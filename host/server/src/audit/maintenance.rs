@@ -72,7 +72,7 @@ impl Maintenance {
     fn wait(&mut self) -> bool {
         let mut queue = self.shared.queue();
         let is_rotation_due = queue.is_rotation_due && self.rotation_failed.is_none();
-        if !queue.is_closed && !is_rotation_due {
+        if !(queue.is_closed || is_rotation_due) {
             queue = self.shared.wake.wait_timeout(queue, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
         self.unawaited.append(&mut queue.unawaited);

@@ -152,7 +152,6 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Probed> {
         match name {
             secret::ONE => self.value(Schema::Text),
-            secret::SEVERAL => self.value(Schema::TextOrTexts),
             _ => visitor.visit_newtype_struct(self),
         }
     }

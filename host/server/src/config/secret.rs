@@ -6,9 +6,8 @@ use std::fmt;
 
 /// What is shown in place of a secret.
 pub(super) const MASK: &str = "***";
-/// The names of the types for `schema.rs`.
+/// The name of the type [`Secret`] for `schema.rs`.
 pub(super) const ONE: &str = "Secret";
-pub(super) const SEVERAL: &str = "Secrets";
 
 /// A secret, or a string that can contain one, such as a database URL with a password.
 #[derive(Clone)]
@@ -81,7 +80,7 @@ impl<'de> Deserialize<'de> for Secret {
 impl<'de> Deserialize<'de> for Secrets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let wrong = || D::Error::custom("must be a list of texts in quotes");
-        let values = match deserializer.deserialize_newtype_struct(SEVERAL, AnyValue)? {
+        let values = match toml::Value::deserialize(deserializer)? {
             toml::Value::Array(values) => values,
             one => vec![one],
         };
