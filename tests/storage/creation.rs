@@ -2,9 +2,10 @@
 
 use super::store::{Store, table};
 use super::token;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, PASSWORD, USER};
 use crate::support::database::AgnoDatabase;
 use crate::support::postgres::{Client, agno_tables};
+use crate::support::proxy::Proxy;
 use crate::support::server::{Setup, TestServer};
 use std::fs;
 use std::thread;
@@ -74,6 +75,25 @@ fn missing_postgres_table_is_refused_with_the_tables_of_learnings() {
     let sql =
         "SELECT 1 FROM pg_namespace WHERE nspname = 'AI' UNION SELECT 1 FROM pg_class WHERE relname LIKE '%lernings'";
     assert!(client.query(sql, &[]).is_empty(), "nothing was created");
+}
+
+/// A server that cannot reach its database at the start looks for the table when it can.
+#[test]
+fn table_that_is_missing_once_postgresql_is_reached_is_answered_404_if_it_is_named() {
+    let Some(cluster) = Cluster::shared("a missing table in a PostgreSQL that is reached late") else { return };
+    let proxy = Proxy::new(cluster.port);
+    proxy.hang();
+    let url =
+        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{}?sslmode=disable", proxy.port, cluster.create_database());
+    let settings = "postgres.connect_timeout_ms = 500\n".to_owned();
+    let server = Setup { databases: vec![], further_databases: table("main", &url), settings, ..Setup::jwt() }.start();
+    server.wait_for_log(&["database unavailable"]);
+    proxy.resume();
+    for (query, status) in [("", 500), ("?db_id=main&table=agno_learnings", 404)] {
+        let target = format!("/learnings/a{query}");
+        assert_eq!(server.delete(&target, Some(&token("alice"))).status, status, "{query:?}: {}", server.log());
+    }
+    server.wait_for_log(&["storage failed", "agno_learnings", "does not exist"]);
 }
 
 #[test]

@@ -120,3 +120,28 @@ fn recreated_table_is_served_again() {
     other.run("ALTER TABLE ai.agno_learnings ADD COLUMN more TEXT");
     assert_eq!(delete_ten(30), deleted, "{}", host.log());
 }
+
+/// What else such an error means for the connection is unknown.
+#[test]
+fn connection_is_replaced_after_an_error_that_is_not_of_one_statement() {
+    let Some(store) = Store::postgres("a PostgreSQL database whose trigger fails") else { return };
+    let mut records = store.connect();
+    records.insert(&["a", "fails", "b"].map(|id| (id.to_owned(), Some("alice"))));
+    let client = store.client();
+    client.run(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF OLD.learning_id = 'fails' THEN RAISE EXCEPTION 'refused'; END IF;
+             RETURN OLD; END $$;
+         CREATE TRIGGER fail BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION fail()",
+    );
+    let host = store.setup().start();
+    let delete = |id: &str| host.delete(&format!("/learnings/{id}"), Some(&token("alice"))).status;
+    let of_server = "FROM pg_stat_activity WHERE application_name = 'delete-learning' AND datname = current_database()";
+    assert_eq!(delete("a"), 204);
+    let before: Vec<i32> = client.query(&format!("SELECT pid {of_server}"), &[]).iter().map(|row| row.get(0)).collect();
+    assert_eq!(before.len(), 1, "one connection is enough for one request at a time");
+    assert_eq!(delete("fails"), 500);
+    assert_eq!(delete("b"), 204);
+    client.wait_for(&format!("SELECT count(*) = 0 {of_server} AND pid = {}", before[0]));
+    assert_eq!(records.ids().into_iter().collect::<Vec<_>>(), ["fails"]);
+}
