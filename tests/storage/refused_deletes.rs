@@ -226,6 +226,31 @@ fn delete_of_a_record_that_a_trigger_gives_to_another_user_is_reported_as_not_de
     }
 }
 
+/// If it did so before the delete, the delete is one of another user's record.
+#[test]
+fn delete_before_which_a_trigger_gives_the_record_to_another_user_is_404() {
+    for store in Store::all("a PostgreSQL database with a trigger before deletes") {
+        let mut records = store.connect();
+        records.insert(&[("given".to_owned(), Some("alice"))]);
+        store.run(match &store {
+            Store::Sqlite { .. } => {
+                "CREATE TRIGGER t BEFORE DELETE ON agno_learnings BEGIN
+                 UPDATE agno_learnings SET user_id = 'bob' WHERE learning_id = OLD.learning_id; SELECT RAISE(IGNORE); END"
+            }
+            Store::Postgres { .. } => {
+                "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 UPDATE ai.agno_learnings SET user_id = 'bob' WHERE learning_id = OLD.learning_id; RETURN NULL; END $$;
+                 CREATE TRIGGER t BEFORE DELETE ON ai.agno_learnings FOR EACH ROW EXECUTE FUNCTION t()"
+            }
+        });
+        let (server, name) = (store.setup().start(), store.name());
+        assert_eq!(server.delete("/learnings/given", Some(&user("alice"))).status, 404, "{name}: {}", server.log());
+        let audit = server.wait_for_log(&["\"target\":\"audit\"", "\"given\""]);
+        assert_eq!(audit["record"], "not-deleted", "{name}: {audit}");
+        assert!(records.has("given"), "{name}");
+    }
+}
+
 /// Another program inserts the record again before the server looks at what its delete left.
 #[test]
 fn record_that_another_program_inserts_again_was_deleted() {

@@ -101,7 +101,7 @@ impl PostgresUrl {
         let Parts { user, password, hosts, database, query } =
             Parts::split(url.strip_prefix(scheme)?, names_driver).ok()?;
         // A password that is not percent-encoded can extend into the parts after it, up to an '@'.
-        if database.contains('@') || Parameters::parse(query, names_driver).is_err() {
+        if hosts.contains('@') || database.contains('@') || Parameters::parse(query, names_driver).is_err() {
             return None;
         }
         let colon = if password.is_empty() { String::new() } else { format!(":{mask}") };

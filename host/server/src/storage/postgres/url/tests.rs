@@ -413,6 +413,8 @@ fn masked_url_has_everything_but_its_secrets() {
         ("postgres://u@h/d", Some("postgres://u@h/d")),
         ("postgres://:hunter2@h/d", Some("postgres://:***@h/d")),
         ("postgres://h", Some("postgres://h")),
+        // No host has a space in its name, so `5432` is the beginning of a password.
+        ("postgres://a user:5432/hunter2@h/d", Some("postgres://a user:***@h/d")),
         (
             "postgresql://h/d?&sslmode=require&password=hunter2&&user=u",
             Some("postgresql://h/d?sslmode=require&password=***&user=u"),
@@ -420,6 +422,7 @@ fn masked_url_has_everything_but_its_secrets() {
         ("postgres://h/d?application_name=hunter2@h", Some("postgres://h/d?application_name=***")),
         // A password that is not percent-encoded can be anywhere in these.
         ("postgres://u:hunter/2@h/d@e", None),
+        ("postgres://u:hunter@2@h/d", None),
         ("postgres://h/d?hunter=2", None),
         ("mysql://u:hunter2@h/d", None),
     ] {
