@@ -121,7 +121,7 @@ fn recreated_table_is_served_again() {
     assert_eq!(delete_ten(30), deleted, "{}", host.log());
 }
 
-/// What else such an error means for the connection is unknown.
+/// The server cannot know whether a connection still works after such an error, so its next request gets a new one.
 #[test]
 fn connection_is_replaced_after_an_error_that_is_not_of_one_statement() {
     let Some(store) = Store::postgres("a PostgreSQL database whose trigger fails") else { return };

@@ -226,7 +226,7 @@ fn delete_of_a_record_that_a_trigger_gives_to_another_user_is_reported_as_not_de
     }
 }
 
-/// If it did so before the delete, the delete is one of another user's record.
+/// A trigger that gives the record to another user before the delete makes it a delete of another user's record.
 #[test]
 fn delete_before_which_a_trigger_gives_the_record_to_another_user_is_404() {
     for store in Store::all("a PostgreSQL database with a trigger before deletes") {
