@@ -75,6 +75,8 @@ fn invalid_configuration_is_reported_with_its_key() {
         ),
         (without_auth("[wasi]\nenabled = true"), vec!["wasi", "unknown key"]),
         ("\"\" = 7".to_owned(), vec![": \"\" (line 1)", "unknown key"]),
+        ("JWT_JWKS_FILE = \"keys.json\"".to_owned(), vec![": JWT_JWKS_FILE (line 1)", "unknown key"]),
+        (without_auth("[OS_SECURITY_KEY]"), vec![": OS_SECURITY_KEY (line 7)", "unknown key"]),
         (without_auth("[sandbox]\n\"\" = 7"), vec!["sandbox.\"\" (line", "unknown key"]),
         (
             without_auth("[policy]\ngrants = [\"wasi:clocks/wall-clock@0.2.0\"]"),

@@ -144,7 +144,8 @@ impl Config {
         let Document { table, origins } = document;
         source.origins = Arc::new(origins);
         if let Some((key, reason)) = nearest::find_unknown(&table, &schema) {
-            return Err(source.error(key, reason));
+            // It is a key, even if it is called like a variable of an AgentOS.
+            return Err(ConfigError { origin: source.origin(&key), key, reason });
         }
         let other_sections = OtherSections::new(&table);
         let file = file::typed(table).map_err(|(key, reason)| source.error(key, reason))?;
